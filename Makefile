@@ -1,0 +1,95 @@
+# Every target sets up what it needs by itself: `make demo` in a fresh clone just works.
+# PYTHON=python3.12 picks the interpreter (3.11 or newer), VENV=folder where its environment goes.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+# How many processes run the tests: `auto` is one per core. The default, 0, starts none beside the
+# first: on two cores more of them start later than they end sooner, and disturb tests of timers.
+TEST_JOBS ?= 0
+# More options for pytest: make test PYTEST_ARGS='-k relay -x'
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+# One stamp per interpreter and set of dependencies: pip runs when pyproject.toml has changed
+# since, or when PYTHON has become another version, and at no other time.
+STAMP := $(VENV)/.installed-$(VERSION)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+DRAFT := draft-handshake-over-coap
+BUILD := spec/build
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-full lint spec bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP)-core ## a handshake over CoAP on loopback, then application data
+	$(BIN)/hoc demo
+
+test: lint ## lint, types, and the fast tests (at most 10 minutes on 2 cores)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not slow and not peer' $(PYTEST_ARGS)
+
+test-full: $(STAMP)-dev ## every test: also the slow ones, those against real peers, and more examples
+	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -n $(TEST_JOBS) --timeout 1200 $(PYTEST_ARGS)
+
+lint: $(STAMP)-dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+spec: $(BUILD)/$(DRAFT).txt ## the Internet-Draft, as text and HTML, in spec/build
+
+bench: $(STAMP)-dev ## benchmarks
+	@found=$$(ls bench/*.py 2>/dev/null); \
+	if [ -z "$$found" ]; then echo "no benchmarks yet: see bench/README.md"; fi; \
+	for each in $$found; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+
+clean: ## remove the environment, caches and everything built
+	rm -rf $(VENV) $(BUILD) build dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- environments --------------------------------------------------------------------------------
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11: try make PYTHON=python3.12" >&2; exit 1; }
+	@if [ "$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" \
+	      != "$(VERSION)" ]; then \
+	  echo "$(PYTHON) -m venv $(VENV)"; \
+	  $(PYTHON) -m venv --clear $(VENV) || \
+	    { echo "$(PYTHON) cannot make an environment (Debian: the package python3-venv)" >&2; exit 1; }; \
+	fi
+	@touch $@
+
+$(STAMP)-core: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
+	$(PIP_INSTALL) .
+	@touch $@
+
+$(STAMP)-dev: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
+	$(PIP_INSTALL) '.[dev]'
+	@touch $@ $(STAMP)-core
+
+$(STAMP)-spec: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
+	$(PIP_INSTALL) '.[spec]'
+	@touch $@ $(STAMP)-core
+
+# -- the Internet-Draft --------------------------------------------------------------------------
+
+# Offline: every reference is a file in spec/refs. kramdown-rfc reports a missing one in its output
+# and ends well all the same; hence the grep.
+$(BUILD)/$(DRAFT).xml: spec/$(DRAFT).md $(wildcard spec/refs/*.xml spec/*.cddl)
+	@command -v kramdown-rfc >/dev/null || \
+	  { echo "kramdown-rfc is missing (Debian: ruby-kramdown-rfc2629; or: gem install kramdown-rfc)" >&2; \
+	    exit 1; }
+	@mkdir -p $(BUILD)
+	cd spec && LC_ALL=C.UTF-8 KRAMDOWN_OFFLINE=1 KRAMDOWN_REFCACHEDIR=refs \
+	  kramdown-rfc $(DRAFT).md > build/$(DRAFT).xml
+	@if grep -n BROKEN $@; then echo "a reference is missing from spec/refs" >&2; exit 1; fi
+
+$(BUILD)/$(DRAFT).txt: $(BUILD)/$(DRAFT).xml | $(STAMP)-spec
+	$(BIN)/xml2rfc --no-network --quiet --text --html $<

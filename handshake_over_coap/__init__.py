@@ -1,0 +1,1 @@
+"""The DTLS handshake over CoAP, and DTLS records over UDP after it."""
