@@ -1,0 +1,75 @@
+"""Whole messages and the flights they form: what goes into and comes out of a handshake.
+
+A flight is a tuple of items in the order in which they are said.  No item is fragmented and
+nothing here knows a datagram: carriers cut, join and repeat.
+
+Source: RFC 6347 sections 4.2.2 and 4.2.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .alerts import DecodeError, IllegalParameter
+from .wire import Reader, u8, u16, u24
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeMessage:
+    """One whole handshake message.
+
+    ``type`` is a HandshakeType number (unknown ones stay plain ints), ``body`` the message without
+    its header (at most 2^24 - 1 bytes), ``message_seq`` the sender's 16-bit message counter of
+    DTLS, and ``epoch`` that of the record which carries it: 0 is in the clear.
+    """
+
+    type: int
+    body: bytes
+    message_seq: int = 0
+    epoch: int = 0
+
+    def dtls_bytes(self) -> bytes:
+        """The 12-byte DTLS header of the unfragmented message and its body (RFC 6347 4.2.2).
+
+        DTLS 1.2 hashes its transcript over this form.  Raises ConfigurationError for a number
+        or a body that does not fit its field.
+        """
+        length = u24(len(self.body))
+        fragment_offset = u24(0)
+        header = u8(self.type) + length + u16(self.message_seq) + fragment_offset + length
+        return header + self.body
+
+    def tls_bytes(self) -> bytes:
+        """The 4-byte TLS header and the body: what DTLS 1.3 hashes (RFC 9147 section 5.2).
+
+        Raises ConfigurationError as :meth:`dtls_bytes` does.
+        """
+        return u8(self.type) + u24(len(self.body)) + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeCipherSpec:
+    """The change_cipher_spec message of 1.2: from here on, the next epoch (RFC 5246 7.1)."""
+
+
+Item: TypeAlias = HandshakeMessage | ChangeCipherSpec
+Flight: TypeAlias = tuple[Item, ...]
+
+
+def split_messages(data: bytes, epoch: int) -> tuple[HandshakeMessage, ...]:
+    """The whole DTLS handshake messages that fill ``data``, a record's plaintext.
+
+    Raises DecodeError for anything else, IllegalParameter for a fragment of a message.
+    """
+    reader = Reader(data)
+    found: list[HandshakeMessage] = []
+    while not found or reader.remaining:
+        kind, length, seq = reader.u8(), reader.u24(), reader.u16()
+        offset, fragment_length = reader.u24(), reader.u24()
+        if fragment_length > length:
+            raise DecodeError("a fragment that is longer than its message")
+        if offset != 0 or fragment_length != length:
+            raise IllegalParameter("a fragment of a message where whole messages belong")
+        found.append(HandshakeMessage(kind, reader.take(length), seq, epoch))
+    return tuple(found)

@@ -1,0 +1,22 @@
+"""The keys that protect the records of one direction in one epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from handshake_over_coap.tls.suites import AeadAlgorithm
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficKeys:
+    """What one side seals with, and the other opens with, in ``epoch``.
+
+    ``key`` is the AEAD key; ``iv`` the part of the nonce that does not travel: in 1.2 the fixed
+    IV of ``aead.fixed_iv_length`` bytes (RFC 5246 section 6.3), in 1.3 the whole 12 bytes of
+    write_iv (RFC 8446 section 5.3).  The text form shows neither.
+    """
+
+    epoch: int
+    aead: AeadAlgorithm
+    key: bytes = field(repr=False)
+    iv: bytes = field(repr=False)

@@ -1,0 +1,96 @@
+"""Signatures over handshake data with the keys of certificates and raw public keys.
+
+ECDSA signs deterministically (RFC 6979) wherever OpenSSL can (3.2 and later, which every wheel of
+``cryptography`` carries).  A nonce that repeats or is biased gives the private key away, and the
+devices of this field have poor random sources; besides, equal inputs then give equal bytes, which
+simulated runs rely on.  Verifiers cannot tell the difference.
+
+In TLS 1.2 the scheme "ecdsa with SHA-256" names no curve, but P-256 is the only one supported, so
+one scheme serves both versions.
+
+Source: RFC 5246 section 4.7, RFC 8422 section 5.10 (Ed25519 signs the data unhashed).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, TypeAlias
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.alerts import DecryptError, IllegalParameter
+from handshake_over_coap.tls.codepoints import SignatureScheme
+
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+
+SCHEMES: Final[tuple[SignatureScheme, ...]] = (
+    SignatureScheme.ecdsa_secp256r1_sha256,
+    SignatureScheme.ed25519,
+)
+"""Every scheme that is supported, in our order of preference."""
+
+
+def scheme_for_key(key: object) -> SignatureScheme:
+    """The scheme that a private or public key signs with.
+
+    Raises ConfigurationError for anything but a P-256 or an Ed25519 key.
+    """
+    match key:
+        case ed25519.Ed25519PrivateKey() | ed25519.Ed25519PublicKey():
+            return SignatureScheme.ed25519
+        case ec.EllipticCurvePrivateKey() | ec.EllipticCurvePublicKey():
+            if isinstance(key.curve, ec.SECP256R1):
+                return SignatureScheme.ecdsa_secp256r1_sha256
+            raise ConfigurationError(f"a key on {key.curve.name}: only P-256 and Ed25519 will do")
+        case _:
+            raise ConfigurationError(f"{type(key).__name__}: only P-256 and Ed25519 keys will do")
+
+
+def is_supported(key: object) -> bool:
+    """Whether ``key`` is a P-256 or an Ed25519 key."""
+    try:
+        scheme_for_key(key)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def sign(private_key: PrivateKey, scheme: int, data: bytes) -> bytes:
+    """Sign ``data``: 64 bytes of Ed25519, or a DER ECDSA-Sig-Value of 70 to 72 bytes, rarely less.
+
+    Raises ConfigurationError if the key does not sign with ``scheme``.
+    """
+    if scheme != scheme_for_key(private_key):
+        raise ConfigurationError(f"the key does not sign with scheme {scheme:#06x}")
+    if isinstance(private_key, ed25519.Ed25519PrivateKey):
+        return private_key.sign(data)
+    return private_key.sign(data, _ecdsa())
+
+
+def verify(public_key: PublicKey, scheme: int, data: bytes, signature: bytes) -> None:
+    """Check the peer's ``signature`` over ``data``.
+
+    Raises IllegalParameter if ``scheme`` is not the one of the peer's key, DecryptError if the
+    signature does not verify, malformed ones included.
+    """
+    if scheme != scheme_for_key(public_key):
+        raise IllegalParameter(f"signature scheme {scheme:#06x} does not fit the peer's key")
+    try:
+        if isinstance(public_key, ed25519.Ed25519PublicKey):
+            public_key.verify(signature, data)
+        else:
+            public_key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise DecryptError("a signature does not verify") from None
+
+
+@cache
+def _ecdsa() -> ec.ECDSA:
+    try:
+        return ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    except UnsupportedAlgorithm:
+        return ec.ECDSA(hashes.SHA256())

@@ -1,0 +1,163 @@
+"""Reading and writing the presentation language of TLS: numbers and length-prefixed vectors.
+
+Numbers are big-endian.  A vector is its length in bytes, as 8, 16 or 24 bits, and its content.
+Reading raises DecodeError for whatever the bytes cannot be; writing raises ConfigurationError for
+values that have no place on the wire, so that nothing is encoded that a peer would have to refuse.
+
+Source: RFC 5246 section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import ConfigurationError
+from .alerts import DecodeError
+
+MAX_U8 = 0xFF
+MAX_U16 = 0xFFFF
+MAX_U24 = 0xFFFFFF
+
+
+class Reader:
+    """A cursor over ``data``; every method raises DecodeError rather than read past its end."""
+
+    __slots__ = ("_data", "_offset")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._offset = 0
+
+    @property
+    def remaining(self) -> int:
+        """How many bytes have not been read yet."""
+        return len(self._data) - self._offset
+
+    def take(self, n: int) -> bytes:
+        """The next ``n`` bytes, exactly."""
+        if n > self.remaining:
+            raise DecodeError(f"{n} bytes expected, {self.remaining} left")
+        start = self._offset
+        self._offset += n
+        return self._data[start : self._offset]
+
+    def rest(self) -> bytes:
+        """Everything that is left, possibly nothing."""
+        return self.take(self.remaining)
+
+    def _number(self, width: int) -> int:
+        return int.from_bytes(self.take(width), "big")
+
+    def u8(self) -> int:
+        """One byte as a number."""
+        return self._number(1)
+
+    def u16(self) -> int:
+        """Two bytes as a number."""
+        return self._number(2)
+
+    def u24(self) -> int:
+        """Three bytes as a number."""
+        return self._number(3)
+
+    def u48(self) -> int:
+        """Six bytes as a number: a DTLS sequence number."""
+        return self._number(6)
+
+    def u64(self) -> int:
+        """Eight bytes as a number."""
+        return self._number(8)
+
+    def _vector(self, width: int, minimum: int, maximum: int) -> bytes:
+        length = self._number(width)
+        if not minimum <= length <= maximum:
+            raise DecodeError(f"vector of {length} bytes, not {minimum} to {maximum}")
+        return self.take(length)
+
+    def vec8(self, minimum: int = 0, maximum: int = MAX_U8) -> bytes:
+        """Content of a vector with an 8-bit length, between ``minimum`` and ``maximum`` bytes."""
+        return self._vector(1, minimum, maximum)
+
+    def vec16(self, minimum: int = 0, maximum: int = MAX_U16) -> bytes:
+        """Content of a vector with a 16-bit length, between ``minimum`` and ``maximum`` bytes."""
+        return self._vector(2, minimum, maximum)
+
+    def vec24(self, minimum: int = 0, maximum: int = MAX_U24) -> bytes:
+        """Content of a vector with a 24-bit length, between ``minimum`` and ``maximum`` bytes."""
+        return self._vector(3, minimum, maximum)
+
+    def done(self) -> None:
+        """Raise DecodeError if anything is left."""
+        if self.remaining:
+            raise DecodeError(f"{self.remaining} trailing bytes")
+
+
+def _number(value: int, width: int) -> bytes:
+    if not 0 <= value < 1 << (8 * width):
+        raise ConfigurationError(f"{value} does not fit {8 * width} bits")
+    return value.to_bytes(width, "big")
+
+
+def u8(n: int) -> bytes:
+    """``n`` as one byte."""
+    return _number(n, 1)
+
+
+def u16(n: int) -> bytes:
+    """``n`` as two bytes."""
+    return _number(n, 2)
+
+
+def u24(n: int) -> bytes:
+    """``n`` as three bytes."""
+    return _number(n, 3)
+
+
+def u48(n: int) -> bytes:
+    """``n`` as six bytes."""
+    return _number(n, 6)
+
+
+def u64(n: int) -> bytes:
+    """``n`` as eight bytes."""
+    return _number(n, 8)
+
+
+def fixed(b: bytes, length: int) -> bytes:
+    """``b`` itself, once it is known to hold exactly ``length`` bytes: a field of fixed size."""
+    if len(b) != length:
+        raise ConfigurationError(f"field of {len(b)} bytes, not {length}")
+    return b
+
+
+def _vector(b: bytes, width: int, minimum: int, maximum: int) -> bytes:
+    if not minimum <= len(b) <= maximum:
+        raise ConfigurationError(f"vector of {len(b)} bytes, not {minimum} to {maximum}")
+    return _number(len(b), width) + b
+
+
+def vec8(b: bytes, minimum: int = 0, maximum: int = MAX_U8) -> bytes:
+    """``b`` after its length as 8 bits; ConfigurationError outside ``minimum`` to ``maximum``."""
+    return _vector(b, 1, minimum, maximum)
+
+
+def vec16(b: bytes, minimum: int = 0, maximum: int = MAX_U16) -> bytes:
+    """``b`` after its length as 16 bits; ConfigurationError outside ``minimum`` to ``maximum``."""
+    return _vector(b, 2, minimum, maximum)
+
+
+def vec24(b: bytes, minimum: int = 0, maximum: int = MAX_U24) -> bytes:
+    """``b`` after its length as 24 bits; ConfigurationError outside ``minimum`` to ``maximum``."""
+    return _vector(b, 3, minimum, maximum)
+
+
+def u16_items(content: bytes) -> tuple[int, ...]:
+    """The 16-bit numbers that fill a vector's ``content``; DecodeError if its length is odd."""
+    if len(content) % 2:
+        raise DecodeError(f"list of 16-bit numbers in {len(content)} bytes")
+    return tuple(int.from_bytes(content[at : at + 2], "big") for at in range(0, len(content), 2))
+
+
+def join_u16(values: Iterable[int]) -> bytes:
+    """Content of a vector that holds ``values`` as 16-bit numbers."""
+    return b"".join(map(u16, values))
