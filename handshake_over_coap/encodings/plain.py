@@ -1,0 +1,208 @@
+"""The ``plain`` encoding: standard messages and records without what CoAP makes redundant.
+
+A body is a sequence of items, at least one, told apart by their first byte::
+
+    0ttttttt  length 16  body                      handshake message in the clear, of type t
+    10cccccc  length 16  ciphertext and tag        sealed record of content type c, short form
+    11cccccc  epoch 16  sequence_number 48  length 16  fragment         the same, long form
+
+**Handshake messages.**  Left out: the upper byte of the length (a body is far below 64 KiB), the
+fragment fields (no message is ever fragmented) and message_seq, which counts up by one from the
+number that the receiver expects next.  All of them precede the first sealed record: a sealed
+message takes a message_seq too, and the codec cannot see it.
+
+**Sealed records.**  The content type is 22 (handshake) or 21 (alert): nothing else belongs to a
+flight.  The short form is the one for the records of DTLS 1.2.  It leaves out the epoch, which is
+1; the sequence number, which is the number of sealed records before it in the body; and the
+explicit nonce of 8 bytes, which is epoch and sequence number.  Where one of the three is otherwise,
+the long form keeps epoch, number and the whole fragment.  It is refused where the short form
+would do, so that an item has one encoding and decoding loses nothing in either direction.
+
+**ChangeCipherSpec** is not sent.  It is implied directly before a sealed record of epoch 1 that is
+the body's first and holds a handshake message (Finished).  A body whose first sealed record is an
+alert implies none: the sender's own change of cipher came earlier, with its Finished.
+
+Version and, of the record header, everything else are those of DTLS 1.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.records.dtls12 import (
+    EXPLICIT_NONCE_LENGTH,
+    MAX_EPOCH,
+    MAX_FRAGMENT,
+    MAX_SEQUENCE_NUMBER,
+    SEQUENCE_BITS,
+    SealedRecord,
+)
+from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
+from handshake_over_coap.tls.wire import MAX_U16, Reader, u8, u16, u48, vec16
+
+_SEALED: Final = 0x80
+_LONG: Final = 0x40
+_SEALED_TYPES: Final = frozenset({int(ContentType.handshake), int(ContentType.alert)})
+# Explicit nonce, the shortest tag, and a byte of content: a handshake or alert record is never
+# empty (RFC 5246 section 6.2.1).
+_MIN_FRAGMENT: Final = EXPLICIT_NONCE_LENGTH + 8 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlainEncoding:
+    """The encoding that this module describes; it has no settings."""
+
+    name: str = field(default="plain", init=False)
+    content_format: int = field(default=65000, init=False)
+
+    def encode(self, items: Sequence[BodyItem]) -> bytes:
+        """The body that holds ``items``.
+
+        Raises ConfigurationError for items that no body can hold: none at all, plaintext messages
+        after a sealed record or with numbers that do not count up, a ChangeCipherSpec missing or
+        in the wrong place, fields out of range.
+        """
+        if not items:
+            raise ConfigurationError("a body holds at least one item")
+        writer = _Writer()
+        for item in items:
+            match item:
+                case HandshakeMessage():
+                    writer.message(item)
+                case ChangeCipherSpec():
+                    writer.change_cipher_spec()
+                case SealedRecord():
+                    writer.sealed(item)
+        return writer.finish()
+
+    def decode(self, body: bytes, *, next_message_seq: int) -> tuple[BodyItem, ...]:
+        """The items of ``body``, with the ChangeCipherSpec that is implied.
+
+        ``next_message_seq`` is the message_seq of the first plaintext handshake message.  Raises
+        DecodeError for anything that :meth:`encode` does not produce.
+        """
+        reader = Reader(body)
+        items: list[BodyItem] = []
+        message_seq, sealed = next_message_seq, 0
+        while reader.remaining or not items:
+            first = reader.u8()
+            if first & _SEALED:
+                record = _read_sealed(reader, first, sealed)
+                if _implies_change_cipher_spec(record, sealed):
+                    items.append(ChangeCipherSpec())
+                items.append(record)
+                sealed += 1
+                continue
+            if sealed:
+                raise DecodeError("handshake message in the clear after a sealed record")
+            if message_seq > MAX_U16:
+                raise DecodeError("more handshake messages than message_seq can count")
+            items.append(HandshakeMessage(first, reader.vec16(), message_seq))
+            message_seq += 1
+        return tuple(items)
+
+
+PLAIN: Final = PlainEncoding()
+
+
+def _short_nonce(epoch: int, sequence_number: int) -> bytes:
+    return (epoch << SEQUENCE_BITS | sequence_number).to_bytes(EXPLICIT_NONCE_LENGTH, "big")
+
+
+def _is_short(record: SealedRecord, sealed_before: int) -> bool:
+    """Whether the short form says all of ``record``, ``sealed_before`` others preceding it."""
+    if (record.epoch, record.sequence_number) != (1, sealed_before):
+        return False
+    return record.fragment[:EXPLICIT_NONCE_LENGTH] == _short_nonce(1, sealed_before)
+
+
+def _implies_change_cipher_spec(record: SealedRecord, sealed_before: int) -> bool:
+    is_handshake = record.content_type == ContentType.handshake
+    return record.epoch == 1 and sealed_before == 0 and is_handshake
+
+
+def _read_sealed(reader: Reader, first: int, sealed_before: int) -> SealedRecord:
+    """The sealed record after its first byte, in either form."""
+    content_type = first & ~(_SEALED | _LONG)
+    if content_type not in _SEALED_TYPES:
+        raise DecodeError(f"sealed record of content type {content_type} in a body")
+    if first & _LONG:
+        epoch, number = reader.u16(), reader.u48()
+        if epoch == 0:
+            raise DecodeError("sealed record of epoch 0")
+        fragment = reader.vec16(_MIN_FRAGMENT, MAX_FRAGMENT)
+        record = SealedRecord(content_type, epoch, number, fragment)
+        if _is_short(record, sealed_before):
+            raise DecodeError("long form of a sealed record that has a short one")
+        return record
+    sealed = reader.vec16(
+        _MIN_FRAGMENT - EXPLICIT_NONCE_LENGTH, MAX_FRAGMENT - EXPLICIT_NONCE_LENGTH
+    )
+    fragment = _short_nonce(1, sealed_before) + sealed
+    return SealedRecord(content_type, 1, sealed_before, fragment)
+
+
+class _Writer:
+    """A body in the making; every method raises ConfigurationError for what has no place in it."""
+
+    __slots__ = ("_change_pending", "_message_seq", "_parts", "_sealed")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._message_seq: int | None = None
+        self._change_pending = False
+        self._sealed = 0
+
+    def message(self, message: HandshakeMessage) -> None:
+        if message.epoch != 0 or self._sealed or self._change_pending:
+            raise ConfigurationError("a plaintext message has epoch 0 and precedes sealed records")
+        if message.type & ~0x7F:
+            raise ConfigurationError(f"handshake type {message.type} does not fit 7 bits")
+        if self._message_seq not in {None, message.message_seq}:
+            raise ConfigurationError(
+                f"message_seq {message.message_seq} where {self._message_seq} is next"
+            )
+        u16(message.message_seq)  # its range only: it is implied
+        self._message_seq = message.message_seq + 1
+        self._parts.append(u8(message.type) + vec16(message.body))
+
+    def change_cipher_spec(self) -> None:
+        if self._sealed or self._change_pending:
+            raise ConfigurationError("ChangeCipherSpec after a sealed record or another one")
+        self._change_pending = True
+
+    def sealed(self, record: SealedRecord) -> None:
+        if record.content_type not in _SEALED_TYPES:
+            raise ConfigurationError(f"sealed record of content type {record.content_type}")
+        if not 1 <= record.epoch <= MAX_EPOCH:
+            raise ConfigurationError(f"sealed record of epoch {record.epoch}")
+        if not 0 <= record.sequence_number <= MAX_SEQUENCE_NUMBER:
+            raise ConfigurationError(f"sequence number {record.sequence_number}")
+        if self._change_pending != _implies_change_cipher_spec(record, self._sealed):
+            raise ConfigurationError(
+                "ChangeCipherSpec stands directly before the first sealed record of epoch 1 if "
+                "that is a handshake record, and nowhere else"
+            )
+        self._parts.append(self._encoded(record))
+        self._change_pending = False
+        self._sealed += 1
+
+    def _encoded(self, record: SealedRecord) -> bytes:
+        if not _MIN_FRAGMENT <= len(record.fragment) <= MAX_FRAGMENT:
+            raise ConfigurationError(f"sealed fragment of {len(record.fragment)} bytes")
+        if _is_short(record, self._sealed):
+            sealed = record.fragment[EXPLICIT_NONCE_LENGTH:]
+            return u8(_SEALED | record.content_type) + vec16(sealed)
+        number = u16(record.epoch) + u48(record.sequence_number)
+        return u8(_SEALED | _LONG | record.content_type) + number + vec16(record.fragment)
+
+    def finish(self) -> bytes:
+        if self._change_pending:
+            raise ConfigurationError("ChangeCipherSpec with no sealed record after it")
+        return b"".join(self._parts)

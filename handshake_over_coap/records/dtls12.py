@@ -1,0 +1,147 @@
+"""Records of DTLS 1.2 on the wire, and how a datagram divides into them.
+
+A record is a header of 13 bytes and a fragment (RFC 6347 section 4.1)::
+
+    type 8 | version 16 | epoch 16 | sequence_number 48 | length 16 | fragment
+
+In epoch 0 the fragment is plaintext.  Later it is what the AEAD suites make of it (RFC 5246
+section 6.2.3.3): explicit nonce (8 bytes), ciphertext, tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import ClassVar, TypeAlias
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.records.errors import MalformedRecord
+from handshake_over_coap.tls.codepoints import ContentType, ProtocolVersion
+
+# type, version, epoch and sequence_number as one 64-bit number, length
+HEADER = Struct(">BHQH")
+VERSION = int(ProtocolVersion.DTLS_1_2)
+
+SEQUENCE_BITS = 48
+MAX_SEQUENCE_NUMBER = (1 << SEQUENCE_BITS) - 1
+MAX_EPOCH = 0xFFFF
+
+EXPLICIT_NONCE_LENGTH = 8
+MAX_TAG_LENGTH = 16
+MAX_PLAINTEXT = 1 << 14
+MAX_FRAGMENT = MAX_PLAINTEXT + EXPLICIT_NONCE_LENGTH + MAX_TAG_LENGTH
+
+# A hello may still carry the version number of DTLS 1.0 (RFC 6347 section 4.2.1).
+_PLAINTEXT_VERSIONS = frozenset({VERSION, int(ProtocolVersion.DTLS_1_0)})
+CONTENT_TYPES = frozenset(
+    int(known)
+    for known in (
+        ContentType.change_cipher_spec,
+        ContentType.alert,
+        ContentType.handshake,
+        ContentType.application_data,
+    )
+)
+
+
+def _header(content_type: int, epoch: int, sequence_number: int, length: int, limit: int) -> bytes:
+    if not 0 <= content_type <= 0xFF:
+        raise ConfigurationError(f"content type {content_type} does not fit 8 bits")
+    if not (0 <= epoch <= MAX_EPOCH and 0 <= sequence_number <= MAX_SEQUENCE_NUMBER):
+        raise ConfigurationError(f"record number ({epoch}, {sequence_number}) is out of range")
+    if length > limit:
+        raise ConfigurationError(f"record fragment of {length} bytes, at most {limit}")
+    return HEADER.pack(content_type, VERSION, epoch << SEQUENCE_BITS | sequence_number, length)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaintextRecord:
+    """A record of epoch 0: anybody may have sent it.
+
+    ``fragment`` holds at most 2^14 bytes.  Written with the version of DTLS 1.2; read with that of
+    DTLS 1.0 too.
+    """
+
+    content_type: int
+    sequence_number: int
+    fragment: bytes
+
+    epoch: ClassVar[int] = 0
+
+    def to_bytes(self) -> bytes:
+        """The record as sent; ConfigurationError for numbers or a length with no encoding."""
+        length = len(self.fragment)
+        header = _header(self.content_type, 0, self.sequence_number, length, MAX_PLAINTEXT)
+        return header + self.fragment
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """A record of epoch 1 or later, still sealed.
+
+    ``fragment`` is the GenericAEADCipher as on the wire: explicit nonce (8 bytes), ciphertext and
+    tag (RFC 5246 section 6.2.3.3), at most 2^14 + 24 bytes.
+    """
+
+    content_type: int
+    epoch: int
+    sequence_number: int
+    fragment: bytes
+
+    def to_bytes(self) -> bytes:
+        """The record as sent; ConfigurationError for numbers or a length with no encoding."""
+        if self.epoch == 0:
+            raise ConfigurationError("a sealed record has an epoch of 1 or later")
+        number, length = self.sequence_number, len(self.fragment)
+        header = _header(self.content_type, self.epoch, number, length, MAX_FRAGMENT)
+        return header + self.fragment
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SealedRecord:
+        """Parse exactly one sealed record; raises MalformedRecord for anything else."""
+        record, end = _read(data, 0)
+        if not isinstance(record, cls):
+            raise MalformedRecord("record of epoch 0 where a sealed one is expected")
+        if end != len(data):
+            raise MalformedRecord(f"{len(data) - end} bytes after the record")
+        return record
+
+
+RawRecord: TypeAlias = PlaintextRecord | SealedRecord
+
+
+def split_datagram(data: bytes) -> Iterator[RawRecord]:
+    """The records of one datagram, in order.
+
+    Raises MalformedRecord on reaching bytes that are no record: an unknown type or version, a
+    length over the limit or past the end.  The records before them have been yielded and are
+    good; an empty datagram is malformed.
+    """
+    offset = 0
+    while True:
+        record, offset = _read(data, offset)
+        yield record
+        if offset == len(data):
+            return
+
+
+def _read(data: bytes, offset: int) -> tuple[RawRecord, int]:
+    """The record at ``offset`` and where the next one starts."""
+    start = offset + HEADER.size
+    if start > len(data):
+        raise MalformedRecord(f"record header of {len(data) - offset} bytes")
+    content_type, version, number, length = HEADER.unpack_from(data, offset)
+    end = start + length
+    if content_type not in CONTENT_TYPES:
+        raise MalformedRecord(f"content type {content_type}")
+    if end > len(data):
+        raise MalformedRecord(f"fragment of {length} bytes, {len(data) - start} left")
+    epoch, sequence_number = number >> SEQUENCE_BITS, number & MAX_SEQUENCE_NUMBER
+    if epoch == 0:
+        if version not in _PLAINTEXT_VERSIONS or length > MAX_PLAINTEXT:
+            raise MalformedRecord(f"version {version:#06x}, {length} bytes, epoch 0")
+        return PlaintextRecord(content_type, sequence_number, data[start:end]), end
+    if version != VERSION or length > MAX_FRAGMENT:
+        raise MalformedRecord(f"version {version:#06x}, {length} bytes, epoch {epoch}")
+    return SealedRecord(content_type, epoch, sequence_number, data[start:end]), end

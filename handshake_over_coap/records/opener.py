@@ -1,0 +1,165 @@
+"""Opening: sealed records into plaintext, each at most once.
+
+A record is looked up in the replay window first, which is cheap, and marked there only after it
+has been authenticated (RFC 6347 section 4.1.2.6).  The nonce is read from the record: RFC 5288
+leaves its explicit part to the sender, and peers do start it at random.
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidTag
+
+from handshake_over_coap.records.dtls12 import (
+    CONTENT_TYPES,
+    EXPLICIT_NONCE_LENGTH,
+    HEADER,
+    MAX_PLAINTEXT,
+    MAX_SEQUENCE_NUMBER,
+    SEQUENCE_BITS,
+    VERSION,
+    SealedRecord,
+)
+from handshake_over_coap.records.errors import (
+    ForgedRecord,
+    ForgeryLimitReached,
+    MalformedRecord,
+    ReplayedRecord,
+    WrongEpoch,
+)
+from handshake_over_coap.records.replay import ReplayWindow
+from handshake_over_coap.records.sealer import ADDITIONAL_DATA, check_keys
+from handshake_over_coap.tls.keys import TrafficKeys
+
+_PREFIX_LENGTH = HEADER.size + EXPLICIT_NONCE_LENGTH
+
+# How many failed authentications one key may see.  RFC 9147 section 4.5.3 says 2^36 for GCM and
+# 2^23.5 for CCM with its 16-byte tag.  DTLS 1.2 has no limit of its own, and none is published for
+# CCM_8: at 2^23.5 attempts, one against its 8-byte tag has succeeded with probability 2^-40.5.
+# Reaching a limit ends the session, so a lower one would let a flood of forgeries do that cheaply.
+GCM_FORGERY_LIMIT = 1 << 36
+CCM_FORGERY_LIMIT = 11_863_283
+
+
+class Opener:
+    """Opens the records of one direction and epoch, each at most once.
+
+    ``window`` is the width of the replay window in records.  ``forgery_limit`` is how many records
+    may fail authentication before the opener is dead; by default that of the algorithm.  Raises
+    ConfigurationError for keys of epoch 0 or an IV that is not 4 bytes long.
+    """
+
+    __slots__ = (
+        "_base",
+        "_decrypt",
+        "_iv",
+        "_tag_length",
+        "_window",
+        "epoch",
+        "forgeries",
+        "forgery_limit",
+    )
+
+    def __init__(
+        self, keys: TrafficKeys, *, window: int = 64, forgery_limit: int | None = None
+    ) -> None:
+        check_keys(keys)
+        self.epoch = keys.epoch
+        self.forgeries = 0
+        self.forgery_limit = _limit_of(keys) if forgery_limit is None else forgery_limit
+        self._base = keys.epoch << SEQUENCE_BITS
+        self._iv = keys.iv
+        self._decrypt = keys.aead.make(keys.key).decrypt
+        self._tag_length = keys.aead.tag_length
+        self._window = ReplayWindow(window)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the forgery limit is reached: nothing more is opened."""
+        return self.forgeries >= self.forgery_limit
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number accepted, -1 before the first."""
+        return self._window.highest
+
+    def open(self, record: SealedRecord) -> bytes:
+        """The plaintext of a record that came in a datagram, possibly empty.
+
+        Raises a RecordDropped: ReplayedRecord, ForgedRecord, WrongEpoch, MalformedRecord for a
+        length that no record has, ForgeryLimitReached once the opener is dead.
+        """
+        return self._open_record(record, in_body=False)
+
+    def open_in_body(self, record: SealedRecord) -> bytes:
+        """The plaintext of a record that came in a CoAP body; raises what :meth:`open` raises.
+
+        A body may arrive long after records that were sent later, so the first 64 numbers of an
+        epoch are never too old here; they are refused when they were accepted before.
+        """
+        return self._open_record(record, in_body=True)
+
+    def open_datagram(self, data: bytes) -> tuple[int, bytes] | None:
+        """Content type and plaintext of a datagram that is exactly one record of this epoch.
+
+        None when it is anything else (several records, another epoch, garbage): then
+        ``split_datagram`` tells what.  Raises what :meth:`open` raises.
+        """
+        if len(data) < _PREFIX_LENGTH:
+            return None
+        content_type, version, number, length = HEADER.unpack_from(data)
+        if (
+            number >> SEQUENCE_BITS != self.epoch
+            or HEADER.size + length != len(data)
+            or version != VERSION
+            or content_type not in CONTENT_TYPES
+        ):
+            return None
+        explicit_nonce = data[HEADER.size : _PREFIX_LENGTH]
+        sequence_number = number & MAX_SEQUENCE_NUMBER
+        sealed = data[_PREFIX_LENGTH:]
+        return content_type, self._open(content_type, sequence_number, explicit_nonce, sealed)
+
+    def _open_record(self, record: SealedRecord, *, in_body: bool) -> bytes:
+        if record.epoch != self.epoch:
+            raise WrongEpoch(f"record of epoch {record.epoch}, keys of epoch {self.epoch}")
+        return self._open(
+            record.content_type,
+            record.sequence_number,
+            record.fragment[:EXPLICIT_NONCE_LENGTH],
+            record.fragment[EXPLICIT_NONCE_LENGTH:],
+            in_body=in_body,
+        )
+
+    def _open(
+        self,
+        content_type: int,
+        sequence_number: int,
+        explicit_nonce: bytes,
+        sealed: bytes,
+        *,
+        in_body: bool = False,
+    ) -> bytes:
+        if self.forgeries >= self.forgery_limit:
+            raise ForgeryLimitReached(f"{self.forgeries} records failed authentication")
+        refusal = self._window.refusal(sequence_number, in_body=in_body)
+        if refusal is not None:
+            raise ReplayedRecord(f"record {self.epoch}.{sequence_number}", reason=refusal)
+        length = len(sealed) - self._tag_length
+        if length < 0:
+            raise ForgedRecord(f"record {self.epoch}.{sequence_number} holds no tag")
+        if length > MAX_PLAINTEXT:
+            raise MalformedRecord(f"record {self.epoch}.{sequence_number} of {length} bytes")
+        number = self._base | sequence_number
+        additional_data = ADDITIONAL_DATA.pack(number, content_type, VERSION, length)
+        try:
+            plaintext = self._decrypt(self._iv + explicit_nonce, sealed, additional_data)
+        except InvalidTag:
+            self.forgeries += 1
+            raise ForgedRecord(f"record {self.epoch}.{sequence_number}") from None
+        self._window.mark(sequence_number)
+        return plaintext
+
+
+def _limit_of(keys: TrafficKeys) -> int:
+    """The forgery limit of an algorithm: the lower one unless it is GCM."""
+    return GCM_FORGERY_LIMIT if "GCM" in keys.aead.name.upper() else CCM_FORGERY_LIMIT
