@@ -1,0 +1,147 @@
+"""Opening UDP endpoints: names resolved, sockets bound, and clear words when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.net.udp import SockAddr, UdpEndpoint, from_sockaddr
+
+__all__ = ["HostPort", "UdpEndpoint", "open_udp"]
+
+HostPort: TypeAlias = tuple[str, int]
+
+_REMEDIES: Final = {
+    errno.EADDRINUSE: "stop the program that holds it, or choose another port (0: any free one)",
+    errno.EADDRNOTAVAIL: "no interface here has this address: use one that has, or :: or 0.0.0.0",
+    errno.EACCES: "ports below 1024 may need privileges: choose a higher one",
+    errno.EPERM: "the system does not permit it: choose another port or address",
+    errno.EAFNOSUPPORT: "this machine has no IPv6: use an IPv4 address, such as 0.0.0.0",
+    errno.ENETUNREACH: "there is no route: check the address and the network",
+    errno.EHOSTUNREACH: "there is no route: check the address and the network",
+    errno.EINVAL: "check the address; a link-local one needs its interface, as in fe80::1%eth0",
+}
+
+
+async def open_udp(
+    bind: HostPort | None = None,
+    *,
+    connect_to: HostPort | None = None,
+    receive_buffer: int | None = None,
+) -> UdpEndpoint:
+    """A UDP endpoint on the running loop.
+
+    ``bind`` is the local host and port (port 0: any free one; host ``::`` takes IPv4 too).  With
+    ``connect_to`` the endpoint talks to that peer alone and learns of ICMP errors; ``bind`` may
+    then be left out.  Of several addresses of a name, the first that works is taken.
+    ``receive_buffer`` asks the kernel for that many bytes (it may grant fewer).
+
+    Raises ConfigurationError when an address cannot be resolved, bound or reached.
+    """
+    if receive_buffer is not None and not 0 < receive_buffer < 1 << 31:
+        raise ConfigurationError(f"a receive buffer of {receive_buffer} bytes is impossible")
+    plans = await _plans(bind, connect_to)
+    failures: list[OSError] = []
+    for plan in plans:
+        try:
+            sock = _open_socket(plan, receive_buffer)
+        except OSError as error:
+            failures.append(error)
+            continue
+        peer = None if plan.target is None else from_sockaddr(sock.getpeername())
+        return UdpEndpoint(sock, asyncio.get_running_loop(), peer=peer)
+    raise _failure(bind, connect_to, failures[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One way to open the socket: addresses as getaddrinfo gives them, of one family."""
+
+    family: int
+    local: SockAddr | None
+    target: SockAddr | None
+
+
+async def _plans(bind: HostPort | None, connect_to: HostPort | None) -> list[_Plan]:
+    """The ways to try, at least one, in the resolver's order."""
+    if bind is None and connect_to is None:
+        raise ConfigurationError("open_udp needs an address to bind or one to connect to")
+    here = [] if bind is None else await _resolve(bind, socket.AI_PASSIVE)
+    if connect_to is None:
+        return [_Plan(family, local, None) for family, local in here]
+    there = await _resolve(connect_to, 0)
+    if bind is None:
+        return [_Plan(family, None, target) for family, target in there]
+    plans = [
+        _Plan(family, local, target)
+        for family, target in there
+        for local_family, local in here
+        if local_family == family
+    ]
+    if not plans:
+        raise ConfigurationError(
+            f"cannot connect {_text(bind)} to {_text(connect_to)}: one is IPv4, the other IPv6"
+        )
+    return plans
+
+
+async def _resolve(where: HostPort, flags: int) -> list[tuple[int, SockAddr]]:
+    """Family and address of each that ``where`` stands for; ConfigurationError if none does."""
+    host, port = where
+    if not 0 <= port <= 0xFFFF:
+        raise ConfigurationError(f"port {port} of {host}: choose one from 0 to 65535")
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)
+    except (OSError, UnicodeError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot resolve {host!r} (port {port}): {error}; "
+            "check the spelling, or give a numeric address"
+        ) from error
+    # A Python built without IPv6 gives its addresses as (int, bytes): those are of no use.
+    return [
+        (family, sockaddr) for family, _, _, _, sockaddr in found if isinstance(sockaddr[0], str)
+    ]
+
+
+def _open_socket(plan: _Plan, receive_buffer: int | None) -> socket.socket:
+    """A socket bound and connected as planned; raises OSError, with nothing left open."""
+    sock = socket.socket(plan.family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if plan.family == socket.AF_INET6:
+            # Dual stack is a convenience: a system that insists on IPv6 alone still serves it.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if plan.local is not None:
+            sock.bind(plan.local)
+        if plan.target is not None:
+            sock.connect(plan.target)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _failure(
+    bind: HostPort | None, connect_to: HostPort | None, error: OSError
+) -> ConfigurationError:
+    if connect_to is None:
+        what = f"cannot bind UDP {_text(bind)}" if bind else "cannot open a UDP socket"
+    else:
+        what = f"cannot connect UDP to {_text(connect_to)}"
+        what += f" from {_text(bind)}" if bind else ""
+    remedy = _REMEDIES.get(error.errno or 0, "check the address and the port")
+    return ConfigurationError(f"{what}: {error.strerror or error}; {remedy}")
+
+
+def _text(where: HostPort) -> str:
+    return str(Address(*where))

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+import pytest
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.net.endpoint import open_udp
+
+
+def run(test: Coroutine[None, None, None]) -> None:
+    asyncio.run(test)
+
+
+def test_a_port_in_use_is_named_with_its_remedy() -> None:
+    async def test() -> None:
+        holder = await open_udp(("127.0.0.1", 0))
+        port = holder.local_address.port
+        with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1:{port}: .* another port"):
+            await open_udp(("127.0.0.1", port))
+        holder.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("bind", "connect_to", "words"),
+    [
+        (None, None, "needs an address"),
+        (("192.0.2.1", 0), None, r"192\.0\.2\.1:0: .*no interface here"),
+        (("127.0.0.1", 65536), None, "65536 of 127.0.0.1"),
+        (("no such host", 5684), None, "cannot resolve 'no such host'.*numeric"),
+        (("a" * 300, 5684), None, "cannot resolve"),
+        (("127.0.0.1", 0), ("::1", 5684), "one is IPv4, the other IPv6"),
+        (None, ("127.0.0.1", -1), "port -1"),
+        (None, ("\0", 5684), "cannot resolve"),
+    ],
+)
+def test_impossible_addresses_are_configuration_errors(
+    bind: tuple[str, int] | None, connect_to: tuple[str, int] | None, words: str
+) -> None:
+    async def test() -> None:
+        with pytest.raises(ConfigurationError, match=words):
+            await open_udp(bind, connect_to=connect_to)
+
+    run(test())
+
+
+def test_an_impossible_receive_buffer_is_a_configuration_error() -> None:
+    async def test() -> None:
+        for size in (0, -1, 1 << 31):
+            with pytest.raises(ConfigurationError, match="receive buffer"):
+                await open_udp(("127.0.0.1", 0), receive_buffer=size)
+        endpoint = await open_udp(("127.0.0.1", 0), receive_buffer=8192)
+        assert endpoint.receive_buffer >= 8192
+        endpoint.close()
+
+    run(test())
