@@ -1,0 +1,106 @@
+"""One line of words for a datagram: what a ladder writes on its arrow."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from itertools import islice
+from typing import Final
+
+from handshake_over_coap.records.dtls12 import PlaintextRecord, RawRecord, split_datagram
+from handshake_over_coap.records.errors import RecordDropped
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.trace.coap import (
+    BLOCK1,
+    BLOCK2,
+    CONTENT_FORMAT,
+    ECHO,
+    LOCATION_PATH,
+    TYPES,
+    URI_PATH,
+    CoapSeen,
+    read_coap,
+)
+
+_MOST_RECORDS: Final = 4
+
+
+def datagram_label(data: bytes) -> str:
+    """What a UDP payload is, ending in its size in bytes; never raises, whatever ``data`` is.
+
+    A CoAP message gives type, code, path, Location, Block1, Block2 (number/more/size), Echo and
+    Content-Format: ``CON POST /.well-known/dtls, Block1 0/1/64, Echo, 91 B``.  Records give content
+    type, epoch and sequence number: ``record application_data epoch 1 #1, 45 B``.
+    """
+    message = read_coap(data)
+    if message is not None:
+        words = _of_coap(message)
+    elif data and 20 <= data[0] < 64:
+        words = _of_records(data)
+    else:
+        words = [f"unknown, first octet {data[0]:#04x}" if data else "empty datagram"]
+    return ", ".join([*words, f"{len(data)} B"])
+
+
+def _of_coap(message: CoapSeen) -> list[str]:
+    path = message.path(URI_PATH)
+    # A request without a path is to the root.
+    root = "/" if 0 < message.code < 32 else ""
+    head = " ".join(filter(None, (TYPES[message.type], message.code_text, path or root)))
+    words = [head]
+    location = message.path(LOCATION_PATH)
+    if location is not None:
+        words.append(f"Location {location}")
+    for name, number in (("Block1", BLOCK1), ("Block2", BLOCK2)):
+        block = message.option(number)
+        if block is not None:
+            words.append(f"{name} {_block_text(block)}")
+    if message.option(ECHO) is not None:
+        words.append("Echo")
+    content_format = message.option(CONTENT_FORMAT)
+    if content_format is not None:
+        words.append(f"ct {_uint_text(content_format, 2)}")
+    if not message.intact:
+        words.append("malformed")
+    return words
+
+
+def _block_text(value: bytes) -> str:
+    """Number, more and size of a block option (RFC 7959 section 2.2)."""
+    number = int.from_bytes(value, "big")
+    if len(value) > 3 or number & 7 == 7:
+        return "?"
+    return f"{number >> 4}/{number >> 3 & 1}/{16 << (number & 7)}"
+
+
+def _uint_text(value: bytes, most: int) -> str:
+    return str(int.from_bytes(value, "big")) if len(value) <= most else "?"
+
+
+def _of_records(data: bytes) -> list[str]:
+    words: list[str] = []
+    records = split_datagram(data)
+    try:
+        words.extend(_record_text(record) for record in islice(records, _MOST_RECORDS))
+        if next(records, None) is not None:
+            words.append("...")
+    except RecordDropped:
+        words.append("then no record" if words else f"no record, first octet {data[0]:#04x}")
+    return words
+
+
+def _record_text(record: RawRecord) -> str:
+    text = (
+        f"record {_name(ContentType, record.content_type)}"
+        f" epoch {record.epoch} #{record.sequence_number}"
+    )
+    if isinstance(record, PlaintextRecord) and record.content_type == ContentType.handshake:
+        # In the clear a record shows which message it begins with.
+        text += "".join(f" {_name(HandshakeType, first)}" for first in record.fragment[:1])
+    return text
+
+
+def _name(registry: type[IntEnum], number: int) -> str:
+    try:
+        return registry(number).name
+    except ValueError:
+        return str(number)

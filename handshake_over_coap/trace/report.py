@@ -1,0 +1,210 @@
+"""What handshakes cost, in numbers with one definition each: "a handshake in JSON".
+
+A :class:`TrialFigures` is one handshake, a :class:`HandshakeReport` any number of them.  All
+figures but the counts of trials are over the handshakes that completed; those that did not are
+counted, never averaged away.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Self
+
+from handshake_over_coap.errors import ConfigurationError
+
+_CONFIDENCE: Final = 0.95
+_NORMAL_QUANTILE: Final = statistics.NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
+_EXACT_QUANTILES: Final = (
+    12.706205,
+    4.302653,
+    3.182446,
+    2.776445,
+    2.570582,
+    2.446912,
+    2.364624,
+    2.306004,
+    2.262157,
+    2.228139,
+)
+"""The 97.5 % points of Student's t distribution with 1 to 10 degrees of freedom."""
+
+
+@lru_cache(maxsize=1024)
+def student_quantile(degrees: int) -> float:
+    """The 97.5 % point of Student's t distribution with ``degrees`` of freedom, 1 or more.
+
+    Up to 10 degrees it is a table; beyond, the expansion in 1/degrees around the normal quantile
+    (Abramowitz and Stegun, 26.7.5), whose error there is below 0.0001.
+    """
+    if degrees < 1:
+        raise ConfigurationError("Student's t has at least one degree of freedom")
+    if degrees <= len(_EXACT_QUANTILES):
+        return _EXACT_QUANTILES[degrees - 1]
+    z = _NORMAL_QUANTILE
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return math.fsum(term / degrees**power for power, term in enumerate(terms))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A sample in six numbers, all ``None`` where it is empty.
+
+    ``mean`` is the arithmetic mean; ``median`` the middle value, of an even number the mean of the
+    middle two; ``p95`` the 95th percentile by nearest rank: the smallest value such that at least
+    95 % of all are no larger, so always one that occurred.  ``ci95`` is half the width of the 95 %
+    confidence interval of the mean: Student's t quantile times the sample's standard deviation
+    (n - 1) over the root of n; ``None`` for a single value, which says nothing of its spread.
+    """
+
+    mean: float | None
+    median: float | None
+    p95: float | None
+    min: float | None
+    max: float | None
+    ci95: float | None
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """The summary of ``values``; ConfigurationError for one that is not finite."""
+        ordered = sorted(values)
+        if not all(map(math.isfinite, ordered)):
+            raise ConfigurationError("a value that is not finite has no place in a summary")
+        if not ordered:
+            return cls(None, None, None, None, None, None)
+        return cls(
+            mean=statistics.fmean(ordered),
+            median=statistics.median(ordered),
+            p95=ordered[_nearest_rank(95, len(ordered)) - 1],
+            min=ordered[0],
+            max=ordered[-1],
+            ci95=_half_width(ordered),
+        )
+
+    def to_json(self) -> dict[str, float | None]:
+        """The object of the JSON form, keys in their order."""
+        return {
+            "mean": self.mean,
+            "median": self.median,
+            "p95": self.p95,
+            "min": self.min,
+            "max": self.max,
+            "ci95": self.ci95,
+        }
+
+
+def _nearest_rank(percent: int, count: int) -> int:
+    """The rank, counted from 1, of a percentile; in integers, for 0.95 is no binary fraction."""
+    return -(-percent * count // 100)
+
+
+def _half_width(values: Sequence[float]) -> float | None:
+    count = len(values)
+    if count < 2:
+        return None
+    deviation = statistics.stdev(map(float, values))
+    return student_quantile(count - 1) * deviation / math.sqrt(count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFigures:
+    """What one handshake cost.
+
+    ``datagrams`` and ``bytes`` are UDP payloads of both directions as the observer saw them:
+    address check and retransmissions included, application data not.  ``duration_s`` is from the
+    observer's first datagram of the handshake to completion on its side, in seconds.
+    ``retransmissions`` counts the datagrams that were sent again because a timer ran out.
+    ``body_bytes`` is the size of each encoded flight, in order; empty where no carrier encodes.
+    """
+
+    datagrams: int
+    bytes: int
+    duration_s: float
+    retransmissions: int = 0
+    body_bytes: tuple[int, ...] = ()
+    completed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandshakeReport:
+    """One handshake, or trials of the same one, as every command reports them.
+
+    ``transport``, ``dtls``, ``auth`` and ``encoding`` are the values of the options of these
+    names, ``encoding`` ``None`` where the transport has none.  ``seed`` is ``None`` on a real
+    network.  The summaries, and ``body_bytes``, are over the ``completed`` of ``trials``;
+    ``body_bytes`` holds for each flight the mean over those that had such a flight.
+    """
+
+    transport: str
+    dtls: str
+    auth: str
+    encoding: str | None
+    trials: int
+    completed: int
+    seed: int | None
+    datagrams: Summary
+    bytes: Summary
+    duration_s: Summary
+    retransmissions: Summary
+    body_bytes: tuple[float, ...]
+
+    @classmethod
+    def from_trials(
+        cls,
+        trials: Iterable[TrialFigures],
+        *,
+        transport: str,
+        dtls: str,
+        auth: str,
+        encoding: str | None,
+        seed: int | None = None,
+    ) -> Self:
+        """The report of ``trials``, in any order."""
+        every = tuple(trials)
+        done = [trial for trial in every if trial.completed]
+        return cls(
+            transport=transport,
+            dtls=dtls,
+            auth=auth,
+            encoding=encoding,
+            trials=len(every),
+            completed=len(done),
+            seed=seed,
+            datagrams=Summary.of(trial.datagrams for trial in done),
+            bytes=Summary.of(trial.bytes for trial in done),
+            duration_s=Summary.of(trial.duration_s for trial in done),
+            retransmissions=Summary.of(trial.retransmissions for trial in done),
+            body_bytes=_mean_of_each([trial.body_bytes for trial in done]),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """The object of the JSON form, keys in their order."""
+        return {
+            "transport": self.transport,
+            "dtls": self.dtls,
+            "auth": self.auth,
+            "encoding": self.encoding,
+            "trials": self.trials,
+            "completed": self.completed,
+            "seed": self.seed,
+            "datagrams": self.datagrams.to_json(),
+            "bytes": self.bytes.to_json(),
+            "duration_s": self.duration_s.to_json(),
+            "retransmissions": self.retransmissions.to_json(),
+            "body_bytes": list(self.body_bytes),
+        }
+
+
+def _mean_of_each(bodies: Sequence[tuple[int, ...]]) -> tuple[float, ...]:
+    longest = max(map(len, bodies), default=0)
+    columns = ([each[place] for each in bodies if place < len(each)] for place in range(longest))
+    return tuple(map(statistics.fmean, columns))
