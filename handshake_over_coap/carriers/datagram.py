@@ -55,6 +55,10 @@ class DatagramEndpoint(Protocol):
     def send_errors(self) -> int:
         """How many datagrams were not sent."""
 
+    @property
+    def kernel_drops(self) -> int | None:
+        """Received datagrams that were dropped before we saw them; None where nobody tells."""
+
     def start(self, receiver: DatagramReceiver) -> None:
         """Deliver to ``receiver`` from now on; once in an endpoint's life.
 

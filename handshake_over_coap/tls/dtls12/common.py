@@ -1,0 +1,195 @@
+"""What the client's and the server's states of DTLS 1.2 share.
+
+Source: RFC 5246 section 7.4, RFC 6347 section 4.2.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+
+from handshake_over_coap.tls.alerts import BadCertificate, DecryptError, UnexpectedMessage
+from handshake_over_coap.tls.codepoints import CertificateType, HandshakeType, ProtocolVersion
+from handshake_over_coap.tls.config import AsymmetricCredential
+from handshake_over_coap.tls.credentials import RawPublicKey
+from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage, Item
+from handshake_over_coap.tls.handshake import Connected, EpochKeys, PeerIdentity
+from handshake_over_coap.tls.messages import (
+    Certificate,
+    CertificateVerify,
+    Finished,
+    Message,
+    RawPublicKeyCertificate,
+)
+from handshake_over_coap.tls.schedule12 import (
+    client_verify_data,
+    connection_keys,
+    extended_master_secret,
+    master_secret,
+    server_verify_data,
+)
+from handshake_over_coap.tls.signatures import PublicKey, sign, verify
+from handshake_over_coap.tls.suites import CipherSuite
+from handshake_over_coap.tls.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What the hellos agreed on."""
+
+    suite: CipherSuite
+    client_random: bytes
+    server_random: bytes
+    extended_master_secret: bool
+    server_certificate_type: CertificateType
+    client_certificate_type: CertificateType
+    server_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The master secret and who the peer is: what is left to know before Finished."""
+
+    master: bytes = field(repr=False)
+    peer: PeerIdentity
+
+
+def name_of(item: Item) -> str:
+    """An item's name, for messages."""
+    if isinstance(item, ChangeCipherSpec):
+        return "change_cipher_spec"
+    try:
+        return HandshakeType(item.type).name
+    except ValueError:
+        return f"handshake type {item.type}"
+
+
+def is_message(item: Item, kind: HandshakeType) -> bool:
+    """Whether ``item`` is a message of that type in the clear."""
+    return isinstance(item, HandshakeMessage) and item.type == kind and item.epoch == 0
+
+
+def unexpected(item: Item, expected: str) -> UnexpectedMessage:
+    """The alert for an item out of order."""
+    return UnexpectedMessage(f"{name_of(item)} where {expected} belongs")
+
+
+def expect(item: Item, kind: HandshakeType, epoch: int = 0) -> HandshakeMessage:
+    """``item`` as a message of type ``kind`` in ``epoch``; raises UnexpectedMessage."""
+    if not isinstance(item, HandshakeMessage) or item.type != kind or item.epoch != epoch:
+        raise unexpected(item, kind.name)
+    return item
+
+
+def expect_change_cipher_spec(item: Item) -> None:
+    """Raises UnexpectedMessage for anything but a ChangeCipherSpec."""
+    if not isinstance(item, ChangeCipherSpec):
+        raise unexpected(item, "change_cipher_spec")
+
+
+class FlightBuilder:
+    """Collects a flight: numbers its messages and adds them to the transcript."""
+
+    __slots__ = ("items", "next_seq", "transcript")
+
+    def __init__(self, transcript: Transcript, next_seq: int) -> None:
+        self.items: list[Item] = []
+        self.transcript = transcript
+        self.next_seq = next_seq
+
+    def add(self, message: Message, epoch: int = 0) -> None:
+        """Add a message, in the transcript too."""
+        framed = HandshakeMessage(message.msg_type, message.encode(), self.next_seq, epoch)
+        self.next_seq += 1
+        self.items.append(framed)
+        self.transcript = self.transcript.append(framed)
+
+    def add_finished(self, verify_data: bytes) -> None:
+        """Add ChangeCipherSpec and a Finished under the new keys."""
+        self.items.append(ChangeCipherSpec())
+        self.add(Finished(verify_data), epoch=1)
+
+
+def certificate_message(credential: AsymmetricCredential) -> Message:
+    """The Certificate message that presents ``credential``."""
+    if isinstance(credential, RawPublicKey):
+        return RawPublicKeyCertificate(credential.spki)
+    return Certificate(credential.chain_der)
+
+
+def read_certificate(body: bytes, form: CertificateType) -> PeerIdentity:
+    """The content of a Certificate message in the negotiated form."""
+    if form == CertificateType.RawPublicKey:
+        spki = RawPublicKeyCertificate.decode(body).subject_public_key_info
+        return PeerIdentity(raw_public_key=spki)
+    return PeerIdentity(certificates=Certificate.decode(body).chain)
+
+
+def sign_transcript(credential: AsymmetricCredential, transcript: Transcript) -> CertificateVerify:
+    """CertificateVerify over everything so far (RFC 5246 section 7.4.8)."""
+    signature = sign(credential.private_key, credential.scheme, transcript.bytes)
+    return CertificateVerify(credential.scheme, signature)
+
+
+def check_certificate_verify(body: bytes, key: PublicKey | None, transcript: Transcript) -> None:
+    """Raises DecryptError unless the peer's CertificateVerify fits its key and the transcript."""
+    if key is None:
+        raise BadCertificate("a signature without a key to check it with")
+    message = CertificateVerify.decode(body)
+    verify(key, message.scheme, transcript.bytes, message.signature)
+
+
+def derive_master(parameters: Parameters, premaster: bytes, transcript: Transcript) -> bytes:
+    """The master secret; ``transcript`` goes up to and including ClientKeyExchange."""
+    if parameters.extended_master_secret:
+        return extended_master_secret(premaster, transcript.hash())
+    return master_secret(premaster, parameters.client_random, parameters.server_random)
+
+
+def epoch_keys(parameters: Parameters, master: bytes, *, client: bool) -> EpochKeys:
+    """The keys of epoch 1 as one side uses them."""
+    keys = connection_keys(
+        master, parameters.suite.aead, parameters.client_random, parameters.server_random
+    )
+    if client:
+        return EpochKeys(read=keys.server_write, write=keys.client_write)
+    return EpochKeys(read=keys.client_write, write=keys.server_write)
+
+
+def finished_data(master: bytes, transcript: Transcript, *, client: bool) -> bytes:
+    """The 12 bytes of one side's Finished over ``transcript``."""
+    derive = client_verify_data if client else server_verify_data
+    return derive(master, transcript.hash())
+
+
+def check_finished(
+    item: Item, master: bytes, transcript: Transcript, *, client: bool
+) -> HandshakeMessage:
+    """The peer's Finished, verified; ``client`` tells whose it is.  Raises DecryptError."""
+    message = expect(item, HandshakeType.finished, epoch=1)
+    received = Finished.decode(message.body).verify_data
+    if not hmac.compare_digest(received, finished_data(master, transcript, client=client)):
+        raise DecryptError("the peer's Finished does not fit the handshake as seen here")
+    return message
+
+
+def connected(
+    parameters: Parameters,
+    secrets: Secrets,
+    transcript: Transcript,
+    verify_data: tuple[bytes, bytes],
+) -> Connected:
+    """The last state of either side."""
+    return Connected(
+        version=ProtocolVersion.DTLS_1_2,
+        suite=parameters.suite,
+        client_random=parameters.client_random,
+        server_random=parameters.server_random,
+        master_secret=secrets.master,
+        peer=secrets.peer,
+        server_certificate_type=parameters.server_certificate_type,
+        server_name=parameters.server_name,
+        extended_master_secret=parameters.extended_master_secret,
+        verify_data=verify_data,
+        transcript=transcript.bytes,
+    )
