@@ -1,0 +1,313 @@
+"""Every semi-private part of aiocoap that this project touches, in one place.
+
+aiocoap does the message layer (confirmable messages, their back-off, acknowledgements piggybacked
+or empty, separate responses), tokens and tasks.  What it does not bound or not offer is replaced
+here: deduplication is a short list per peer that dies with the peer, the back-off has a ceiling,
+tokens are random, and messages go through a datagram endpoint of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiocoap import Context, Message
+from aiocoap.error import NetworkError
+from aiocoap.interfaces import EndpointAddress, MessageInterface
+from aiocoap.messagemanager import MessageManager
+from aiocoap.numbers.codes import INTERNAL_SERVER_ERROR
+from aiocoap.numbers.constants import TransportTuning
+from aiocoap.numbers.types import ACK, CON
+from aiocoap.pipe import Pipe
+from aiocoap.tokenmanager import TokenManager
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.tls.config import Rng
+
+from .parameters import CoapParameters
+
+log = logging.getLogger(__name__)
+
+RECENT_MESSAGES = 16
+"""Message IDs remembered for each peer.
+
+A client has one confirmable message under way (NSTART 1), and the resources answer a repetition
+that slips past with the same bytes, so this is a short-cut and not what correctness rests on.
+"""
+
+
+SEPARATE_RETRANSMIT = 4
+"""How often a separate response is sent again where ``max_retransmit`` sets no limit.
+
+A client that misses it asks anew; one that has vanished must not be written to for ever.
+"""
+
+
+def transport_tuning(parameters: CoapParameters) -> TransportTuning:
+    """The timers of ``parameters`` in aiocoap's form."""
+    tuning = TransportTuning()
+    tuning.ACK_TIMEOUT = parameters.ack_timeout
+    tuning.ACK_RANDOM_FACTOR = parameters.ack_random_factor
+    retransmit = parameters.max_retransmit
+    tuning.MAX_RETRANSMIT = math.inf if retransmit is None else retransmit
+    delay = parameters.empty_ack_delay
+    tuning.EMPTY_ACK_DELAY = parameters.ack_timeout / 4 if delay is None else delay
+    return tuning
+
+
+class Remote(EndpointAddress):  # type: ignore[misc]
+    """A peer's endpoint as aiocoap sees it; one object for each peer.
+
+    It also holds what the message layer keeps for that peer: the last few message IDs with the
+    responses they drew.
+    """
+
+    scheme = "coap"
+    is_multicast = False
+    is_multicast_locally = False
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.recent: OrderedDict[int, tuple[float, Message | None]] = OrderedDict()
+
+    def __hash__(self) -> int:
+        return hash(self.address)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Remote) and self.address == other.address
+
+    def __repr__(self) -> str:
+        return f"<Remote {self.address}>"
+
+    @property
+    def hostinfo(self) -> str:
+        """The peer as an authority component; never put on the wire."""
+        return str(self.address)
+
+    @property
+    def hostinfo_local(self) -> str:
+        """Not known here: the endpoint knows its own address."""
+        return "localhost"
+
+    @property
+    def uri_base(self) -> str:
+        """The peer as a URI."""
+        return f"coap://{self.address}"
+
+    @property
+    def uri_base_local(self) -> str:
+        """This side as a URI."""
+        return "coap://localhost"
+
+    @property
+    def blockwise_key(self) -> Address:
+        """What blocks may be combined by; blocks are handled outside aiocoap."""
+        return self.address
+
+
+class Messages(MessageManager):  # type: ignore[misc]
+    """aiocoap's message layer with a bounded memory and a capped back-off."""
+
+    def __init__(self, tokens: TokenManager, max_interval: float, rng: Rng) -> None:
+        super().__init__(tokens)
+        self.message_id = int.from_bytes(rng(2), "big")
+        self._max_interval = max_interval
+        self._request_ids: dict[tuple[Remote, bytes], int] = {}
+        self.retransmissions = 0
+        self.on_empty_ack: Callable[[], None] = lambda: None
+
+    def dispatch_message(self, message: Message) -> None:
+        """Also tells the client when its request is acknowledged but not answered yet."""
+        if self._active_exchanges is None:
+            return  # closed
+        empty_ack = message.mtype is ACK and message.code == 0
+        expected = (message.remote, message.mid) in self._active_exchanges
+        super().dispatch_message(message)
+        if empty_ack and expected:
+            self.on_empty_ack()
+
+    def _deduplicate_message(self, message: Message) -> bool:
+        recent, now = message.remote.recent, self.loop.time()
+        known = recent.get(message.mid)
+        if known is None or now - known[0] > message.transport_tuning.EXCHANGE_LIFETIME:
+            recent[message.mid] = (now, None)
+            recent.move_to_end(message.mid)
+            while len(recent) > RECENT_MESSAGES:
+                recent.popitem(last=False)
+            return False
+        if message.mtype is CON and known[1] is not None:
+            self._send_initially(known[1])
+        return True
+
+    def _store_response_for_duplicates(self, message: Message) -> None:
+        # Only an acknowledgement has the message ID of what it answers.
+        recent = message.remote.recent
+        if message.mtype is ACK and message.mid in recent:
+            recent[message.mid] = (recent[message.mid][0], message)
+
+    def _add_exchange(self, message: Message, monitor: Callable[[], None]) -> None:
+        if message.code.is_request():
+            self._request_ids[message.remote, message.token] = message.mid
+        super()._add_exchange(message, monitor)
+
+    def _process_response(self, response: Message) -> bool:
+        """A response acknowledges its request, even if the empty ACK was lost (RFC 7252 5.2.2)."""
+        expected: bool = super()._process_response(response)
+        mid = self._request_ids.pop((response.remote, response.token), None)
+        exchange = self._active_exchanges.pop((response.remote, mid), None)
+        if exchange is not None:
+            exchange[1].cancel()
+            self._continue_backlog(response.remote)
+        return expected
+
+    def _schedule_retransmit(self, message: Message, timeout: float, counter: int) -> Any:
+        return super()._schedule_retransmit(message, min(timeout, self._max_interval), counter)
+
+    def _retransmit(self, message: Message, timeout: float, counter: int) -> None:
+        if counter < message.transport_tuning.MAX_RETRANSMIT:
+            self.retransmissions += 1
+        super()._retransmit(message, timeout, counter)
+
+
+class Tokens(TokenManager):  # type: ignore[misc]
+    """aiocoap's tokens, random and of a chosen length."""
+
+    def __init__(self, context: Context, length: int, rng: Rng) -> None:
+        super().__init__(context)
+        self._length = length
+        self._rng = rng
+
+    def next_token(self) -> bytes:
+        """A random token that no outstanding request uses (RFC 7252 section 5.3.1)."""
+        in_use = {token for token, _ in self.outgoing_requests}
+        for _ in range(16):
+            token = self._rng(self._length)
+            if token not in in_use:
+                return token
+        raise NetworkError("no free token: use a greater token length")
+
+
+class Interface(MessageInterface):  # type: ignore[misc]
+    """Sends aiocoap's messages through a function; received ones are pushed in by the carrier."""
+
+    def __init__(self, send: Callable[[bytes, Remote], None]) -> None:
+        self._send = send
+        self.closed = False
+
+    def send(self, message: Message) -> None:
+        """Encode and send one message."""
+        if not self.closed:
+            self._send(message.encode(), message.remote)
+
+    async def recognize_remote(self, remote: object) -> bool:
+        """Whether ``remote`` is one of ours."""
+        return isinstance(remote, Remote)
+
+    async def determine_remote(self, message: Message) -> None:
+        """Requests always name their remote: nothing is looked up."""
+        return
+
+    async def fill_or_recognize_remote(self, message: Message) -> bool:
+        """The same, as newer versions ask it."""
+        return isinstance(message.remote, Remote)
+
+    async def shutdown(self) -> None:
+        """Stop sending; the endpoint is closed by its owner."""
+        self.closed = True
+
+
+class ServerContext(Context):  # type: ignore[misc]
+    """aiocoap's context with, for a site, a single function from request to response.
+
+    Each request is answered in a task of its own, which ends without a trace if the peer gives the
+    same token to another request meanwhile.
+    """
+
+    def __init__(
+        self, render: Callable[[Message], Awaitable[Message]], tuning: TransportTuning, **more: Any
+    ) -> None:
+        super().__init__(**more)
+        self._render = render
+        self._tuning = tuning
+
+    def render_to_pipe(self, pipe: Pipe) -> None:
+        """Have one request answered with one message."""
+        task = self.loop.create_task(self._answer(pipe))
+        pipe.on_interest_end(task.cancel)
+
+    async def _answer(self, pipe: Pipe) -> None:
+        try:
+            response = await self._render(pipe.request)
+        except Exception:
+            log.exception("a request of %s could not be answered", pipe.request.remote)
+            response = Message(code=INTERNAL_SERVER_ERROR)
+        response.transport_tuning = self._tuning
+        pipe.add_response(response, is_last=True)
+
+
+class CoapLayer:
+    """aiocoap's stack over a send function: the whole of what carriers use of it.
+
+    ``render`` answers requests (a server), ``None`` on a client.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[bytes, Remote], None],
+        parameters: CoapParameters,
+        rng: Rng,
+        loop: Any,
+        render: Callable[[Message], Awaitable[Message]] | None = None,
+    ) -> None:
+        self.tuning = transport_tuning(parameters)
+        more = {"loop": loop, "loggername": "handshake_over_coap.aiocoap"}
+        if render is None:
+            self._context = Context(**more)
+        else:
+            separate = transport_tuning(parameters)
+            if parameters.max_retransmit is None:
+                separate.MAX_RETRANSMIT = SEPARATE_RETRANSMIT
+            self._context = ServerContext(render, separate, **more)
+        self.tokens = Tokens(self._context, parameters.token_length, rng)
+        self.messages = Messages(self.tokens, parameters.max_interval, rng)
+        self.messages.message_interface = Interface(send)
+        self.tokens.token_interface = self.messages
+        self._context.request_interfaces.append(self.tokens)
+
+    def receive(self, datagram: bytes, remote: Remote) -> None:
+        """Hand a scanned and sanitised message to aiocoap."""
+        message = Message.decode(datagram, remote=remote)
+        message.transport_tuning = self.tuning
+        self.messages.dispatch_message(message)
+
+    def expects(self, token: bytes, remote: Remote) -> bool:
+        """Whether a response with ``token`` from ``remote`` answers a request of ours."""
+        return (token, remote) in (self.tokens.outgoing_requests or ())
+
+    def request(self, message: Message, remote: Remote) -> asyncio.Future[Message]:
+        """Send a confirmable request; the future gives the response or raises aiocoap's error."""
+        message.remote = remote
+        message.transport_tuning = self.tuning
+        response: asyncio.Future[Message] = self._context.request(
+            message, handle_blockwise=False
+        ).response
+        return response
+
+    def encoded_size(self, message: Message, token_length: int) -> int:
+        """Bytes of ``message`` on the wire, with a token of ``token_length`` bytes."""
+        options = message.opt.encode()
+        marker = 1 if message.payload else 0
+        return 4 + token_length + len(options) + marker + len(message.payload)
+
+    def fail(self, error: Exception, remote: Remote) -> None:
+        """End everything under way with ``remote``."""
+        self.messages.dispatch_error(error, remote)
+
+    async def close(self) -> None:
+        """Cancel timers and requests.  Closing again does nothing."""
+        if self.tokens.outgoing_requests is not None:
+            await self._context.shutdown()

@@ -1,0 +1,275 @@
+"""From a whole body to its answer: the rules for flights, alerts, repetition and failure.
+
+Each rule stands in the section "Idempotent resources" or "Sessions" of the draft in ``spec/``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiocoap import Message
+
+from handshake_over_coap.carriers.conversation import Conversation, Established
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.encodings import BY_CONTENT_FORMAT, BodyEncoding, BodyItem, encoding_named
+from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
+from handshake_over_coap.encodings.alert import decode_alert, encode_alert
+from handshake_over_coap.tls.alerts import AlertError, InternalError
+from handshake_over_coap.tls.codepoints import HandshakeType
+from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.trace.report import TrialFigures
+
+from .blocks import Answer, digest
+from .gate import Code, retry_after
+from .parameters import CoapParameters
+from .peers import Handshake, Peer, PeerTable, TooManyHandshakes
+
+log = logging.getLogger(__name__)
+
+_NAMES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+"""Names of sessions: one character, unique at one endpoint.  They are no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A whole body that has to be answered: from whom, where to, in which format."""
+
+    peer: Peer
+    path: tuple[str, ...]
+    number: int | None
+    body: bytes
+    key: bytes
+    proven: bool
+
+
+class OnEstablished(Protocol):
+    """What a server calls when a handshake has completed."""
+
+    def __call__(
+        self, address: Address, name: str, established: Established, figures: TrialFigures
+    ) -> None:
+        """``name`` is the handshake's own at that address; ``release`` wants it back.
+
+        ``figures`` are what the server saw from the first proven request to completion.
+        """
+
+
+class FlightAnswers:
+    """Answers whole bodies for a server, each different body once."""
+
+    def __init__(
+        self,
+        parameters: CoapParameters,
+        peers: PeerTable,
+        begin: Callable[[], Conversation],
+        on_established: OnEstablished,
+        rng: Rng,
+        counters: Counter[str],
+        think: Callable[[bytes], float] | None,
+        challenge: Callable[[Address], bytes],
+    ) -> None:
+        self._parameters = parameters
+        self._peers = peers
+        self._begin = begin
+        self._on_established = on_established
+        self._rng = rng
+        self._counters = counters
+        self._think = think
+        self._challenge = challenge
+        self._default = encoding_named(parameters.encoding)
+        self._tasks: set[asyncio.Task[Answer]] = set()
+
+    async def answer(self, peer: Peer, request: Message, body: bytes, *, proven: bool) -> Answer:
+        """What ``body`` gets; computed at most once for each different body.
+
+        ``proven`` tells whether it came with a valid Echo.
+        """
+        number = request.opt.content_format
+        key = digest(b"" if number is None else int(number).to_bytes(2, "big")) + digest(body)
+        path = tuple(request.opt.uri_path)
+        at_resource = path == self._parameters.path_segments
+        for handshake in peer.handshakes.values():
+            if not (at_resource or handshake.name == path[-1]):
+                continue
+            known = handshake.answers.get(key)
+            if known is not None:
+                self._counters["repeated flights"] += 1
+                if peer.half_open is None:
+                    self._peers.finish(peer)
+                return known
+        work = _Work(peer, path, number, body, key, proven)
+        if self._think is None:
+            return self._compute(work)
+        return await self._slowly(work, self._think(body))
+
+    async def _slowly(self, work: _Work, seconds: float) -> Answer:
+        """The same on a slow device; a repetition waits for the computation under way."""
+        pending = work.peer.pending
+        task = pending.get(work.key)
+        if task is None:
+            task = asyncio.ensure_future(self._think_then_compute(work, seconds))
+            pending[work.key] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda _: pending.pop(work.key, None))
+        return await asyncio.shield(task)
+
+    async def _think_then_compute(self, work: _Work, seconds: float) -> Answer:
+        await asyncio.sleep(seconds)
+        if self._peers.get(work.peer.address) is not work.peer:
+            return Answer(Code.NOT_FOUND)
+        return self._compute(work)
+
+    def cancel(self) -> None:
+        """Give up what is being computed."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _compute(self, work: _Work) -> Answer:
+        if work.path == self._parameters.path_segments:
+            return self._at_resource(work)
+        handshake = work.peer.handshakes.get(work.path[-1])
+        return Answer(Code.NOT_FOUND) if handshake is None else self._in_session(work, handshake)
+
+    def _in_session(self, work: _Work, handshake: Handshake) -> Answer:
+        """Flight 3 or an alert.  Nothing unauthenticated does more than use up its patience."""
+        if handshake.over:
+            return Answer(Code.NOT_FOUND)
+        if not handshake.complete and handshake.failures >= self._parameters.limits.failures:
+            # Whoever is genuine is sent back to flight 1 by this.
+            self._counters["given up: too many failures"] += 1
+            handshake.over = True
+            return Answer(Code.NOT_FOUND)
+        if work.number == ALERT_CONTENT_FORMAT:
+            return self._alert(handshake, work.body)
+        return self._later_flight(work, handshake)
+
+    def _encoding(self, number: int | None) -> BodyEncoding:
+        return self._default if number is None else BY_CONTENT_FORMAT[number]
+
+    def _at_resource(self, work: _Work) -> Answer:
+        """Flight 1, or without Location-Path any flight of the one half-open handshake."""
+        peer, here = work.peer, self._shared_session(work)
+        if here is not None:
+            return self._in_session(work, here)
+        if not work.proven:
+            return Answer(Code.UNAUTHORIZED, echo=self._challenge(peer.address))
+        if work.number == ALERT_CONTENT_FORMAT:
+            return Answer(Code.NOT_FOUND)
+        encoding, replaced = self._encoding(work.number), peer.half_open
+        try:
+            items = encoding.decode(work.body, next_message_seq=0)
+            conversation, flight = self._begin().receive(items)
+        except AlertError as error:
+            self._counters[f"rejected flight 1: {error.name}"] += 1
+            return alert_answer(error)
+        handshake = Handshake(self._name(peer), conversation)
+        answer = self._flight_answer(encoding.encode(flight), work.number, handshake.name)
+        handshake.answers[work.key] = answer
+        handshake.body_bytes += [len(work.body), len(answer.payload)]
+        try:
+            peer.add_handshake(handshake)
+        except TooManyHandshakes:
+            self._counters["refused: too many handshakes"] += 1
+            return Answer(Code.SERVICE_UNAVAILABLE, max_age=retry_after(self._parameters))
+        self._counters["half-open handshakes replaced"] += replaced is not None
+        self._peers.lease(peer, asyncio.get_running_loop().time())
+        return answer
+
+    def _shared_session(self, work: _Work) -> Handshake | None:
+        """Without Location-Path: the handshake that a body at the resource belongs to."""
+        peer = work.peer
+        if self._parameters.location or not peer.handshakes:
+            return None
+        if work.number != ALERT_CONTENT_FORMAT:
+            # A ClientHello is the first item of flight 1 and of no other flight.
+            try:
+                items = self._encoding(work.number).decode(work.body, next_message_seq=0)
+            except AlertError:
+                items = ()
+            if items and _is_hello(items[0]):
+                return None
+        return peer.half_open or next(reversed(peer.handshakes.values()))
+
+    def _name(self, peer: Peer) -> str:
+        """A name that no handshake of this peer has; later ones come round late."""
+        taken = {*peer.handshakes, self._parameters.path_segments[-1]}
+        index = self._rng(1)[0] if peer.next_name is None else peer.next_name
+        while _NAMES[index % len(_NAMES)] in taken:
+            index += 1
+        peer.next_name = index + 1
+        return _NAMES[index % len(_NAMES)]
+
+    def _flight_answer(self, payload: bytes, number: int | None, name: str) -> Answer:
+        if not self._parameters.location:
+            return Answer(Code.CHANGED, payload, number)
+        location = (*self._parameters.path_segments[:-1], name)
+        return Answer(Code.CREATED, payload, number, location)
+
+    def _alert(self, handshake: Handshake, body: bytes) -> Answer:
+        """An alert in the clear: anybody could have sent it, so it ends nothing."""
+        try:
+            alert = decode_alert(body)
+        except AlertError:
+            self._counters["malformed alerts"] += 1
+            return Answer(Code.BAD_REQUEST)
+        if handshake.complete:
+            self._counters["ignored: unsealed alert for a session"] += 1
+            return Answer(Code.BAD_REQUEST)
+        self._counters["unsealed alerts"] += 1
+        handshake.failures += 1
+        log.info("unsealed alert %d in a half-open handshake", alert.description)
+        return Answer(Code.CHANGED)
+
+    def _later_flight(self, work: _Work, handshake: Handshake) -> Answer:
+        """Flight 3: completes the handshake, or leaves it as it was a bounded number of times."""
+        if handshake.complete:
+            self._counters["ignored: another flight for a session"] += 1
+            return Answer(Code.BAD_REQUEST)
+        encoding, before = self._encoding(work.number), handshake.conversation
+        try:
+            items = encoding.decode(work.body, next_message_seq=before.next_message_seq)
+            after, flight = before.receive(items)
+        except AlertError as error:
+            handshake.failures += 1
+            self._counters[f"rejected flight 3: {error.name}"] += 1
+            answer = alert_answer(error)
+        else:
+            handshake.conversation = after
+            answer = Answer(Code.CHANGED, encoding.encode(flight), work.number)
+            handshake.body_bytes += [len(work.body), len(answer.payload)]
+            self._complete(work.peer, handshake)
+        handshake.answers[work.key] = answer
+        return answer
+
+    def _complete(self, peer: Peer, handshake: Handshake) -> None:
+        established = handshake.conversation.established
+        if established is None:
+            return
+        handshake.complete = True
+        self._peers.finish(peer)
+        figures = TrialFigures(
+            completed=True,
+            datagrams=peer.datagrams,
+            bytes=peer.bytes,
+            duration_s=asyncio.get_running_loop().time() - peer.since,
+            retransmissions=0,
+            body_bytes=tuple(handshake.body_bytes),
+        )
+        self._on_established(peer.address, handshake.name, established, figures)
+
+
+def _is_hello(item: BodyItem) -> bool:
+    return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
+
+
+def alert_answer(error: AlertError) -> Answer:
+    """The error response that carries an alert in the clear: 4.00, or 5.00 for our own fault."""
+    code = Code.INTERNAL_SERVER_ERROR if isinstance(error, InternalError) else Code.BAD_REQUEST
+    return Answer(code, encode_alert(error.alert), ALERT_CONTENT_FORMAT)

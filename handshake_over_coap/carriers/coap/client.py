@@ -1,0 +1,245 @@
+"""The client's side of the exchange: flights out, flights in, until both sides are done.
+
+Nothing that comes in the clear after flight 1 is a verdict: an error response to flight 3 is
+believed only when it stays the same over several attempts, and a flight 4 that does not
+authenticate is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from handshake_over_coap.carriers.conversation import Conversation, Established
+from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.encodings import (
+    BY_CONTENT_FORMAT,
+    DEFAULT,
+    BodyItem,
+    encoding_named,
+)
+from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
+from handshake_over_coap.encodings.alert import decode_alert, encode_alert
+from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.tls.alerts import AlertError, alert_error
+from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.config import Rng
+
+from .gate import Code
+from .parameters import CoapParameters
+from .requests import Incomplete, Reply, Requests, ResetByPeer
+
+log = logging.getLogger(__name__)
+
+Begin = Callable[[], tuple[Conversation, tuple[BodyItem, ...]]]
+"""Makes a fresh conversation and its flight 1."""
+
+_REMEDIES = {
+    Code.NOT_FOUND: "it has no handshake resource at this path",
+    Code.METHOD_NOT_ALLOWED: "the resource at this path takes no handshakes",
+    Code.UNSUPPORTED_CONTENT_FORMAT: "it does not know this encoding of the flights",
+    Code.REQUEST_ENTITY_TOO_LARGE: "the flight is larger than it takes: shorten the chain or names",
+    Code.SERVICE_UNAVAILABLE: "it is busy with other handshakes: try again later",
+    Code.PROXYING_NOT_SUPPORTED: "it takes no handshakes through a proxy",
+    Code.BAD_OPTION: "it does not understand an option of the request",
+}
+
+
+_FORGOTTEN = ("4.04", "4.01")
+"""What flight 3 gets from a server that lost the handshake: the latter without Location-Path."""
+
+
+class _StateLost(Error):
+    """The server no longer knows the handshake: begin again from flight 1."""
+
+
+class CoapClient:
+    """One handshake with one server over CoAP.
+
+    ``body_bytes`` are the sizes of the encoded flights so far, in bytes.
+    """
+
+    def __init__(
+        self, endpoint: DatagramEndpoint, server: Address, parameters: CoapParameters, rng: Rng
+    ) -> None:
+        self._endpoint = endpoint
+        self._server = server
+        self._parameters = parameters
+        self._loop = asyncio.get_running_loop()
+        self._requests = Requests(endpoint, server, parameters, rng)
+        self._encoding = encoding_named(parameters.encoding)
+        self._number = None if self._encoding is DEFAULT else self._encoding.content_format
+        self._deadline = 0.0
+        self.body_bytes: list[int] = []
+
+    @property
+    def retransmissions(self) -> int:
+        """Confirmable messages sent again so far."""
+        return self._requests.retransmissions
+
+    def receive(self, data: bytes, address: Address) -> bool:
+        """Take a datagram whose first octet says CoAP; False if it is not from the server."""
+        return address == self._server and self._requests.receive(data)
+
+    def on_error(self, error: OSError) -> None:
+        """An ICMP error: believed only while nothing has been heard from the server."""
+        if not self._requests.heard:
+            self._requests.fail(
+                f"{self._server} cannot be reached ({error.strerror or error}): "
+                "is a server running there?"
+            )
+
+    async def close(self) -> None:
+        """Cancel everything; the endpoint stays open."""
+        await self._requests.close()
+
+    async def handshake(self, begin: Begin) -> Established:
+        """Carry a whole handshake.
+
+        Raises AlertError (either side refused), HandshakeTimeout, or CarrierError (CoAP failed).
+        """
+        self._deadline = self._loop.time() + self._parameters.timeout
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                for _ in range(1 + self._parameters.restarts):
+                    try:
+                        return await self._attempt(begin)
+                    except _StateLost:
+                        log.info("%s has forgotten the handshake; beginning again", self._server)
+                raise CarrierError(
+                    f"{self._server} has forgotten the handshake every time it was begun", "4.04"
+                )
+        except TimeoutError as error:
+            if isinstance(error, HandshakeTimeout):
+                raise
+            raise HandshakeTimeout(
+                f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
+            ) from None
+
+    async def _attempt(self, begin: Begin) -> Established:
+        conversation, flight1 = begin()
+        self.body_bytes = []
+        reply = await self._flight_1(self._encode(flight1))
+        path = self._session_path(reply)
+        self.body_bytes.append(len(reply.payload))
+        try:
+            items = self._decode(reply, conversation)
+            conversation, flight3 = conversation.receive(items)
+        except AlertError as error:
+            await self._reject(path, error)
+            raise
+        return await self._flight_3(path, conversation, self._encode(flight3))
+
+    def _encode(self, items: tuple[BodyItem, ...]) -> bytes:
+        body = self._encoding.encode(items)
+        self.body_bytes.append(len(body))
+        return body
+
+    def _decode(self, reply: Reply, conversation: Conversation) -> tuple[BodyItem, ...]:
+        number = reply.content_format
+        encoding = self._encoding if number is None else BY_CONTENT_FORMAT.get(number)
+        if encoding is None:
+            raise CarrierError(f"{self._server} answered in content format {number}", reply.dotted)
+        return encoding.decode(reply.payload, next_message_seq=conversation.next_message_seq)
+
+    async def _flight_1(self, body: bytes) -> Reply:
+        """Post flight 1, with the Echo that the server asks for; gives flight 2."""
+        echo: bytes | None = None
+        attempts = 1 + self._parameters.restarts
+        while attempts > 0:
+            attempts -= 1
+            try:
+                reply = await self._requests.post(
+                    self._parameters.path_segments, body, self._number, echo
+                )
+            except (Incomplete, ResetByPeer) as error:
+                log.info("flight 1 has to be sent again: %s", error)
+                continue
+            if reply.code in (Code.CREATED, Code.CHANGED):
+                return reply
+            if reply.code == Code.UNAUTHORIZED and reply.echo is not None:
+                echo = reply.echo
+            elif reply.code == Code.SERVICE_UNAVAILABLE and self._can_wait(reply.max_age):
+                attempts += 1  # waiting its turn costs a client nothing but time
+                await asyncio.sleep(max(1, reply.max_age))
+            else:
+                raise self._refusal(reply)
+        raise CarrierError(
+            f"{self._server} did not take flight 1 in {1 + self._parameters.restarts} attempts"
+        )
+
+    def _can_wait(self, seconds: float) -> bool:
+        return self._loop.time() + max(1, seconds) < self._deadline
+
+    async def _flight_3(
+        self, path: tuple[str, ...], conversation: Conversation, body: bytes
+    ) -> Established:
+        """Post flight 3 until a flight 4 authenticates; all else are hints."""
+        failure: Error = CarrierError(f"{self._server} gave no flight 4")
+        for attempt in range(1 + self._parameters.hint_retries):
+            if attempt:
+                await asyncio.sleep(self._parameters.ack_timeout)
+            try:
+                reply = await self._requests.post(path, body, self._number)
+                if reply.code == Code.CHANGED:
+                    return self._finish(conversation, reply)
+                failure = self._refusal(reply)
+            except (AlertError, CarrierError, Incomplete, ResetByPeer) as error:
+                failure = error
+            log.info("flight 3, attempt %d: %s", attempt + 1, failure)
+        if isinstance(failure, CarrierError) and failure.code in _FORGOTTEN:
+            raise _StateLost(str(failure))
+        if isinstance(failure, AlertError) and not failure.received:
+            self._send_sealed_alert(conversation, failure)
+        if isinstance(failure, Incomplete | ResetByPeer):
+            failure = CarrierError(f"{self._server}: {failure}")
+        raise failure
+
+    def _finish(self, conversation: Conversation, reply: Reply) -> Established:
+        items = self._decode(reply, conversation)
+        established = conversation.receive(items)[0].established
+        if established is None:
+            raise CarrierError(f"{self._server} answered flight 3 with half a flight")
+        self.body_bytes = [*self.body_bytes[:3], len(reply.payload)]
+        return established
+
+    def _session_path(self, reply: Reply) -> tuple[str, ...]:
+        """Where flight 3 goes; a Location other than a sibling of the resource is refused."""
+        resource = self._parameters.path_segments
+        if not reply.location:
+            return resource
+        sibling = len(reply.location) == len(resource) and reply.location[:-1] == resource[:-1]
+        if not sibling or not reply.location[-1]:
+            named = "/" + "/".join(reply.location)
+            raise CarrierError(f"{self._server} names {named}, which is no sibling of the resource")
+        return reply.location
+
+    def _refusal(self, reply: Reply) -> Error:
+        """The error that a response stands for."""
+        if reply.content_format == ALERT_CONTENT_FORMAT:
+            try:
+                alert = decode_alert(reply.payload)
+            except AlertError:
+                return CarrierError(f"{self._server} sent an alert that is none", reply.dotted)
+            detail = f"unsealed, in a {reply.dotted} from {self._server}"
+            return alert_error(alert.description, received=True, level=alert.level, detail=detail)
+        known = {int(code): text for code, text in _REMEDIES.items()}
+        remedy = known.get(reply.code, "this is no answer of the handshake")
+        return CarrierError(f"{self._server} answered {reply.dotted}: {remedy}", reply.dotted)
+
+    async def _reject(self, path: tuple[str, ...], error: AlertError) -> None:
+        """Tell the server why flight 2 was not acceptable, as far as it listens."""
+        body = encode_alert(error.alert)
+        wait = min(2 * self._parameters.ack_timeout, max(0.0, self._deadline - self._loop.time()))
+        try:
+            async with asyncio.timeout(wait):
+                await self._requests.post(path, body, ALERT_CONTENT_FORMAT)
+        except (Error, TimeoutError) as failure:
+            log.debug("the alert was not delivered: %s", failure)
+
+    def _send_sealed_alert(self, conversation: Conversation, error: AlertError) -> None:
+        """The server may be complete while we are not: only a sealed alert ends its session."""
+        if conversation.sealer is not None:
+            record = conversation.sealer.seal_datagram(ContentType.alert, error.alert.encode())
+            self._endpoint.send(record, self._server)

@@ -1,0 +1,140 @@
+"""Choices that the exchange over CoAP leaves open, and the bounds on what is kept for a peer.
+
+Comparing these choices is the point of the project, so every one is a parameter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from handshake_over_coap.encodings import encoding_named
+from handshake_over_coap.errors import ConfigurationError
+
+BLOCK_SIZES = (16, 32, 64, 128, 256, 512, 1024)
+"""Sizes of a block in bytes, RFC 7959 section 2.2; the exponent is the index."""
+
+_BLOCK_0_OVERHEAD = 4 + 3 + 10 + 4 + 1
+"""Bytes of header, Block1, Echo, Request-Tag and payload marker in the first block of a body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what a server keeps for others; sizes in bytes, times in seconds.
+
+    ``per_address`` counts half-open handshakes of one IPv4 address or one IPv6 /64: clients behind
+    a NAT share it.  ``failures`` is how many different flights a half-open handshake may reject
+    before it stops answering.
+    """
+
+    body: int = 16 * 1024
+    half_open: int = 1000
+    per_address: int = 256
+    sessions: int = 10_000
+    lifetime: float = 60.0
+    failures: int = 8
+    bodies_per_peer: int = 4
+    requests_per_peer: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("body", "half_open", "per_address", "sessions", "lifetime", "failures"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"limit {name!r} has to be above zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoapParameters:
+    """How the handshake is carried over CoAP, on either side.
+
+    ``resource`` is the path of the handshake resource; ``location`` whether the server names a
+    resource of its own for each handshake (2.01 and Location-Path); ``encoding`` the name of the
+    body encoding that costs no Content-Format option; ``block_size`` in bytes (``None``: the
+    largest that fits ``mtu``); ``token_length`` in bytes; ``mtu`` the largest UDP payload in bytes,
+    CoAP header included.  ``ack_timeout``, ``ack_random_factor`` and ``max_retransmit`` are those
+    of RFC 7252 section 4.8 (``None``: never gives up); ``max_interval`` caps the back-off and
+    ``timeout`` the whole handshake, in seconds.  ``empty_ack_delay`` is when a server whose answer
+    is not ready sends an empty acknowledgement, ``None``: a quarter of ``ack_timeout``;
+    ``repost_after`` when a client that has only such an acknowledgement asks again, ``None``:
+    four times ``ack_timeout``, doubling.
+    """
+
+    resource: str = "/.well-known/dtls"
+    location: bool = True
+    encoding: str = "plain"
+    block_size: int | None = None
+    token_length: int = 4
+    mtu: int = 1152
+    ack_timeout: float = 2.0
+    ack_random_factor: float = 1.5
+    max_interval: float = 60.0
+    max_retransmit: int | None = 4
+    timeout: float = 60.0
+    address_check: bool = True
+    empty_ack_delay: float | None = None
+    repost_after: float | None = None
+    restarts: int = 4
+    hint_retries: int = 2
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        encoding_named(self.encoding)
+        if not self.path_segments or any(len(s.encode()) > 255 for s in self.path_segments):
+            raise ConfigurationError(
+                f"resource {self.resource!r} is no path: give one such as /.well-known/dtls or /d"
+            )
+        if self.block_size is not None and self.block_size not in BLOCK_SIZES:
+            sizes = ", ".join(map(str, BLOCK_SIZES))
+            raise ConfigurationError(f"block size {self.block_size} is none of {sizes} bytes")
+        if not 0 <= self.token_length <= 8:
+            raise ConfigurationError("a CoAP token has 0 to 8 bytes (RFC 7252 section 3)")
+        self._check_sizes()
+        self._check_times()
+
+    def _check_sizes(self) -> None:
+        path = sum(option_size(segment) for segment in self.path_segments)
+        least = _BLOCK_0_OVERHEAD + self.token_length + path + BLOCK_SIZES[0]
+        if not least <= self.mtu <= 65507:
+            raise ConfigurationError(
+                f"mtu {self.mtu} is outside {least}..65507 bytes: with this path and token length, "
+                f"a request with a block of {BLOCK_SIZES[0]} bytes takes {least}; raise the mtu or "
+                "shorten the path"
+            )
+        if self.block_size is not None and self.block_size > self.mtu - 8:
+            raise ConfigurationError(
+                f"a block of {self.block_size} bytes does not fit an mtu of {self.mtu}: "
+                "choose a smaller block size or a larger mtu"
+            )
+
+    def _check_times(self) -> None:
+        for name in ("ack_timeout", "max_interval", "timeout"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigurationError(f"{name} has to be a positive number of seconds")
+        if self.ack_random_factor < 1:
+            raise ConfigurationError("ack_random_factor is at least 1 (RFC 7252 section 4.8.1)")
+        if self.max_retransmit is not None and self.max_retransmit < 0:
+            raise ConfigurationError("max_retransmit is a count, or none for no limit")
+        if self.restarts < 0 or self.hint_retries < 0:
+            raise ConfigurationError("restarts and hint_retries are counts")
+        if any(t is not None and t <= 0 for t in (self.empty_ack_delay, self.repost_after)):
+            raise ConfigurationError("empty_ack_delay and repost_after are positive, or none")
+
+    @property
+    def path_segments(self) -> tuple[str, ...]:
+        """``resource`` as the values of Uri-Path options."""
+        return tuple(segment for segment in self.resource.split("/") if segment)
+
+    @property
+    def largest_block(self) -> int:
+        """The largest block size in bytes that is ever used; each message may have to use less."""
+        return self.block_size or max(size for size in BLOCK_SIZES if size < self.mtu)
+
+    @property
+    def state_lifetime(self) -> float:
+        """How long unfinished state is kept: as long as a client's timers can still come back."""
+        return max(self.limits.lifetime, self.timeout)
+
+
+def option_size(value: str) -> int:
+    """Bytes of a Uri-Path option with ``value`` on the wire, at least."""
+    length = len(value.encode())
+    return 1 + (length >= 13) + length

@@ -1,0 +1,239 @@
+"""What a server keeps for endpoints that have proven their address, and for how long.
+
+There is a :class:`Peer` only after a valid Echo.  Unfinished state has an absolute age, so that
+nobody keeps it alive by repeating himself; the numbers of unfinished handshakes are bounded in all
+and by address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+
+from handshake_over_coap.carriers.conversation import Conversation
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.errors import Error
+
+from .aiocoap_layer import Remote
+from .blocks import Answer, Transfer
+from .parameters import Limits
+
+HANDSHAKES_PER_PEER = 8
+"""Handshakes of one endpoint that are kept at once, complete and over ones included."""
+
+TransferKey = tuple[tuple[str, ...], bytes | None]
+"""Path and Request-Tag; the endpoint is the peer's."""
+
+
+class TooManyHandshakes(Error):
+    """A bound on unfinished handshakes is reached: 5.03."""
+
+
+@dataclass(slots=True)
+class Handshake:
+    """One handshake as the server sees it, half-open or complete.
+
+    ``answers`` maps the digest of a body to what it got, so that a repeated flight gets the same
+    bytes; ``body_bytes`` are the sizes of the flights so far.  A handshake that is ``over`` was
+    replaced or given up, or its session has ended: it takes nothing more, and is kept to repeat its
+    answers for as long as an Echo value that opened it may be valid.
+    """
+
+    name: str
+    conversation: Conversation
+    answers: dict[bytes, Answer] = field(default_factory=dict)
+    body_bytes: list[int] = field(default_factory=list)
+    failures: int = 0
+    complete: bool = False
+    over: bool = False
+
+
+@dataclass(slots=True)
+class Peer:
+    """An endpoint that has proven its address.
+
+    ``block_size`` is the size in bytes it asked for; ``pending`` holds answers being computed, by
+    the digest of the body.  ``datagrams`` and ``bytes`` count both directions of CoAP since the
+    handshake under way was admitted, at ``since``.
+    """
+
+    address: Address
+    remote: Remote
+    unfinished: bool = False
+    transfers: OrderedDict[TransferKey, Transfer] = field(default_factory=OrderedDict)
+    handshakes: dict[str, Handshake] = field(default_factory=dict)
+    pending: dict[bytes, asyncio.Task[Answer]] = field(default_factory=dict)
+    next_name: int | None = None
+    block_size: int | None = None
+    in_flight: int = 0
+    since: float = 0.0
+    datagrams: int = 0
+    bytes: int = 0
+
+    @property
+    def half_open(self) -> Handshake | None:
+        """The one handshake that is not complete, if there is one."""
+        return next((h for h in self.handshakes.values() if not (h.complete or h.over)), None)
+
+    def add_handshake(self, handshake: Handshake) -> None:
+        """Keep ``handshake`` in place of the half-open one; the oldest that is over makes room.
+
+        Raises :class:`TooManyHandshakes` where all that are kept have sessions.
+        """
+        replaced = self.half_open
+        over = [h.name for h in self.handshakes.values() if h.over or h is replaced]
+        excess = len(self.handshakes) + 1 - HANDSHAKES_PER_PEER
+        if excess > len(over):
+            raise TooManyHandshakes(f"{len(self.handshakes)} sessions with {self.address}")
+        if replaced is not None:
+            replaced.over = True
+        for name in over[: max(0, excess)]:
+            del self.handshakes[name]
+        self.handshakes[handshake.name] = handshake
+
+    def transfer(self, key: TransferKey, limits: Limits) -> Transfer:
+        """The transfer under ``key``, begun if it is new; the oldest makes room."""
+        found = self.transfers.get(key)
+        if found is None:
+            found = self.transfers[key] = Transfer(limits.body)
+            while len(self.transfers) > limits.bodies_per_peer:
+                self.transfers.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A peer whose lease has ended; ``lost`` tells whether a half-open handshake went with it."""
+
+    peer: Peer
+    lost: bool
+
+
+class PeerTable:
+    """All peers of a server, bounded in number and time; ``now`` is in seconds."""
+
+    def __init__(self, limits: Limits, lifetime: float) -> None:
+        self._limits = limits
+        self._lifetime = lifetime
+        self._peers: dict[Address, Peer] = {}
+        self._aging: OrderedDict[Address, float] = OrderedDict()
+        self._unfinished: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._peers.values())
+
+    @property
+    def unfinished(self) -> int:
+        """How many peers are in the middle of a handshake."""
+        return self._unfinished.total()
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When :meth:`expire` next has something to do."""
+        return next(iter(self._aging.values()), None)
+
+    def get(self, address: Address) -> Peer | None:
+        """The peer at ``address``, if it is known."""
+        return self._peers.get(address)
+
+    def admit(self, address: Address, now: float) -> Peer:
+        """The peer at ``address``, with a lease of unfinished state if it had none.
+
+        Raises :class:`TooManyHandshakes` where a bound forbids it.
+        """
+        peer = self._peers.get(address)
+        if peer is None or not peer.unfinished:
+            self._check_bounds(address, new=peer is None)
+            if peer is None:
+                peer = self._peers[address] = Peer(address, Remote(address))
+            peer.since, peer.datagrams, peer.bytes = now, 0, 0
+            self.lease(peer, now)
+        return peer
+
+    def lease(self, peer: Peer, now: float) -> None:
+        """The peer has something unfinished, which is kept for one lifetime from now.
+
+        Only what is new gets a lease: a repetition must not keep anything alive.
+        """
+        if not peer.unfinished:
+            peer.unfinished = True
+            self._unfinished[prefix(peer.address)] += 1
+        self._aging[peer.address] = now + self._lifetime
+        self._aging.move_to_end(peer.address)
+
+    def touch(self, peer: Peer, now: float) -> None:
+        """A request of the peer may leave blocks and answers behind: see that they age."""
+        if peer.address not in self._aging:
+            self._aging[peer.address] = now + self._lifetime
+
+    def _check_bounds(self, address: Address, *, new: bool) -> None:
+        if self.unfinished >= self._limits.half_open:
+            raise TooManyHandshakes(f"{self.unfinished} handshakes are under way")
+        if self._unfinished[prefix(address)] >= self._limits.per_address:
+            raise TooManyHandshakes(f"too many handshakes from {prefix(address)}")
+        if new and len(self._peers) >= self._limits.sessions + self._limits.half_open:
+            raise TooManyHandshakes(f"{len(self._peers)} peers are connected")
+
+    def finish(self, peer: Peer) -> None:
+        """The peer's handshake is complete: it no longer counts as unfinished."""
+        if peer.unfinished:
+            peer.unfinished = False
+            name = prefix(peer.address)
+            self._unfinished[name] -= 1
+            if not self._unfinished[name]:
+                del self._unfinished[name]
+
+    def expire(self, now: float) -> list[Expired]:
+        """Drop what is unfinished or over and past its time."""
+        expired = []
+        while self._aging:
+            address, deadline = next(iter(self._aging.items()))
+            if deadline > now:
+                break
+            del self._aging[address]
+            peer = self._peers[address]
+            half_open = peer.half_open
+            peer.transfers.clear()
+            peer.remote.recent.clear()
+            peer.handshakes = {
+                name: each
+                for name, each in peer.handshakes.items()
+                if each.complete and not each.over
+            }
+            self.finish(peer)
+            self._drop_if_empty(peer)
+            expired.append(Expired(peer, lost=half_open is not None))
+        return expired
+
+    def release(self, address: Address, name: str) -> None:
+        """Forget a completed handshake, now or when its lease ends: its session has ended."""
+        peer = self._peers.get(address)
+        if peer is None or name not in peer.handshakes:
+            return
+        if address in self._aging:
+            peer.handshakes[name].over = True
+        else:
+            del peer.handshakes[name]
+            self._drop_if_empty(peer)
+
+    def _drop_if_empty(self, peer: Peer) -> None:
+        if not peer.handshakes and not peer.unfinished and peer.address not in self._aging:
+            del self._peers[peer.address]
+
+
+def prefix(address: Address) -> str:
+    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
+    host = address.host.partition("%")[0]
+    try:
+        parsed = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return host

@@ -1,0 +1,212 @@
+"""An asyncio event loop on virtual time.
+
+The loop is asyncio's own.  Only what it would wait on is replaced: where a selector sleeps until a
+timer is due or a socket ready, :class:`_Jump` moves the clock to the next timer at once.  There
+are no sockets and no threads to wait for, so a loop with no timer left and nothing to do will never
+do anything again; it says so by :class:`DeadlockError` instead of hanging.
+
+Timers due at the same time run in the order in which they were set.  asyncio leaves that open; a
+link that must not reorder what is sent at one instant needs it, and so do traces that repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import selectors
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from itertools import count
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
+
+from handshake_over_coap.errors import ConfigurationError, Error
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+RESOLUTION = 1e-9
+"""Seconds within which two times count as the same.  Never 0, which would livelock asyncio."""
+
+
+class DeadlockError(Error):
+    """Everything waits and nothing is scheduled: virtual time cannot go on."""
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer; ``start`` is its first time in seconds.
+
+    It serves coroutines, timers and futures.  Sockets, signals, threads and subprocesses belong to
+    real time and are refused.  Raises ConfigurationError for a ``start`` that is no time.
+    """
+
+    _scheduled: list[asyncio.TimerHandle]
+    _clock_resolution: float
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__(_Jump(self))
+        self._sequence = count()
+        if not math.isfinite(start):
+            self.close()
+            raise ConfigurationError(f"virtual time cannot start at {start} s")
+        self._set_time(start)
+
+    def time(self) -> float:
+        """Virtual seconds."""
+        return self._now
+
+    def _set_time(self, now: float) -> None:
+        self._now = now
+        # A timer must always be later than now, or not: far from 0, floats are coarse.
+        self._clock_resolution = max(RESOLUTION, 2 * math.ulp(now))
+
+    def jump(self) -> None:
+        """Move the clock to the next timer; raises DeadlockError if there is none."""
+        if not self._scheduled:
+            raise DeadlockError(
+                f"everything waits at {self._now:g} s of virtual time and no timer is set: "
+                "nothing can happen any more"
+            )
+        self._set_time(max(self._now, self._scheduled[0].when()))
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call ``callback`` at ``when``; those of one time in the order of these calls."""
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
+        timer = _Timer(when, callback, args, self, context, next(self._sequence))
+        heapq.heappush(self._scheduled, timer)
+        timer.mark_scheduled()
+        return timer
+
+    def run_in_executor(self, executor: object, func: object, *args: object) -> NoReturn:
+        """Refused: a thread takes real time."""
+        raise ConfigurationError("there are no threads on virtual time")
+
+    # asyncio wakes itself up by a pair of sockets, for signals and threads: there are none here.
+
+    def _make_self_pipe(self) -> None:
+        pass
+
+    def _close_self_pipe(self) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer with a place among those of the same time."""
+
+    __slots__ = ("sequence",)
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+        sequence: int,
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self.sequence = sequence
+        self._scheduled = False
+
+    def mark_scheduled(self) -> None:
+        """The timer is in the loop's heap; asyncio counts those that are cancelled there."""
+        self._scheduled = True
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, _Timer):
+            return NotImplemented
+        return (self.when(), self.sequence) < (other.when(), other.sequence)
+
+
+class _Jump(selectors.BaseSelector):
+    """Instead of waiting for files, moves the loop's clock."""
+
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Called by asyncio with 0 if something is ready, ``None`` if there is no timer."""
+        if timeout is None or timeout > 0:
+            self._loop.jump()
+        return []
+
+    def register(self, fileobj: object, events: int, data: object = None) -> NoReturn:
+        raise ConfigurationError("there are no sockets on virtual time")
+
+    def unregister(self, fileobj: object) -> NoReturn:
+        raise KeyError(fileobj)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {}
+
+
+def run(coroutine: Coroutine[Any, Any, T], *, start: float = 0.0) -> T:
+    """Run ``coroutine`` on a fresh :class:`VirtualTimeLoop` and give its result.
+
+    Like ``asyncio.run``, but also from code that runs inside another event loop, such as a cell of
+    a notebook, which stands still meanwhile and is left as it was found.  Tasks that are left over
+    are cancelled.  Raises what the coroutine raises, and DeadlockError where it can never end.
+    """
+    try:
+        loop = VirtualTimeLoop(start)
+    except ConfigurationError:
+        coroutine.close()
+        raise
+    with _outer_loop_set_aside():
+        try:
+            return loop.run_until_complete(coroutine)
+        finally:
+            try:
+                _cancel_all(loop)
+            finally:
+                loop.close()
+
+
+def _cancel_all(loop: VirtualTimeLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    # A task that waits for ever in its own cleaning up cannot be helped; it is dropped.
+    with suppress(DeadlockError):
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    for task in tasks:
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            loop.call_exception_handler(
+                {
+                    "message": "a task failed while virtual time was ending",
+                    "exception": task.exception(),
+                    "task": task,
+                }
+            )
+
+
+@contextmanager
+def _outer_loop_set_aside() -> Iterator[None]:
+    """Asyncio allows one running loop, and one current task, in a thread: hide them for a while."""
+    outer = asyncio._get_running_loop()  # noqa: SLF001
+    if outer is None:
+        yield
+        return
+    task = asyncio.current_task(outer)
+    if task is not None:
+        asyncio.tasks._leave_task(outer, task)  # noqa: SLF001
+    asyncio._set_running_loop(None)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(outer)  # noqa: SLF001
+        if task is not None:
+            asyncio.tasks._enter_task(outer, task)  # noqa: SLF001
