@@ -31,7 +31,7 @@ SEND_QUEUE: Final = 256
 """How many datagrams wait at most for a socket that takes no more."""
 
 _MAX_DATAGRAM: Final = 65535
-_ADDRESS_CACHE: Final = 4096
+_ADDRESS_CACHE: Final = 1024
 
 # Linux: SO_MEMINFO gives nine 32-bit numbers, of which the last counts dropped datagrams.  Unlike
 # SO_RXQ_OVFL it also sees drops after which nothing more has arrived, and costs nothing a datagram.

@@ -1,0 +1,208 @@
+"""``hoc demo``: a server and a client in one process, over real UDP sockets on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import textwrap
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
+from handshake_over_coap.cli.describe import (
+    Application,
+    bodies_text,
+    error_json,
+    failed_report,
+    figures_text,
+    peer_text,
+)
+from handshake_over_coap.cli.lines import as_line
+from handshake_over_coap.cli.options import option_values
+from handshake_over_coap.cli.progress import progress
+from handshake_over_coap.cli.throwaway import Cast, cast
+from handshake_over_coap.errors import ConfigurationError, Error
+from handshake_over_coap.net.client import connect
+from handshake_over_coap.net.options import OptionValues
+from handshake_over_coap.net.server import serve
+from handshake_over_coap.net.session import Session
+from handshake_over_coap.trace.ladder import ladder
+from handshake_over_coap.trace.report import HandshakeReport
+from handshake_over_coap.trace.tap import Recorder
+
+if TYPE_CHECKING:
+    from handshake_over_coap.cli.arguments import Subparsers
+
+_HOST: Final = "127.0.0.1"
+_TEXTS: Final = (b"hello over DTLS records", b"once more", b"and goodbye")
+_PATIENCE: Final = 2.0
+"""Seconds to wait for an echo; loopback loses nothing, but a busy machine may be slow."""
+
+_MOST_RUNGS: Final = 200
+
+_INTRODUCTION: Final = """\
+A DTLS 1.2 handshake over CoAP between a server and a client in this process, then data
+under its keys. This shows CoAP alone: the same over UDP, to compare, comes with the
+udp carrier.
+"""
+
+
+def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "demo",
+        help="show a handshake on loopback, then echoed data",
+        description="Run a server and a client in one process, over real UDP sockets on loopback: "
+        "a handshake over CoAP, then echoed application data. Credentials that are not given are "
+        "made for this run; --key, --cert, --keylog and --pcap: the first two are the server's, "
+        "the last two are written by the client.",
+        epilog=NAMES_OF_SUITES,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures as one JSON object instead"
+    )
+    add_handshake_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show it; raises ConfigurationError, or the Error of a failed handshake."""
+    return asyncio.run(_demo(arguments))
+
+
+async def _demo(arguments: argparse.Namespace) -> int:
+    values = option_values(arguments)
+    show = _Show(cast(arguments, _HOST), values, failed_report(arguments.auth, arguments.encoding))
+    failure: Error | None = None
+    try:
+        await show.run()
+    except ConfigurationError:
+        raise
+    except Error as error:
+        failure = error
+    print(show.to_json(failure) if arguments.json else show.story(), flush=True)
+    if failure is not None:
+        raise failure
+    return 0
+
+
+@dataclass(slots=True)
+class _Show:
+    """One demonstration, and what was seen of it as far as it got."""
+
+    cast: Cast
+    values: OptionValues
+    report: HandshakeReport
+    application: Application = field(default_factory=Application)
+    recorder: Recorder = field(default_factory=Recorder)
+    server: Address | None = None
+    session: Session | None = None
+    echoes: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Serve, connect, have some data echoed."""
+        # Two sides writing one file each would spoil it: the client's traces are enough.
+        of_server = self.values.copy()
+        of_server["keylog"] = of_server["pcap"] = None
+        async with (
+            serve(
+                (_HOST, 0),
+                self.cast.server,
+                handler=_echo,
+                trust=self.cast.server_trust,
+                **of_server,
+            ) as server,
+            AsyncExitStack() as stack,
+        ):
+            self.server = Address(*server.address)
+            server.tap.add(self.recorder)
+            async with progress("handshake"):
+                self.session = await stack.enter_async_context(
+                    connect(
+                        server.address,
+                        self.cast.client,
+                        trust=self.cast.client_trust,
+                        **self.values,
+                    )
+                )
+            server.tap.remove(self.recorder)
+            self.report = self.session.report
+            await self._exchange(self.session)
+
+    async def _exchange(self, session: Session) -> None:
+        loop = asyncio.get_running_loop()
+        figures = self.application
+        for text in _TEXTS:
+            sent, began = text[: session.limit], loop.time()
+            await session.send(sent)
+            figures.sent += 1
+            figures.bytes += len(sent)
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    received = await session.receive()
+            except TimeoutError:
+                raise Error(f"no echo within {_PATIENCE:g} s: is this machine very busy?") from None
+            took = loop.time() - began
+            figures.received += 1
+            figures.bytes += len(received)
+            figures.round_trips.append(took)
+            self.echoes.append(f'"{as_line(received)}", echoed after {1000 * took:.1f} ms')
+
+    def to_json(self, failure: Error | None) -> str:
+        """The figures as one object."""
+        said: dict[str, object] = {
+            "handshakes": [self.report.to_json()],
+            "application": self.application.to_json(),
+        }
+        if failure is not None:
+            said["error"] = error_json(failure)
+        return json.dumps(said, indent=2, allow_nan=False)
+
+    def story(self) -> str:
+        """What happened, for people."""
+        seen = self.recorder.datagrams
+        parts = [
+            _INTRODUCTION,
+            "Credentials\n" + "".join(f"  {line}\n" for line in self.cast.story),
+            f"Handshake, datagrams as the server at {self.server} saw them\n"
+            + ladder(seen[:_MOST_RUNGS], at_server=True),
+        ]
+        if len(seen) > _MOST_RUNGS:
+            parts[-1] += f"  ... and {len(seen) - _MOST_RUNGS} datagrams more\n"
+        if self.session is not None:
+            parts += [self._outcome(self.session), self._data(self.session)]
+        return "\n".join(parts)
+
+    def _outcome(self, session: Session) -> str:
+        facts = {
+            "took": figures_text(self.report),
+            "flights": f"{bodies_text(self.report.body_bytes)} of CoAP bodies",
+            "suite": session.connected.suite.name,
+            "the server": peer_text(session.peer),
+        }
+        return "Outcome\n" + "".join(map(_fact, facts, facts.values()))
+
+    def _data(self, session: Session) -> str:
+        figures = self.application
+        echoes = "".join(f"  {line}\n" for line in self.echoes)
+        return (
+            f"Application data, as DTLS records over UDP, at most {session.limit} bytes each\n"
+            f"{echoes}"
+            f"  {figures.sent} datagrams sent, {figures.received} received, "
+            f"{figures.bytes} bytes of payload"
+        )
+
+
+def _fact(name: str, text: str) -> str:
+    indent = f"  {name:<10}  "
+    return f"{textwrap.fill(text, 80, initial_indent=indent, subsequent_indent=' ' * 14)}\n"
+
+
+async def _echo(session: Session) -> None:
+    while True:
+        await session.send(await session.receive())

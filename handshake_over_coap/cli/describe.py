@@ -1,0 +1,95 @@
+"""Words and JSON for peers, handshakes and application data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography import x509
+
+from handshake_over_coap.cli.lines import as_line
+from handshake_over_coap.errors import Error
+from handshake_over_coap.net.session import Session
+from handshake_over_coap.tls.handshake import PeerIdentity
+from handshake_over_coap.trace.report import HandshakeReport, Summary, TrialFigures
+
+
+def peer_text(peer: PeerIdentity) -> str:
+    """Who the peer proved to be, in a few words."""
+    if peer.psk_identity is not None:
+        return f'pre-shared key of identity "{as_line(peer.psk_identity)}"'
+    if peer.raw_public_key is not None:
+        return f"raw public key, SHA-256 {hashlib.sha256(peer.raw_public_key).hexdigest()}"
+    if peer.certificates:
+        # It was parsed, and judged, by the handshake.
+        leaf = x509.load_der_x509_certificate(peer.certificates[0])
+        return f'certificate of "{as_line(_name(leaf).encode())}"'
+    return "anybody (no key was asked for)"
+
+
+def _name(leaf: x509.Certificate) -> str:
+    """The names a certificate is for, else its subject."""
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return leaf.subject.rfc4514_string()
+    hosts = names.get_values_for_type(x509.DNSName)
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return ", ".join([*hosts, *map(str, addresses)]) or leaf.subject.rfc4514_string()
+
+
+def session_text(session: Session) -> str:
+    """Suite and peer of a session in one line."""
+    return f"{session.connected.suite.name}, {peer_text(session.peer)}"
+
+
+def figures_text(report: HandshakeReport) -> str:
+    """What one handshake took, in one line."""
+    retransmissions = int(report.retransmissions.mean or 0)
+    return (
+        f"{int(report.datagrams.mean or 0)} datagrams, {int(report.bytes.mean or 0)} bytes, "
+        f"{1000 * (report.duration_s.mean or 0):.1f} ms, "
+        f"{retransmissions} retransmission{'' if retransmissions == 1 else 's'}"
+    )
+
+
+def bodies_text(bodies: Sequence[float]) -> str:
+    """Sizes of the encoded flights, in their order."""
+    return " + ".join(f"{size:g}" for size in bodies) + " bytes"
+
+
+def failed_report(auth: str, encoding: str) -> HandshakeReport:
+    """The report of one handshake that did not complete."""
+    return HandshakeReport.from_trials(
+        [TrialFigures(datagrams=0, bytes=0, duration_s=0.0, completed=False)],
+        transport="coap",
+        dtls="1.2",
+        auth=auth,
+        encoding=encoding,
+    )
+
+
+def error_json(error: Error) -> dict[str, str]:
+    """An error as an object: its class and its text."""
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+@dataclass(slots=True)
+class Application:
+    """Application data of one session: datagrams and bytes of payload, round trips in seconds."""
+
+    sent: int = 0
+    received: int = 0
+    bytes: int = 0
+    round_trips: list[float] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, object]:
+        """``sent`` and ``received`` count datagrams, ``bytes`` is their payload both ways.
+
+        ``round_trip_s`` is there where it was measured.
+        """
+        counts = {"sent": self.sent, "received": self.received, "bytes": self.bytes}
+        if not self.round_trips:
+            return {**counts}
+        return {**counts, "round_trip_s": Summary.of(self.round_trips).to_json()}

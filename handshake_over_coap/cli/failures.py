@@ -1,0 +1,74 @@
+"""What to do next when something failed, in one line."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Final
+
+from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.tls import alerts
+from handshake_over_coap.tls.alerts import AlertError
+
+_PSK: Final = (
+    "identity or key differ between the two sides: compare --psk, and mind that an unknown "
+    "identity looks the same as a wrong key"
+)
+_WRONG_PSK: Final = (alerts.BadRecordMac, alerts.DecryptError, alerts.UnknownPskIdentity)
+
+_OF_CERTIFICATES: Final[dict[type[AlertError], str]] = {
+    alerts.UnknownCa: "give the authority that issued it with --ca",
+    alerts.CertificateExpired: "renew it, or set this machine's clock",
+    alerts.UnsupportedCertificate: "both sides need the same --auth, and keys of P-256 or Ed25519",
+    alerts.BadCertificate: "check the files of --cert and --ca on both sides",
+}
+_OTHER_NAME: Final = "say with --server-name which name the certificate is for"
+_OTHER_KEY: Final = "give the server's public key, its FILE.pub, with --peer-key"
+
+_NOTHING_IN_COMMON: Final = (
+    "compare --auth, --suite and --group on both sides (a P-256 key needs the group secp256r1), "
+    "and give --key if the server asks for a client's key"
+)
+_REFUSED: Final = (
+    "the server does not accept this client's key: check --key and --cert here, and --peer-key "
+    "or --ca there"
+)
+_ASKED: Final = "the server asks for a client's key: add --key (and, for x509, --cert)"
+
+
+def advice(error: Error, arguments: Namespace) -> str:
+    """What failed, and what to try: one line without a full stop."""
+    said = str(error) or type(error).__name__
+    remedy = _remedy(error, arguments)
+    return f"{said}; {remedy}" if remedy else said
+
+
+def _remedy(error: Error, arguments: Namespace) -> str:
+    auth: str = getattr(arguments, "auth", "")
+    if isinstance(error, AlertError):
+        return _for_alert(error, auth, has_key=getattr(arguments, "key", None) is not None)
+    if isinstance(error, HandshakeTimeout):
+        return (
+            "is a server running there, and does UDP get through? --timeout and --max-retransmit "
+            "allow more time"
+        )
+    if isinstance(error, CarrierError) and error.code == "4.04":
+        return "both sides need the same --resource"
+    if isinstance(error, CarrierError) and error.code == "4.15":
+        return "both sides need the same --encoding"
+    return ""
+
+
+def _for_alert(error: AlertError, auth: str, *, has_key: bool) -> str:
+    refused = _REFUSED if has_key else _ASKED
+    if auth in ("psk", "ecdhe-psk") and isinstance(error, _WRONG_PSK):
+        return _PSK
+    if isinstance(error, alerts.HandshakeFailure | alerts.InsufficientSecurity):
+        return _NOTHING_IN_COMMON
+    if isinstance(error, alerts.CertificateUnknown):
+        if error.received:
+            return refused
+        return _OTHER_KEY if auth == "rpk" else _OTHER_NAME
+    for kind, remedy in _OF_CERTIFICATES.items():
+        if isinstance(error, kind):
+            return refused if error.received else remedy
+    return ""

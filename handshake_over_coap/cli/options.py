@@ -1,0 +1,81 @@
+"""From the arguments of a command to the keywords of ``connect`` and ``serve``.
+
+What cannot work is refused here, before a socket is opened, in the words of the command line.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Final
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.net.options import Options, OptionValues
+
+_LATER: Final = {
+    "cid": "connection IDs are not built yet: leave --cid out",
+    "pcap_dtls": "--pcap-dtls is not built yet: --pcap FILE captures what was on the wire",
+    "initial_timeout": "--initial-timeout belongs to --transport udp, which is not built yet: "
+    "over CoAP the first wait is --ack-timeout",
+}
+"""Options that are promised for later, by their name in the arguments."""
+
+
+def option_values(arguments: Namespace) -> OptionValues:
+    """The keywords that ``arguments`` stand for, checked together.
+
+    Raises ConfigurationError, naming the option and what to do.
+    """
+    _refuse_what_comes_later(arguments)
+    _refuse_contradictions(arguments)
+    values = OptionValues(
+        transport=arguments.transport,
+        dtls=arguments.dtls,
+        auth=arguments.auth,
+        mutual=arguments.mutual,
+        suite=tuple(arguments.suite or ()),
+        group=tuple(arguments.group or ()),
+        server_name=arguments.server_name,
+        address_check=arguments.address_check,
+        resource=arguments.resource,
+        location=arguments.location,
+        encoding=arguments.encoding,
+        block_size=arguments.block_size,
+        token_length=arguments.token_length,
+        mtu=arguments.mtu,
+        ack_timeout=arguments.ack_timeout,
+        ack_random_factor=arguments.ack_random_factor,
+        max_interval=arguments.max_interval,
+        max_retransmit=arguments.max_retransmit,
+        timeout=arguments.timeout,
+        keylog=arguments.keylog,
+        pcap=arguments.pcap,
+    )
+    # Both look at everything once, so that a mistake shows before files are made.
+    options = Options(**values)
+    _ = options.coap, options.suites
+    return values
+
+
+def _refuse_what_comes_later(arguments: Namespace) -> None:
+    if arguments.transport == "udp":
+        raise ConfigurationError(
+            "--transport udp is not built yet: this version carries handshakes over CoAP only "
+            "(--transport coap, the default)"
+        )
+    if arguments.dtls == "1.3":
+        raise ConfigurationError("--dtls 1.3 is not built yet: use --dtls 1.2, the default")
+    for name, reason in _LATER.items():
+        if getattr(arguments, name) is not None:
+            raise ConfigurationError(reason)
+
+
+def _refuse_contradictions(arguments: Namespace) -> None:
+    if arguments.mutual and arguments.auth in ("psk", "ecdhe-psk"):
+        raise ConfigurationError(
+            f"--mutual goes with --auth rpk or x509: with {arguments.auth} both sides prove the "
+            "same key anyway"
+        )
+    if arguments.cert is not None and arguments.key is None:
+        raise ConfigurationError("--cert without --key: add --key FILE, the certificate's key")
+    if arguments.keylog is not None and arguments.keylog == arguments.pcap:
+        raise ConfigurationError("--keylog and --pcap name the same file: give two")

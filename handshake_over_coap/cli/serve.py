@@ -1,0 +1,148 @@
+"""``hoc serve``: a server that echoes or prints what its clients send."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.cli.arguments import (
+    NAMES_OF_SUITES,
+    add_handshake_options,
+    host_name,
+    port_number,
+)
+from handshake_over_coap.cli.credentials import server_credentials, server_trust
+from handshake_over_coap.cli.describe import session_text
+from handshake_over_coap.cli.lines import as_line
+from handshake_over_coap.cli.options import option_values
+from handshake_over_coap.errors import DatagramTooLarge
+from handshake_over_coap.net.server import serve
+from handshake_over_coap.net.session import Session
+
+if TYPE_CHECKING:
+    from handshake_over_coap.cli.arguments import Subparsers
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 5683
+
+_RECEIVE_BUFFER: Final = 4 * 1024 * 1024
+"""What the kernel is asked for, in bytes: many clients send at once."""
+
+_log = logging.getLogger(__name__)
+
+
+def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "serve",
+        help="run a server",
+        description="Serve handshakes over CoAP, and the sessions that come of them, on one UDP "
+        "port, until interrupted. What clients send is printed, a line for each datagram, or sent "
+        "back.",
+        epilog=NAMES_OF_SUITES,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--host",
+        type=host_name,
+        default=DEFAULT_HOST,
+        metavar="H",
+        help="address to listen on; :: is every address of this machine, IPv4 too "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=port_number,
+        default=DEFAULT_PORT,
+        metavar="N",
+        help="UDP port; 0: any free one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--echo-data", action="store_true", help="send application data back to its sender"
+    )
+    add_handshake_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; raises ConfigurationError for what cannot work."""
+    return asyncio.run(_serve(arguments))
+
+
+async def _serve(arguments: argparse.Namespace) -> int:
+    values = option_values(arguments)
+    stop = asyncio.Event()
+    totals: Counter[str] = Counter()
+    credentials, trust = server_credentials(arguments), server_trust(arguments)
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with serve(
+            (arguments.host, arguments.port),
+            credentials,
+            handler=_handler(echo=arguments.echo_data, totals=totals, stop=stop),
+            trust=trust,
+            receive_buffer=_RECEIVE_BUFFER,
+            **values,
+        ) as server:
+            print(f"listening on {Address(*server.address)}", file=sys.stderr, flush=True)
+            await stop.wait()
+            drops = server.kernel_drops
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+    for name, count in sorted((totals + server.counters).items()):
+        _log.info("%s: %d", name, count)
+    if drops is not None:
+        _log.info("dropped by the system for want of buffer space: %d", drops)
+    return 0
+
+
+def _handler(
+    *, echo: bool, totals: Counter[str], stop: asyncio.Event
+) -> Callable[[Session], Awaitable[None]]:
+    """What is done with each session."""
+
+    async def handle(session: Session) -> None:
+        _log.info("session with %s: %s", session.address, session_text(session))
+        try:
+            while True:
+                data = await session.receive()
+                totals["application datagrams received"] += 1
+                if echo:
+                    await _send_back(session, data, totals)
+                else:
+                    _print(f"{session.address}: {as_line(data)}", stop)
+        finally:
+            totals.update(session.counters)
+            _log.info("session with %s ended", session.address)
+
+    return handle
+
+
+async def _send_back(session: Session, data: bytes, totals: Counter[str]) -> None:
+    try:
+        await session.send(data)
+    except DatagramTooLarge as error:
+        totals["not echoed: too large"] += 1
+        _log.warning("cannot echo to %s: %s; a larger --mtu allows more", session.address, error)
+    else:
+        totals["application datagrams sent"] += 1
+
+
+def _print(line: str, stop: asyncio.Event) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        _log.warning("nobody reads the output any more: stopping")
+        stop.set()

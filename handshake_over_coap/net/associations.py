@@ -1,0 +1,90 @@
+"""Which session a record belongs to: one live association for each endpoint, and its successor.
+
+A client that starts again on the same port completes a new handshake beside its old association;
+the old one lives until the first valid record of the new (RFC 6347 section 4.2.8).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.errors import Closed
+from handshake_over_coap.records.errors import RecordDropped
+
+from .session import Session
+
+REPLACED = "replaced by a newer handshake from the same endpoint"
+
+
+@dataclass(slots=True)
+class _Association:
+    live: Session
+    successor: Session | None = None
+
+
+class Associations:
+    """The sessions of a server by the endpoint of their client."""
+
+    def __init__(self, counters: Counter[str]) -> None:
+        self._by_address: dict[Address, _Association] = {}
+        self._counters = counters
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[Session]:
+        for association in list(self._by_address.values()):
+            yield association.live
+            if association.successor is not None:
+                yield association.successor
+
+    def add(self, session: Session) -> None:
+        """A handshake has completed; a successor that never spoke makes room."""
+        association = self._by_address.get(session.address)
+        if association is None:
+            self._by_address[session.address] = _Association(session)
+            return
+        if association.successor is not None:
+            association.successor.end(Closed(REPLACED))
+        association.successor = session
+
+    def remove(self, session: Session) -> None:
+        """A session has ended."""
+        association = self._by_address.get(session.address)
+        if association is None:
+            return
+        if association.successor is session:
+            association.successor = None
+        elif association.live is session:
+            if association.successor is None:
+                del self._by_address[session.address]
+            else:
+                association.live, association.successor = association.successor, None
+
+    def on_datagram(self, data: bytes, address: Address) -> None:
+        """Take a datagram of records; those that open nowhere are dropped and counted."""
+        association = self._by_address.get(address)
+        if association is None:
+            self._counters["dropped: record without a session"] += 1
+            return
+        live, successor = association.live, association.successor
+        if successor is None:
+            live.on_datagram(data)
+            return
+        try:
+            live.open(data)
+        except RecordDropped as dropped:
+            self._try_successor(live, successor, data, dropped)
+
+    def _try_successor(
+        self, live: Session, successor: Session, data: bytes, dropped: RecordDropped
+    ) -> None:
+        try:
+            successor.open(data)
+        except RecordDropped:
+            live.drop(dropped)
+        else:
+            live.end(Closed(REPLACED))

@@ -1,0 +1,146 @@
+"""The client: one handshake, one session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Unpack
+
+from handshake_over_coap.carriers.coap import CoapClient
+from handshake_over_coap.carriers.conversation import begin_client
+from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.errors import Error
+from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
+from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.trust import Trust
+from handshake_over_coap.trace.report import TrialFigures
+from handshake_over_coap.trace.tap import Counts
+
+from .endpoint import HostPort, open_udp
+from .figures import report_of
+from .options import Options, OptionValues, now_utc
+from .session import Session
+from .tapped import Protocol, TappedEndpoint, protocol_of
+from .traces import TraceFiles
+
+EARLY_RECORDS = 16
+"""Datagrams of records kept while the server's Finished has not been verified."""
+
+
+class Client:
+    """One endpoint with one server: carries the handshake, then the records of its session."""
+
+    def __init__(
+        self, endpoint: DatagramEndpoint, server: Address, options: Options, rng: Rng
+    ) -> None:
+        self._endpoint = TappedEndpoint(endpoint)
+        self._server = server
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._early: list[bytes] = []
+        self._session: Session | None = None
+        self.counters: Counter[str] = Counter()
+        self.tap = self._endpoint.tap
+        self._files = TraceFiles(options, endpoint.local_address, self.tap)
+        self._coap = CoapClient(self._endpoint, server, options.coap, rng)
+        self._endpoint.start(self)
+
+    async def handshake(self, config: ClientConfig) -> Session:
+        """Make the handshake; raises AlertError, HandshakeTimeout or CarrierError."""
+        counts, began = Counts(), self._loop.time()
+        self.tap.add(counts)
+        try:
+            established = await self._coap.handshake(lambda: begin_client(config))
+        finally:
+            self.tap.remove(counts)
+        figures = TrialFigures(
+            completed=True,
+            datagrams=counts.datagrams,
+            bytes=counts.total_bytes,
+            duration_s=self._loop.time() - began,
+            retransmissions=self._coap.retransmissions,
+            body_bytes=tuple(self._coap.body_bytes),
+        )
+        connected = established.connected
+        self._files.established(connected)
+        self._session = Session(
+            self._endpoint,
+            self._server,
+            established,
+            report_of(connected, self._options, figures),
+            mtu=self._options.mtu,
+            idle_timeout=self._options.idle_timeout,
+        )
+        for data in self._early:
+            self._session.on_datagram(data)
+        self._early.clear()
+        return self._session
+
+    def on_datagram(self, data: bytes, address: Address) -> None:
+        """Take a datagram from the endpoint; only the server's count."""
+        protocol = protocol_of(data)
+        if address != self._server or protocol is Protocol.GARBAGE:
+            self.counters["dropped: garbage"] += 1
+        elif protocol is Protocol.COAP:
+            if not self._coap.receive(data, address):
+                self.counters["dropped: CoAP message out of place"] += 1
+        elif self._session is not None:
+            self._session.on_datagram(data)
+        elif len(self._early) < EARLY_RECORDS:
+            self._early.append(data)
+        else:
+            self.counters["dropped: early record"] += 1
+
+    def on_error(self, error: OSError, address: Address | None) -> None:
+        """A network error: a hint for the handshake, nothing for a session."""
+        self.counters["network errors"] += 1
+        if self._session is None:
+            self._coap.on_error(error)
+
+    async def close(self) -> None:
+        """Close the session and the endpoint."""
+        if self._session is not None:
+            await self._session.close()
+        await self._coap.close()
+        self._files.close()
+        self._endpoint.close()
+
+
+@asynccontextmanager
+async def connect(
+    address: HostPort,
+    credential: PSK | AsymmetricCredential | None = None,
+    *,
+    trust: Trust | None = None,
+    local: HostPort | None = None,
+    rng: Rng = os.urandom,
+    clock: Clock = now_utc,
+    **options: Unpack[OptionValues],
+) -> AsyncIterator[Session]:
+    """Make a handshake over CoAP with the server at ``address`` and give its session.
+
+    ``credential`` is a pre-shared key, or the client's raw public key or certificate;  ``trust``
+    is what the server's is checked against, for ``server_name`` or, without one, the address.
+    ``local`` binds the client's own host and port.  Further keywords are those of
+    :class:`Options`.  The session is closed when the block is left.
+
+    Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError.
+    """
+    chosen = Options(**options)
+    endpoint = await open_udp(local, connect_to=address)
+    server = endpoint.peer
+    client: Client | None = None
+    try:
+        if server is None:
+            raise Error("the endpoint is not connected")
+        config = chosen.client_config(credential, trust, server.host, rng, clock)
+        client = Client(endpoint, server, chosen, rng)
+        yield await client.handshake(config)
+    finally:
+        if client is None:
+            endpoint.close()
+        else:
+            await client.close()

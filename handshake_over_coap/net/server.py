@@ -1,0 +1,202 @@
+"""The server: many clients on one UDP port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeAlias, Unpack
+
+from handshake_over_coap.carriers.coap import CoapServer
+from handshake_over_coap.carriers.conversation import Established, begin_server
+from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.errors import Closed, Error
+from handshake_over_coap.tls.config import AsymmetricCredential, Clock, Rng, ServerConfig
+from handshake_over_coap.tls.credentials import PSK, PskSource
+from handshake_over_coap.tls.trust import Trust
+from handshake_over_coap.trace.report import TrialFigures
+
+from .associations import Associations
+from .endpoint import HostPort, open_udp
+from .figures import report_of
+from .options import Options, OptionValues, now_utc
+from .session import Session
+from .tapped import Protocol, TappedEndpoint, protocol_of
+from .traces import TraceFiles
+
+log = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[Session], Awaitable[None]]
+"""What a server does with each session; the session is closed when it returns."""
+
+Credentials: TypeAlias = PSK | AsymmetricCredential | Iterable[PSK | AsymmetricCredential]
+
+SESSION_IDLE_TIMEOUT = 3600.0
+"""Seconds after which a server forgets a client from which no valid record has come."""
+
+
+class Server:
+    """A running server.
+
+    ``counters`` counts what was refused, ignored or dropped, by reason; those of single sessions
+    are theirs.
+    """
+
+    def __init__(
+        self,
+        endpoint: DatagramEndpoint,
+        options: Options,
+        config: ServerConfig,
+        handler: Handler,
+        rng: Rng,
+        think: Callable[[bytes], float] | None = None,
+    ) -> None:
+        self._endpoint = TappedEndpoint(endpoint)
+        self._options = options
+        self._handler = handler
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.counters: Counter[str] = Counter()
+        self.tap = self._endpoint.tap
+        self._files = TraceFiles(options, endpoint.local_address, self.tap)
+        self._sessions = Associations(self.counters)
+        self._coap = CoapServer(
+            self._endpoint,
+            options.coap,
+            lambda: begin_server(config),
+            self._on_established,
+            rng,
+            self.counters,
+            think,
+        )
+        self._endpoint.start(self)
+
+    @property
+    def address(self) -> HostPort:
+        """Host and port where the server listens."""
+        local = self._endpoint.local_address
+        return local.host, local.port
+
+    @property
+    def kernel_drops(self) -> int | None:
+        """Datagrams the system dropped for want of buffer space; None where it does not tell."""
+        return self._endpoint.kernel_drops
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """All sessions that have not ended."""
+        return tuple(self._sessions)
+
+    @property
+    def half_open(self) -> int:
+        """Handshakes under way."""
+        return self._coap.peers.unfinished
+
+    def on_datagram(self, data: bytes, address: Address) -> None:
+        """Take a datagram from the endpoint."""
+        protocol = protocol_of(data)
+        if protocol is Protocol.RECORDS:
+            self._sessions.on_datagram(data, address)
+        elif protocol is Protocol.COAP:
+            self._coap.receive(data, address)
+        else:
+            self.counters["dropped: garbage"] += 1
+
+    def on_error(self, error: OSError, address: Address | None) -> None:
+        """A network error: counted, and no more; anybody can cause one."""
+        self.counters["network errors"] += 1
+        log.debug("network error for %s: %s", address, error)
+
+    def _on_established(
+        self, address: Address, name: str, established: Established, figures: TrialFigures
+    ) -> None:
+        connected = established.connected
+        idle = self._options.idle_timeout
+        session = Session(
+            self._endpoint,
+            address,
+            established,
+            report_of(connected, self._options, figures),
+            mtu=self._options.mtu,
+            idle_timeout=SESSION_IDLE_TIMEOUT if idle is None else idle,
+            on_end=lambda ended: self._on_end(ended, name),
+        )
+        self.counters["handshakes completed"] += 1
+        self._files.established(connected)
+        self._sessions.add(session)
+        task = asyncio.get_running_loop().create_task(self._run(session))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_end(self, session: Session, name: str) -> None:
+        self._sessions.remove(session)
+        self._coap.release(session.address, name)
+
+    async def _run(self, session: Session) -> None:
+        """Run the handler on one session; whatever it raises ends that session alone."""
+        try:
+            await self._handler(session)
+        except Closed:
+            pass
+        except Error as error:
+            log.warning("the handler of %s failed: %s", session.address, error)
+        except Exception:
+            self.counters["handler errors"] += 1
+            log.exception("the handler of %s failed", session.address)
+        finally:
+            await session.close()
+
+    async def close(self) -> None:
+        """Close every session and the port."""
+        if self._closing:
+            return
+        self._closing = True
+        for session in self._sessions:
+            await session.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._coap.close()
+        self._files.close()
+        self._endpoint.close()
+
+
+@asynccontextmanager
+async def serve(
+    address: HostPort,
+    credentials: Credentials = (),
+    *,
+    handler: Handler,
+    psk: PskSource | None = None,
+    trust: Trust | None = None,
+    receive_buffer: int | None = None,
+    rng: Rng = os.urandom,
+    clock: Clock = now_utc,
+    **options: Unpack[OptionValues],
+) -> AsyncIterator[Server]:
+    """Serve handshakes over CoAP and their sessions on one UDP port, until the block is left.
+
+    ``address`` is host and port (port 0: any free one; host ``::`` takes IPv4 too).
+    ``credentials`` are pre-shared keys, raw public keys and certificates, one or several; ``psk``
+    is a mapping or a callable from identity to key instead.  ``trust`` and ``mutual=True`` ask for
+    and check clients' keys.  ``handler`` is called with each session.  ``receive_buffer`` asks the
+    kernel for that many bytes.  Further keywords are those of :class:`Options`.
+
+    Raises ConfigurationError for what cannot work.
+    """
+    chosen = Options(**options)
+    given = credentials if isinstance(credentials, Iterable) else (credentials,)
+    config = chosen.server_config(given, psk, trust, rng, clock)
+    endpoint = await open_udp(address, receive_buffer=receive_buffer)
+    try:
+        server = Server(endpoint, chosen, config, handler, rng)
+    except BaseException:
+        endpoint.close()
+        raise
+    try:
+        yield server
+    finally:
+        await server.close()

@@ -1,0 +1,104 @@
+"""The command as real processes: run to the end, or serving in the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+COMMAND: Final = (sys.executable, "-W", "error", "-m", "handshake_over_coap")
+ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+PATIENCE: Final = 60.0
+"""Seconds after which a process is taken to hang."""
+
+PSK: Final = ("--psk", "device:1:000102030405060708090a0b0c0d0e0f")
+
+
+def run_hoc(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run the command with ``stdin`` as its standard input."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        timeout=PATIENCE,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
+
+
+class Server:
+    """``hoc serve`` in the background, listening."""
+
+    def __init__(self, log: IO[str], *arguments: object) -> None:
+        self._log = log
+        self._process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=ENVIRONMENT,
+            text=True,
+        )
+        try:
+            line = self.wait_for("listening on ")
+        except BaseException:
+            self.kill()
+            raise
+        self.host, _, self.port = line.removeprefix("listening on ").rpartition(":")
+
+    @property
+    def said(self) -> list[str]:
+        """The whole lines of its standard error so far."""
+        self._log.seek(0)
+        return self._log.read().split("\n")[:-1]
+
+    def wait_for(self, text: str) -> str:
+        """The first line of its standard error that holds ``text``, once it is there."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            running = self._process.poll() is None
+            for line in self.said:
+                if text in line:
+                    return line
+            if not running:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"{text!r} was not said: {self.said}")
+
+    def line(self) -> str:
+        """The next line of its standard output."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().rstrip("\n")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it; gives its exit status."""
+        self._process.send_signal(number)
+        self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def serving(*arguments: object) -> Iterator[Server]:
+    """A server that is certainly gone afterwards."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        server = Server(log, *arguments)
+        try:
+            yield server
+        finally:
+            server.kill()

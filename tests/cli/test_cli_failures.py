@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from argparse import Namespace
+
+import pytest
+
+from handshake_over_coap.cli.failures import advice
+from handshake_over_coap.errors import CarrierError, Closed, Error, HandshakeTimeout
+from handshake_over_coap.tls import alerts
+
+
+@pytest.mark.parametrize(
+    ("auth", "key", "error", "said"),
+    [
+        ("psk", None, alerts.BadRecordMac(received=True), "compare --psk"),
+        ("ecdhe-psk", None, alerts.DecryptError(), "compare --psk"),
+        ("x509", None, alerts.UnknownCa(), "--ca"),
+        ("x509", "k", alerts.UnknownCa(received=True), "does not accept this client's key"),
+        ("rpk", None, alerts.UnsupportedCertificate(received=True), "asks for a client's key"),
+        ("x509", None, alerts.CertificateUnknown(), "--server-name"),
+        ("rpk", None, alerts.CertificateUnknown(), "--peer-key"),
+        ("x509", None, alerts.CertificateExpired(), "clock"),
+        ("psk", None, alerts.HandshakeFailure(received=True), "--suite"),
+        ("psk", None, HandshakeTimeout("no answer"), "--timeout"),
+        ("psk", None, CarrierError("none here", "4.04"), "--resource"),
+        ("psk", None, CarrierError("what is this", "4.15"), "--encoding"),
+    ],
+)
+def test_a_failure_comes_with_what_to_try(
+    auth: str, key: str | None, error: Error, said: str
+) -> None:
+    text = advice(error, Namespace(auth=auth, key=key))
+    assert text.startswith(str(error))
+    assert said in text
+    assert "\n" not in text
+
+
+def test_a_failure_without_advice_is_said_as_it_is() -> None:
+    assert advice(Closed("over"), Namespace()) == "over"
+    assert advice(Closed(), Namespace()) == "Closed"

@@ -1,0 +1,196 @@
+"""Client and server as two processes on real sockets, as a user runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import handshake_over_coap as hoc
+from tests.support import relay as udp_relay
+from tests.support.application import Window, credentials
+from tests.support.processes import ServerProcess, run_client, server_options, write_credentials
+from tests.support.relay import Impairments, Relay
+from tests.support.sockets import KINDS, bystander
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Credentials of every kind."""
+    made = tmp_path_factory.mktemp("credentials")
+    write_credentials(made)
+    return made
+
+
+def load(kind: str, folder: Path, seconds: float) -> dict[str, Any]:
+    """32 datagrams of 1,024 bytes in flight, echoed, between two processes."""
+    with ServerProcess("--echo-data", *server_options(kind, folder)) as server:
+        client = run_client(server.address, kind, folder, seconds)
+        stdout, _ = client.communicate(timeout=seconds + 60)
+        assert client.returncode == 0
+        outcome: dict[str, Any] = json.loads(stdout)
+        outcome["server_drops"] = server.kernel_drops()
+    assert server.status == 0
+    return outcome
+
+
+def check(outcome: dict[str, Any]) -> None:
+    """Nothing lost but what the kernel dropped, nothing twice, nothing wrong."""
+    assert outcome["wrong"] == outcome["twice"] == 0
+    assert outcome["sent"] == outcome["echoed"] + outcome["late"] + outcome["lost"]
+    dropped = (outcome["kernel_drops"] or 0) + (outcome["server_drops"] or 0)
+    assert outcome["lost"] == dropped
+    assert outcome["echoed"] > 200 * outcome["seconds"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_datagrams_in_flight_between_two_processes_all_come_back_once(
+    kind: str, folder: Path
+) -> None:
+    check(load(kind, folder, 1.5))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", KINDS)
+def test_datagrams_in_flight_for_a_minute_all_come_back_once(kind: str, folder: Path) -> None:
+    check(load(kind, folder, 60.0))
+
+
+CLIENTS = 200
+
+
+def test_200_clients_all_in_mid_handshake_together_are_each_echoed_within_30_seconds(
+    folder: Path,
+) -> None:
+    """The relay lets no flight 3 pass before all 200 handshakes are half open at the server."""
+
+    async def echo(session: hoc.Session) -> None:
+        while True:
+            await session.send(await session.receive())
+
+    async def client(address: tuple[str, int], number: int) -> None:
+        async with hoc.connect(
+            address, timeout=30.0, max_retransmit=None, **credentials("psk", folder)
+        ) as session:
+            for _ in range(5):
+                await session.send(number.to_bytes(2, "big"))
+                try:
+                    async with asyncio.timeout(2):
+                        assert await session.receive() == number.to_bytes(2, "big")
+                        return
+                except TimeoutError:  # the kernel may drop a datagram of so many at once
+                    continue
+            raise AssertionError(f"client {number} was not echoed")
+
+    async def scenario() -> None:
+        chosen = credentials("psk", folder)
+        async with hoc.serve(("127.0.0.1", 0), chosen["credential"], handler=echo) as server:
+            peak = 0
+
+            def barrier(direction: udp_relay.Direction, index: int, data: bytes) -> Any:
+                nonlocal peak
+                peak = max(peak, server.half_open)
+                flight_3 = 0x40 <= data[0] <= 0x7F and b"dtls" not in data
+                to_server = direction is udp_relay.Direction.TO_SERVER
+                return [] if to_server and flight_3 and peak < CLIENTS else None
+
+            async with Relay(server.address, hook=barrier) as relay, asyncio.timeout(30):
+                await asyncio.gather(*(client(relay.address, n) for n in range(CLIENTS)))
+            assert peak == CLIENTS
+            assert server.counters["handshakes completed"] == CLIENTS
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["psk", "rpk-mutual", "x509"])
+@pytest.mark.parametrize("block_size", [64, 1024])
+def test_a_fifth_lost_doubled_and_swapped_does_not_stop_a_handshake(
+    kind: str, block_size: int, folder: Path
+) -> None:
+    """Through the relay to another process; then exactly what arrives is delivered, once."""
+
+    async def scenario(server: ServerProcess) -> None:
+        impairments = Impairments(drop=0.2, duplicate=0.2, reorder=0.2)
+        seed = KINDS.index(kind) + block_size
+        async with Relay(server.address, impairments=impairments, seed=seed) as relay:
+            chosen = credentials(kind, folder) | {"max_retransmit": None, "timeout": 60.0}
+            async with hoc.connect(
+                relay.address,
+                block_size=block_size,
+                ack_timeout=0.1,
+                max_interval=0.5,
+                **chosen,
+            ) as session:
+                window = Window(session, 8, 64, 1.5, lost_after=0.25)
+                outcome = await window.run()
+        assert outcome.wrong == outcome.twice == 0
+        assert outcome.echoed + outcome.late > 10
+        assert outcome.lost > 0
+        assert outcome.dropped.get("dropped: replayed", 0) > 0
+
+    options = ["--echo-data", "--block-size", str(block_size), *server_options(kind, folder)]
+    with ServerProcess(*options, "--timeout", "60") as server:
+        asyncio.run(scenario(server))
+
+
+def test_the_data_path_delivers_exactly_what_arrived_once(folder: Path) -> None:
+    """What the relay let through, opened with the same keys, is what the application got."""
+
+    async def scenario() -> None:
+        got: list[bytes] = []
+
+        async def collect(session: hoc.Session) -> None:
+            while True:
+                got.append(await session.receive())
+
+        chosen = credentials("psk", folder)
+        async with hoc.serve(("127.0.0.1", 0), chosen["credential"], handler=collect) as server:
+            impairments = Impairments(drop=0.2, duplicate=0.2, reorder=0.2)
+            chosen |= {"ack_timeout": 0.1, "max_retransmit": None, "max_interval": 0.5}
+            async with (
+                Relay(server.address, impairments=impairments, seed=7) as relay,
+                hoc.connect(relay.address, **chosen) as session,
+            ):
+                for number in range(500):
+                    await session.send(number.to_bytes(4, "big"))
+                    if number % 20 == 0:
+                        await asyncio.sleep(0.01)
+                await relay.drained()
+                await asyncio.sleep(0.1)
+                sent = relay.payloads(udp_relay.Direction.TO_SERVER)
+                arrived = [record for record in sent if record[0] == 23]
+            numbers = {record[5:11] for record in arrived}
+            assert len(got) == len(set(got)) == len(numbers)
+            assert 300 < len(numbers) < 500
+            assert len(arrived) > len(numbers)
+
+    asyncio.run(scenario())
+
+
+def test_a_server_process_forgets_ten_thousand_strangers(folder: Path) -> None:
+    """Forged first blocks from as many ports leave the server's memory as it was."""
+
+    async def flood(address: tuple[str, int], count: int) -> None:
+        path = b"\xbb.well-known\x04dtls"
+        hello = bytes.fromhex("44020000deadbeef") + path + b"\xd1\x03\x0e\xff" + b"\x01" * 64
+        for first in range(0, count, 50):
+            strangers = [await bystander() for _ in range(50)]
+            for number, stranger in enumerate(strangers):
+                stranger.send(hello[:2] + (first + number).to_bytes(2, "big") + hello[4:], address)
+            await asyncio.sleep(0.002)
+            for stranger in strangers:
+                stranger.endpoint.close()
+
+    with ServerProcess("--echo-data", *server_options("psk", folder)) as server:
+        asyncio.run(flood(server.address, 1000))
+        before = server.memory
+        asyncio.run(flood(server.address, 10_000))
+        assert server.memory - before < 2_000_000
+        client = run_client(server.address, "psk", folder, 0.5)
+        stdout, _ = client.communicate(timeout=30)
+        assert json.loads(stdout)["echoed"] > 0
+    assert server.status == 0

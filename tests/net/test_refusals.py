@@ -1,0 +1,252 @@
+"""What a caller gets when a handshake cannot be: a typed error, and a server that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import handshake_over_coap as hoc
+from handshake_over_coap.tls.alerts import (
+    BadRecordMac,
+    CertificateExpired,
+    CertificateUnknown,
+    HandshakeFailure,
+    UnknownCa,
+    UnsupportedCertificate,
+)
+from handshake_over_coap.trace.tap import DatagramSeen, Direction
+from tests.support import pki
+from tests.support.parties import (
+    CLIENT_KEYS,
+    IDENTITY,
+    KEY,
+    NAME,
+    ROOT,
+    SERVER_KEYS,
+    seeded,
+    trust_in,
+)
+from tests.support.sockets import LOOPBACK, PSK, QUICK, echo, until
+
+SHORT: dict[str, Any] = {"limits": hoc.Limits(lifetime=1.5), "timeout": 1.5}
+"""A server that soon forgets what was not finished."""
+
+
+def certificate(issued: pki.Issued) -> hoc.Certificate:
+    return hoc.Certificate(issued.chain, issued.key_pem)
+
+
+EXPIRED = certificate(ROOT.issue(NAME, not_after=datetime(2021, 1, 1, tzinfo=UTC)))
+SELF_SIGNED = certificate(pki.self_signed(NAME))
+
+
+async def refused(
+    server_options: dict[str, Any], client_options: dict[str, Any], good: dict[str, Any]
+) -> tuple[hoc.Error, hoc.Server]:
+    """The error that a client gets; checks that the server then serves ``good`` and forgets."""
+    async with hoc.serve(LOOPBACK, handler=echo, **(SHORT | server_options)) as server:
+        with pytest.raises(hoc.Error) as caught:
+            async with hoc.connect(server.address, **(QUICK | client_options)):
+                pass
+        async with hoc.connect(server.address, **(QUICK | good)) as session:
+            await session.send(b"next, please")
+            assert await asyncio.wait_for(session.receive(), 5) == b"next, please"
+        await until(lambda: server.half_open == 0)
+        await until(lambda: len(server._coap.peers) == 0)
+    return caught.value, server
+
+
+WITH_CERTIFICATE: dict[str, Any] = {
+    "auth": "x509",
+    "trust": hoc.Trust(ROOT.certificate),
+    "server_name": NAME,
+}
+WITH_RAW_KEY: dict[str, Any] = {"auth": "rpk", "trust": trust_in(SERVER_KEYS["rpk-p256"])}
+
+
+@pytest.mark.parametrize(
+    ("credentials", "wrong", "good", "expected", "received"),
+    [
+        pytest.param(
+            [PSK], {"credential": hoc.PSK(IDENTITY, b"w" * 16)}, {"credential": PSK},
+            BadRecordMac, True, id="wrong PSK",
+        ),
+        pytest.param(
+            [PSK], {"credential": hoc.PSK("nobody", KEY)}, {"credential": PSK},
+            BadRecordMac, True, id="unknown identity",
+        ),
+        pytest.param(
+            [SERVER_KEYS["rpk-p256"]],
+            {"auth": "rpk", "trust": trust_in(SERVER_KEYS["rpk-ed25519"])},
+            WITH_RAW_KEY, CertificateUnknown, False, id="wrong raw key",
+        ),
+        pytest.param(
+            [PSK, EXPIRED], WITH_CERTIFICATE, {"credential": PSK},
+            CertificateExpired, False, id="expired certificate",
+        ),
+        pytest.param(
+            [PSK, SELF_SIGNED], WITH_CERTIFICATE, {"credential": PSK},
+            UnknownCa, False, id="self-signed certificate",
+        ),
+        pytest.param(
+            [SERVER_KEYS["x509"]], WITH_CERTIFICATE | {"server_name": "other.example"},
+            WITH_CERTIFICATE, CertificateUnknown, False, id="certificate for another name",
+        ),
+        pytest.param(
+            [PSK], WITH_RAW_KEY, {"credential": PSK}, HandshakeFailure, True,
+            id="no suite in common",
+        ),
+    ],
+)  # fmt: skip
+def test_a_refused_client_gets_a_typed_error_and_the_next_is_served(
+    credentials: list[Any],
+    wrong: dict[str, Any],
+    good: dict[str, Any],
+    expected: type[hoc.AlertError],
+    received: bool,
+) -> None:
+    error, server = asyncio.run(refused({"credentials": credentials}, wrong, good))
+    assert type(error) is expected
+    assert error.received is received
+    assert server.counters["handshakes completed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (None, UnsupportedCertificate),
+        (hoc.RawPublicKey(pki.p256_key("a stranger")), CertificateUnknown),
+        (certificate(ROOT.issue(subject="c", not_after=datetime(2021, 1, 1, tzinfo=UTC))), None),
+    ],
+)
+def test_a_client_whose_key_is_missing_or_unknown_is_refused(
+    key: Any, expected: type[hoc.AlertError] | None
+) -> None:
+    own = SERVER_KEYS["rpk-p256"]
+    trust = hoc.Trust(raw_public_keys=CLIENT_KEYS["rpk-p256"].public_key)
+    server = {"credentials": own, "mutual": True, "trust": trust}
+    client = {"credential": key, "trust": trust_in(own)}
+    good = {"credential": CLIENT_KEYS["rpk-p256"], "trust": trust_in(own)}
+    error, _ = asyncio.run(refused(server, client, good))
+    assert isinstance(error, hoc.AlertError)
+    assert error.received
+    if expected is not None:
+        assert type(error) is expected
+
+
+class _Shapes:
+    """Direction and size of each datagram."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Direction, int, int]] = []
+
+    def observe(self, seen: DatagramSeen) -> None:
+        self.seen.append((seen.direction, len(seen.data), seen.data[1]))
+
+
+def test_wrong_psk_and_unknown_identity_look_the_same_from_outside() -> None:
+    async def shapes(credential: hoc.PSK, auth: str) -> list[tuple[Direction, int, int]]:
+        observer = _Shapes()
+        async with hoc.serve(
+            LOOPBACK, PSK, handler=echo, rng=seeded("server"), auth=auth
+        ) as server:
+            server.tap.add(observer)
+            with pytest.raises(BadRecordMac):
+                async with hoc.connect(
+                    server.address, credential, rng=seeded("client"), auth=auth, **QUICK
+                ):
+                    pass
+        return observer.seen
+
+    async def scenario() -> None:
+        for auth in ("psk", "ecdhe-psk"):
+            wrong = await shapes(hoc.PSK(IDENTITY, b"w" * len(KEY)), auth)
+            unknown = await shapes(hoc.PSK(b"x" * len(IDENTITY), KEY), auth)
+            assert wrong == unknown
+            assert len(wrong) >= 6
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_is_not_there_is_reported_at_once() -> None:
+    async def scenario() -> None:
+        async with hoc.serve(LOOPBACK, PSK, handler=echo) as server:
+            address = server.address
+        began = time.monotonic()
+        with pytest.raises(hoc.CarrierError, match="is a server running there"):
+            async with hoc.connect(address, PSK):
+                pass
+        assert time.monotonic() - began < 5
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"suite": "TLS_NULL"}, "TLS_PSK_WITH_AES_128_CCM_8"),
+        ({"group": "secp521r1"}, "x25519"),
+        ({"transport": "udp"}, "not built yet"),
+        ({"dtls": "1.3"}, "1.2"),
+        ({"auth": "rpk"}, "peer-key"),
+        ({"auth": "psk", "mutual": True}, "mutual"),
+        ({"auth": "psk", "suite": "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"}, "auth psk"),
+        ({"block_size": 1024, "mtu": 500}, "mtu"),
+        ({"block_size": 48}, "64"),
+        ({"token_length": 9}, "token"),
+        ({"max_retransmit": -1}, "max_retransmit"),
+        ({"timeout": 0}, "timeout"),
+        ({"resource": "/"}, "/.well-known/dtls"),
+        ({"encoding": "morse"}, "plain"),
+        ({"keylog": "/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"pcap": "/nowhere/at/all"}, "/nowhere/at/all"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_before_anything_is_sent(
+    options: dict[str, Any], said: str
+) -> None:
+    async def scenario() -> None:
+        observer = _Shapes()
+        async with hoc.serve(LOOPBACK, PSK, handler=echo) as server:
+            server.tap.add(observer)
+            with pytest.raises(hoc.ConfigurationError, match=said):
+                async with hoc.connect(server.address, PSK, **options):
+                    pass
+            await asyncio.sleep(0.02)
+        assert observer.seen == []
+
+    asyncio.run(scenario())
+
+
+def test_an_address_that_is_taken_is_named_with_a_remedy() -> None:
+    async def scenario() -> None:
+        async with hoc.serve(LOOPBACK, PSK, handler=echo) as server:
+            with pytest.raises(hoc.ConfigurationError, match="another port"):
+                async with hoc.serve(server.address, PSK, handler=echo):
+                    pass
+
+    asyncio.run(scenario())
+
+
+def test_key_log_and_capture_are_written(tmp_path: Path) -> None:
+    async def scenario() -> bytes:
+        async with (
+            hoc.serve(LOOPBACK, PSK, handler=echo) as server,
+            hoc.connect(
+                server.address, PSK, keylog=tmp_path / "keys", pcap=tmp_path / "wire", **QUICK
+            ) as session,
+        ):
+            await session.send(b"x")
+            await session.receive()
+            return session.connected.client_random
+
+    random = asyncio.run(scenario())
+    assert (tmp_path / "keys").read_text().startswith(f"CLIENT_RANDOM {random.hex()} ")
+    capture = (tmp_path / "wire").read_bytes()
+    assert capture[:4] == b"\x0a\x0d\x0d\x0a"
+    assert len(capture) > 6 * 60
