@@ -82,7 +82,7 @@ $(STAMP)-spec: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
 
 # Offline: every reference is a file in spec/refs. kramdown-rfc reports a missing one in its output
 # and ends well all the same; hence the grep.
-$(BUILD)/$(DRAFT).xml: spec/$(DRAFT).md $(wildcard spec/refs/*.xml spec/*.cddl)
+$(BUILD)/$(DRAFT).xml: spec/$(DRAFT).md $(wildcard spec/refs/*.xml spec/*.cddl spec/*.txt)
 	@command -v kramdown-rfc >/dev/null || \
 	  { echo "kramdown-rfc is missing (Debian: ruby-kramdown-rfc2629; or: gem install kramdown-rfc)" >&2; \
 	    exit 1; }
