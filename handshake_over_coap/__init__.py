@@ -19,7 +19,7 @@ Everything that this library raises on purpose is an :class:`Error`.
 from __future__ import annotations
 
 from handshake_over_coap._version import __version__
-from handshake_over_coap.carriers.coap import Limits
+from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.errors import (
     CarrierError,
     Closed,

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from handshake_over_coap.carriers.coap.parameters import BLOCK_SIZES
 from handshake_over_coap.encodings import BY_NAME, encoding_named
@@ -47,7 +47,7 @@ def _add_handshake(group: Group) -> None:
         "--transport",
         choices=TRANSPORTS,
         default=_DEFAULT.transport,
-        help="what carries the handshake (default: %(default)s; udp is not built yet)",
+        help="what carries the handshake (default: %(default)s; the demo shows both)",
     )
     group.add_argument(
         "--dtls",
@@ -179,7 +179,8 @@ def _add_timers(group: Group) -> None:
         type=_positive,
         default=_DEFAULT.ack_timeout,
         metavar="S",
-        help="wait for an acknowledgement before repeating a message (default: %(default)g)",
+        help="over coap: wait for an acknowledgement before repeating a message "
+        "(default: %(default)g)",
     )
     group.add_argument(
         "--ack-random-factor",
@@ -188,7 +189,13 @@ def _add_timers(group: Group) -> None:
         metavar="F",
         help="spreads that wait from once to F times its length (default: %(default)g)",
     )
-    group.add_argument("--initial-timeout", type=_positive, metavar="S", help=argparse.SUPPRESS)
+    group.add_argument(
+        "--initial-timeout",
+        type=_positive,
+        default=_DEFAULT.initial_timeout,
+        metavar="S",
+        help="over udp: wait for an answer before repeating a flight (default: %(default)g)",
+    )
     group.add_argument(
         "--max-interval",
         type=_positive,
@@ -201,8 +208,8 @@ def _add_timers(group: Group) -> None:
         type=_count_or_none,
         default=_DEFAULT.max_retransmit,
         metavar="{N,none}",
-        help="repetitions of a message before giving up; none: no limit but --timeout "
-        "(default: %(default)s)",
+        help="repetitions of a message, over udp of a flight, before giving up; none: no limit "
+        "but --timeout (default: 4 over coap, none over udp)",
     )
     group.add_argument(
         "--timeout",
@@ -301,9 +308,11 @@ def _factor(text: str) -> float:
     return value
 
 
-def _count_or_none(text: str) -> int | None:
+def _count_or_none(text: str) -> int | Literal["default"] | None:
     if text == "none":
         return None
+    if text == "default":  # what is left out: it depends on the transport
+        return "default"
     if text.isascii() and text.isdigit():
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is neither a count of 0 or more nor 'none'")

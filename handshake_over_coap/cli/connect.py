@@ -112,7 +112,7 @@ class _Attempt:
         self._credential = client_credential(arguments)
         self._trust = client_trust(arguments)
         self._replies: list[str] = []
-        self._report = failed_report(arguments.auth, arguments.encoding)
+        self._report = failed_report(arguments.transport, arguments.auth, arguments.encoding)
         self._application = Application()
 
     async def run(self) -> None:

@@ -26,7 +26,7 @@ from handshake_over_coap.cli.progress import progress
 from handshake_over_coap.cli.throwaway import Cast, cast
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.client import connect
-from handshake_over_coap.net.options import OptionValues
+from handshake_over_coap.net.options import TRANSPORTS, OptionValues
 from handshake_over_coap.net.server import serve
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.trace.ladder import ladder
@@ -44,10 +44,11 @@ _PATIENCE: Final = 2.0
 _MOST_RUNGS: Final = 200
 
 _INTRODUCTION: Final = """\
-A DTLS 1.2 handshake over CoAP between a server and a client in this process, then data
-under its keys. This shows CoAP alone: the same over UDP, to compare, comes with the
-udp carrier.
+A DTLS 1.2 handshake between a server and a client in this process, then data under its
+keys: first carried over CoAP, then the same in the classic way over UDP.
 """
+
+_TITLES: Final = {"coap": "Over CoAP", "udp": "Over UDP, the classic way"}
 
 
 def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
@@ -56,9 +57,9 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         "demo",
         help="show a handshake on loopback, then echoed data",
         description="Run a server and a client in one process, over real UDP sockets on loopback: "
-        "a handshake over CoAP, then echoed application data. Credentials that are not given are "
-        "made for this run; --key, --cert, --keylog and --pcap: the first two are the server's, "
-        "the last two are written by the client.",
+        "a handshake over CoAP and the same over UDP, with echoed application data. Credentials "
+        "that are not given are made for this run. --key and --cert are the server's; --keylog and "
+        "--pcap are written by the client, the capture for CoAP.",
         epilog=NAMES_OF_SUITES,
         allow_abbrev=False,
     )
@@ -77,18 +78,49 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _demo(arguments: argparse.Namespace) -> int:
     values = option_values(arguments)
-    show = _Show(cast(arguments, _HOST), values, failed_report(arguments.auth, arguments.encoding))
+    who, application = cast(arguments, _HOST), Application()
+    shows: list[_Show] = []
     failure: Error | None = None
-    try:
-        await show.run()
-    except ConfigurationError:
-        raise
-    except Error as error:
-        failure = error
-    print(show.to_json(failure) if arguments.json else show.story(), flush=True)
+    for transport in TRANSPORTS:
+        chosen = values.copy()
+        chosen["transport"] = transport
+        if shows:  # one file each: the second would replace the first
+            chosen["pcap"] = None
+        report = failed_report(transport, arguments.auth, arguments.encoding)
+        shows.append(_Show(who, chosen, report, application))
+        try:
+            await shows[-1].run()
+        except ConfigurationError:
+            raise
+        except Error as error:
+            failure = failure or error
+    print(_as_json(shows, failure) if arguments.json else _as_story(shows), flush=True)
     if failure is not None:
         raise failure
     return 0
+
+
+def _as_json(shows: list[_Show], failure: Error | None) -> str:
+    """The figures as one object."""
+    said: dict[str, object] = {
+        "handshakes": [show.report.to_json() for show in shows],
+        "application": shows[0].application.to_json(),
+    }
+    if failure is not None:
+        said["error"] = error_json(failure)
+    return json.dumps(said, indent=2, allow_nan=False)
+
+
+def _as_story(shows: list[_Show]) -> str:
+    """What happened, for people."""
+    credentials = "Credentials\n" + "".join(f"  {line}\n" for line in shows[0].cast.story)
+    parts = [_INTRODUCTION, credentials, *(show.story() for show in shows)]
+    figures = shows[0].application
+    parts.append(
+        f"In all {figures.sent} datagrams sent, {figures.received} received, "
+        f"{figures.bytes} bytes of payload"
+    )
+    return "\n".join(parts)
 
 
 @dataclass(slots=True)
@@ -98,7 +130,7 @@ class _Show:
     cast: Cast
     values: OptionValues
     report: HandshakeReport
-    application: Application = field(default_factory=Application)
+    application: Application
     recorder: Recorder = field(default_factory=Recorder)
     server: Address | None = None
     session: Session | None = None
@@ -153,23 +185,12 @@ class _Show:
             figures.round_trips.append(took)
             self.echoes.append(f'"{as_line(received)}", echoed after {1000 * took:.1f} ms')
 
-    def to_json(self, failure: Error | None) -> str:
-        """The figures as one object."""
-        said: dict[str, object] = {
-            "handshakes": [self.report.to_json()],
-            "application": self.application.to_json(),
-        }
-        if failure is not None:
-            said["error"] = error_json(failure)
-        return json.dumps(said, indent=2, allow_nan=False)
-
     def story(self) -> str:
         """What happened, for people."""
         seen = self.recorder.datagrams
+        title = _TITLES[self.values["transport"]]
         parts = [
-            _INTRODUCTION,
-            "Credentials\n" + "".join(f"  {line}\n" for line in self.cast.story),
-            f"Handshake, datagrams as the server at {self.server} saw them\n"
+            f"{title}: datagrams as the server at {self.server} saw them\n"
             + ladder(seen[:_MOST_RUNGS], at_server=True),
         ]
         if len(seen) > _MOST_RUNGS:
@@ -179,22 +200,18 @@ class _Show:
         return "\n".join(parts)
 
     def _outcome(self, session: Session) -> str:
-        facts = {
-            "took": figures_text(self.report),
-            "flights": f"{bodies_text(self.report.body_bytes)} of CoAP bodies",
-            "suite": session.connected.suite.name,
-            "the server": peer_text(session.peer),
-        }
+        facts = {"took": figures_text(self.report)}
+        if self.report.body_bytes:
+            facts["flights"] = f"{bodies_text(self.report.body_bytes)} of CoAP bodies"
+        facts["suite"] = session.connected.suite.name
+        facts["the server"] = peer_text(session.peer)
         return "Outcome\n" + "".join(map(_fact, facts, facts.values()))
 
     def _data(self, session: Session) -> str:
-        figures = self.application
         echoes = "".join(f"  {line}\n" for line in self.echoes)
         return (
             f"Application data, as DTLS records over UDP, at most {session.limit} bytes each\n"
             f"{echoes}"
-            f"  {figures.sent} datagrams sent, {figures.received} received, "
-            f"{figures.bytes} bytes of payload"
         )
 
 

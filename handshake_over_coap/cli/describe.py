@@ -59,14 +59,14 @@ def bodies_text(bodies: Sequence[float]) -> str:
     return " + ".join(f"{size:g}" for size in bodies) + " bytes"
 
 
-def failed_report(auth: str, encoding: str) -> HandshakeReport:
+def failed_report(transport: str, auth: str, encoding: str) -> HandshakeReport:
     """The report of one handshake that did not complete."""
     return HandshakeReport.from_trials(
         [TrialFigures(datagrams=0, bytes=0, duration_s=0.0, completed=False)],
-        transport="coap",
+        transport=transport,
         dtls="1.2",
         auth=auth,
-        encoding=encoding,
+        encoding=encoding if transport == "coap" else None,
     )
 
 

@@ -14,8 +14,6 @@ from handshake_over_coap.net.options import Options, OptionValues
 _LATER: Final = {
     "cid": "connection IDs are not built yet: leave --cid out",
     "pcap_dtls": "--pcap-dtls is not built yet: --pcap FILE captures what was on the wire",
-    "initial_timeout": "--initial-timeout belongs to --transport udp, which is not built yet: "
-    "over CoAP the first wait is --ack-timeout",
 }
 """Options that are promised for later, by their name in the arguments."""
 
@@ -46,22 +44,19 @@ def option_values(arguments: Namespace) -> OptionValues:
         ack_random_factor=arguments.ack_random_factor,
         max_interval=arguments.max_interval,
         max_retransmit=arguments.max_retransmit,
+        initial_timeout=arguments.initial_timeout,
         timeout=arguments.timeout,
         keylog=arguments.keylog,
         pcap=arguments.pcap,
     )
     # Both look at everything once, so that a mistake shows before files are made.
     options = Options(**values)
-    _ = options.coap, options.suites
+    _ = options.coap if options.transport == "coap" else options.udp
+    _ = options.suites
     return values
 
 
 def _refuse_what_comes_later(arguments: Namespace) -> None:
-    if arguments.transport == "udp":
-        raise ConfigurationError(
-            "--transport udp is not built yet: this version carries handshakes over CoAP only "
-            "(--transport coap, the default)"
-        )
     if arguments.dtls == "1.3":
         raise ConfigurationError("--dtls 1.3 is not built yet: use --dtls 1.2, the default")
     for name, reason in _LATER.items():

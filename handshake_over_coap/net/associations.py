@@ -7,7 +7,7 @@ the old one lives until the first valid record of the new (RFC 6347 section 4.2.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from handshake_over_coap.carriers.datagram import Address
@@ -64,27 +64,34 @@ class Associations:
             else:
                 association.live, association.successor = association.successor, None
 
-    def on_datagram(self, data: bytes, address: Address) -> None:
-        """Take a datagram of records; those that open nowhere are dropped and counted."""
+    def on_datagram(
+        self,
+        data: bytes,
+        address: Address,
+        otherwise: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take a datagram of records; those that open nowhere are dropped and counted.
+
+        ``otherwise`` may take a datagram that no session can open; it says whether it did.
+        """
         association = self._by_address.get(address)
         if association is None:
-            self._counters["dropped: record without a session"] += 1
+            if not otherwise():
+                self._counters["dropped: record without a session"] += 1
             return
         live, successor = association.live, association.successor
-        if successor is None:
-            live.on_datagram(data)
-            return
         try:
             live.open(data)
         except RecordDropped as dropped:
-            self._try_successor(live, successor, data, dropped)
+            if successor is not None and self._speaks(successor, data):
+                live.end(Closed(REPLACED))
+            elif not otherwise():
+                live.drop(dropped)
 
-    def _try_successor(
-        self, live: Session, successor: Session, data: bytes, dropped: RecordDropped
-    ) -> None:
+    def _speaks(self, successor: Session, data: bytes) -> bool:
+        """Whether a datagram is the successor's."""
         try:
             successor.open(data)
         except RecordDropped:
-            live.drop(dropped)
-        else:
-            live.end(Closed(REPLACED))
+            return False
+        return True

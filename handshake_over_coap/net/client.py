@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from typing import Unpack
 
 from handshake_over_coap.carriers.coap import CoapClient
-from handshake_over_coap.carriers.conversation import begin_client
+from handshake_over_coap.carriers.conversation import Established, begin_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.udp import UdpClient
 from handshake_over_coap.errors import Error
 from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
 from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.dtls12 import start_client
 from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.trace.tap import Counts
@@ -45,7 +47,11 @@ class Client:
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
         self._files = TraceFiles(options, endpoint.local_address, self.tap)
-        self._coap = CoapClient(self._endpoint, server, options.coap, rng)
+        self._carrier: CoapClient | UdpClient
+        if options.transport == "udp":
+            self._carrier = UdpClient(self._endpoint, server, options.udp, self.counters)
+        else:
+            self._carrier = CoapClient(self._endpoint, server, options.coap, rng)
         self._endpoint.start(self)
 
     async def handshake(self, config: ClientConfig) -> Session:
@@ -53,7 +59,7 @@ class Client:
         counts, began = Counts(), self._loop.time()
         self.tap.add(counts)
         try:
-            established = await self._coap.handshake(lambda: begin_client(config))
+            established = await self._carry(config)
         finally:
             self.tap.remove(counts)
         figures = TrialFigures(
@@ -61,8 +67,8 @@ class Client:
             datagrams=counts.datagrams,
             bytes=counts.total_bytes,
             duration_s=self._loop.time() - began,
-            retransmissions=self._coap.retransmissions,
-            body_bytes=tuple(self._coap.body_bytes),
+            retransmissions=self._carrier.retransmissions,
+            body_bytes=tuple(self._carrier.body_bytes),
         )
         connected = established.connected
         self._files.established(connected)
@@ -79,16 +85,24 @@ class Client:
         self._early.clear()
         return self._session
 
+    async def _carry(self, config: ClientConfig) -> Established:
+        if isinstance(self._carrier, UdpClient):
+            return await self._carrier.handshake(lambda: start_client(config))
+        return await self._carrier.handshake(lambda: begin_client(config))
+
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint; only the server's count."""
         protocol = protocol_of(data)
         if address != self._server or protocol is Protocol.GARBAGE:
             self.counters["dropped: garbage"] += 1
         elif protocol is Protocol.COAP:
-            if not self._coap.receive(data, address):
+            taken = isinstance(self._carrier, CoapClient) and self._carrier.receive(data, address)
+            if not taken:
                 self.counters["dropped: CoAP message out of place"] += 1
         elif self._session is not None:
             self._session.on_datagram(data)
+        elif isinstance(self._carrier, UdpClient):
+            self._carrier.receive(data, address)
         elif len(self._early) < EARLY_RECORDS:
             self._early.append(data)
         else:
@@ -98,13 +112,13 @@ class Client:
         """A network error: a hint for the handshake, nothing for a session."""
         self.counters["network errors"] += 1
         if self._session is None:
-            self._coap.on_error(error)
+            self._carrier.on_error(error)
 
     async def close(self) -> None:
         """Close the session and the endpoint."""
         if self._session is not None:
             await self._session.close()
-        await self._coap.close()
+        await self._carrier.close()
         self._files.close()
         self._endpoint.close()
 
@@ -120,7 +134,7 @@ async def connect(
     clock: Clock = now_utc,
     **options: Unpack[OptionValues],
 ) -> AsyncIterator[Session]:
-    """Make a handshake over CoAP with the server at ``address`` and give its session.
+    """Make a handshake with the server at ``address`` and give its session.
 
     ``credential`` is a pre-shared key, or the client's raw public key or certificate;  ``trust``
     is what the server's is checked against, for ``server_name`` or, without one, the address.

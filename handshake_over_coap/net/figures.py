@@ -28,6 +28,6 @@ def report_of(connected: Connected, options: Options, figures: TrialFigures) -> 
         transport=options.transport,
         dtls=options.dtls,
         auth=auth_of(connected),
-        encoding=options.encoding,
+        encoding=options.encoding if options.transport == "coap" else None,
         seed=None,
     )

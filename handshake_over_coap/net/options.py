@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from os import PathLike
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-from handshake_over_coap.carriers.coap import CoapParameters, Limits
+from handshake_over_coap.carriers.coap import CoapParameters
+from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.codepoints import CertificateType, NamedGroup
 from handshake_over_coap.tls.config import (
@@ -65,7 +67,8 @@ class OptionValues(TypedDict, total=False):
     ack_timeout: float
     ack_random_factor: float
     max_interval: float
-    max_retransmit: int | None
+    max_retransmit: int | Literal["default"] | None
+    initial_timeout: float
     timeout: float
     keylog: str | PathLike[str] | None
     pcap: str | PathLike[str] | None
@@ -79,7 +82,8 @@ class Options:
 
     ``auth`` ``None`` takes whatever the credentials allow.  ``suite`` and ``group`` are IANA names
     (one or several; none means all that are supported).  ``mtu`` is the largest UDP payload in
-    bytes.  Times are in seconds; ``idle_timeout`` ends a session that has been silent for so long
+    bytes.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP unless it is
+    given.  Times are in seconds; ``idle_timeout`` ends a session that has been silent for so long
     (``None``: an hour on a server, never on a client).  ``keylog`` and ``pcap`` name files.
     Raises ConfigurationError, naming the option and the remedy.
     """
@@ -101,7 +105,8 @@ class Options:
     ack_timeout: float = 2.0
     ack_random_factor: float = 1.5
     max_interval: float = 60.0
-    max_retransmit: int | None = 4
+    max_retransmit: int | Literal["default"] | None = "default"
+    initial_timeout: float = 1.0
     timeout: float = 60.0
     keylog: str | PathLike[str] | None = None
     pcap: str | PathLike[str] | None = None
@@ -111,10 +116,6 @@ class Options:
     def __post_init__(self) -> None:
         if self.transport not in TRANSPORTS:
             raise ConfigurationError(f"transport {self.transport!r} is none of coap, udp")
-        if self.transport == "udp":
-            raise ConfigurationError(
-                "transport 'udp' is not built yet: this version carries handshakes over CoAP only"
-            )
         if self.dtls not in VERSIONS:
             raise ConfigurationError(f"DTLS version {self.dtls!r} is none of 1.2, 1.3")
         if self.dtls == "1.3":
@@ -141,6 +142,19 @@ class Options:
         return left
 
     @property
+    def udp(self) -> UdpParameters:
+        """The parameters of the classic carrier over UDP."""
+        return UdpParameters(
+            mtu=self.mtu,
+            initial_timeout=self.initial_timeout,
+            max_interval=self.max_interval,
+            max_retransmit=None if self.max_retransmit == "default" else self.max_retransmit,
+            timeout=self.timeout,
+            address_check=self.address_check,
+            limits=self.limits,
+        )
+
+    @property
     def coap(self) -> CoapParameters:
         """The parameters of the carrier over CoAP."""
         return CoapParameters(
@@ -153,7 +167,7 @@ class Options:
             ack_timeout=self.ack_timeout,
             ack_random_factor=self.ack_random_factor,
             max_interval=self.max_interval,
-            max_retransmit=self.max_retransmit,
+            max_retransmit=4 if self.max_retransmit == "default" else self.max_retransmit,
             timeout=self.timeout,
             address_check=self.address_check,
             limits=self.limits,

@@ -13,9 +13,11 @@ from typing import TypeAlias, Unpack
 from handshake_over_coap.carriers.coap import CoapServer
 from handshake_over_coap.carriers.conversation import Established, begin_server
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.udp import UdpServer
 from handshake_over_coap.errors import Closed, Error
 from handshake_over_coap.tls.config import AsymmetricCredential, Clock, Rng, ServerConfig
 from handshake_over_coap.tls.credentials import PSK, PskSource
+from handshake_over_coap.tls.dtls12 import start_server
 from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import TrialFigures
 
@@ -63,15 +65,26 @@ class Server:
         self.tap = self._endpoint.tap
         self._files = TraceFiles(options, endpoint.local_address, self.tap)
         self._sessions = Associations(self.counters)
-        self._coap = CoapServer(
-            self._endpoint,
-            options.coap,
-            lambda: begin_server(config),
-            self._on_established,
-            rng,
-            self.counters,
-            think,
-        )
+        self._carrier: CoapServer | UdpServer
+        if options.transport == "udp":
+            self._carrier = UdpServer(
+                self._endpoint,
+                options.udp,
+                lambda: start_server(config),
+                self._on_established,
+                rng,
+                self.counters,
+            )
+        else:
+            self._carrier = CoapServer(
+                self._endpoint,
+                options.coap,
+                lambda: begin_server(config),
+                self._on_established,
+                rng,
+                self.counters,
+                think,
+            )
         self._endpoint.start(self)
 
     @property
@@ -93,17 +106,32 @@ class Server:
     @property
     def half_open(self) -> int:
         """Handshakes under way."""
-        return self._coap.peers.unfinished
+        return self._carrier.unfinished
+
+    @property
+    def peers(self) -> int:
+        """Endpoints for which the carrier keeps anything."""
+        return self._carrier.known_peers
 
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint."""
         protocol = protocol_of(data)
         if protocol is Protocol.RECORDS:
-            self._sessions.on_datagram(data, address)
-        elif protocol is Protocol.COAP:
-            self._coap.receive(data, address)
+            self._records(data, address)
+        elif protocol is Protocol.COAP and isinstance(self._carrier, CoapServer):
+            self._carrier.receive(data, address)
         else:
             self.counters["dropped: garbage"] += 1
+
+    def _records(self, data: bytes, address: Address) -> None:
+        """Records belong to sessions; over UDP those in the clear belong to a handshake."""
+        carrier = self._carrier
+        if isinstance(carrier, CoapServer):
+            self._sessions.on_datagram(data, address)
+        elif data[3:5] == b"\0\0":
+            carrier.receive(data, address)
+        else:
+            self._sessions.on_datagram(data, address, lambda: carrier.take(data, address))
 
     def on_error(self, error: OSError, address: Address | None) -> None:
         """A network error: counted, and no more; anybody can cause one."""
@@ -123,6 +151,7 @@ class Server:
             mtu=self._options.mtu,
             idle_timeout=SESSION_IDLE_TIMEOUT if idle is None else idle,
             on_end=lambda ended: self._on_end(ended, name),
+            on_handshake=lambda plaintext: self._repeated(address, name, plaintext),
         )
         self.counters["handshakes completed"] += 1
         self._files.established(connected)
@@ -131,9 +160,13 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _repeated(self, address: Address, name: str, plaintext: bytes) -> bool:
+        carrier = self._carrier
+        return isinstance(carrier, UdpServer) and carrier.repeated(address, name, plaintext)
+
     def _on_end(self, session: Session, name: str) -> None:
         self._sessions.remove(session)
-        self._coap.release(session.address, name)
+        self._carrier.release(session.address, name)
 
     async def _run(self, session: Session) -> None:
         """Run the handler on one session; whatever it raises ends that session alone."""
@@ -159,7 +192,7 @@ class Server:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._coap.close()
+        await self._carrier.close()
         self._files.close()
         self._endpoint.close()
 
@@ -177,7 +210,7 @@ async def serve(
     clock: Clock = now_utc,
     **options: Unpack[OptionValues],
 ) -> AsyncIterator[Server]:
-    """Serve handshakes over CoAP and their sessions on one UDP port, until the block is left.
+    """Serve handshakes and their sessions on one UDP port, until the block is left.
 
     ``address`` is host and port (port 0: any free one; host ``::`` takes IPv4 too).
     ``credentials`` are pre-shared keys, raw public keys and certificates, one or several; ``psk``

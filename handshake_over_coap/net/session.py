@@ -34,7 +34,8 @@ class Session:
     """An established session with one peer.
 
     ``report`` tells what the handshake took, ``connected`` what it agreed on; ``counters`` counts
-    records that were dropped, by reason.
+    records that were dropped, by reason.  ``on_handshake`` gets the plaintext of sealed handshake
+    records and says whether they belong to the handshake that made the session.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Session:
         mtu: int,
         idle_timeout: float | None = None,
         on_end: Callable[[Session], None] = lambda _: None,
+        on_handshake: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._endpoint = endpoint
         self._sealer = established.sealer
@@ -56,6 +58,7 @@ class Session:
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._end: Closed | None = None
         self._on_end = on_end
+        self._on_handshake = on_handshake
         self._renegotiation_refused = False
         self._idle_timeout = idle_timeout
         self._heard = self._loop.time()
@@ -66,6 +69,8 @@ class Session:
         self.report = report
         self.counters: Counter[str] = Counter()
         self.limit = mtu - self._sealer.overhead
+        for content_type, plaintext in established.early:
+            self._deliver(content_type, plaintext)
 
     @property
     def peer(self) -> PeerIdentity:
@@ -173,7 +178,7 @@ class Session:
             self._wake()
         elif content_type == ContentType.alert:
             self._on_alert(plaintext)
-        else:
+        elif not self._on_handshake(plaintext):
             self._refuse_renegotiation()
 
     def _wake(self) -> None:

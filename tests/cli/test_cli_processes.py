@@ -120,7 +120,18 @@ def test_the_demo_tells_its_story(auth: str) -> None:
     mutual = ("--mutual",) if auth in ("rpk", "x509") else ()
     shown = run_hoc("demo", "--auth", auth, *mutual, "--block-size", 32)
     assert (shown.returncode, shown.stderr) == (0, "")
-    for expected in ("CoAP alone", "2.04", "Block1", "datagrams", "bytes", "suite", "TLS_", "echo"):
+    for expected in (
+        "Over CoAP",
+        "Over UDP",
+        "hello_verify_request",
+        "2.04",
+        "Block1",
+        "datagrams",
+        "bytes",
+        "suite",
+        "TLS_",
+        "echo",
+    ):
         assert expected in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 88
 
@@ -131,13 +142,15 @@ def test_the_demo_gives_its_figures(tmp_path: Path) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     said = json.loads(shown.stdout)
     assert set(said) == {"handshakes", "application"}
-    (handshake,) = said["handshakes"]
-    check_handshake(handshake, "x509")
+    over_coap, over_udp = said["handshakes"]
+    check_handshake(over_coap, "x509")
+    assert (over_udp["transport"], over_udp["encoding"], over_udp["completed"]) == ("udp", None, 1)
+    assert over_udp["body_bytes"] == []
     application = said["application"]
     assert application["sent"] == application["received"] > 0
     assert application["bytes"] > 0
     assert set(application["round_trip_s"]) == SUMMARY_KEYS
-    check_traces(tmp_path / "keys", tmp_path / "pcapng", handshakes=1)
+    check_traces(tmp_path / "keys", tmp_path / "pcapng", handshakes=2)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_every_option_reaches_the_library() -> None:
         *("--server-name", "s.example", "--no-address-check", "--resource", "/d", "--no-location"),
         *("--encoding", "plain", "--block-size", 64, "--token-length", 2, "--mtu", 500),
         *("--ack-timeout", 0.5, "--ack-random-factor", 1, "--max-interval", 8, "--timeout", 9),
-        *("--max-retransmit", "none", "--keylog", "k", "--pcap", "p"),
+        *("--max-retransmit", "none", "--initial-timeout", 9, "--keylog", "k", "--pcap", "p"),
     )
     assert given == OptionValues(
         transport="coap",
@@ -78,6 +78,7 @@ def test_every_option_reaches_the_library() -> None:
         ack_random_factor=1.0,
         max_interval=8.0,
         max_retransmit=None,
+        initial_timeout=9.0,
         timeout=9.0,
         keylog="k",
         pcap="p",
@@ -145,13 +146,13 @@ def test_help_fits_a_narrow_terminal(
         (["connect", "::1", "1"], "add --psk IDENTITY:HEXKEY"),
         (["connect", "::1", "1", "--key", "k"], "or say --auth rpk or x509"),
         (
-            ["connect", "::1", "1", "--transport", "udp", "--initial-timeout", "1"],
-            "--transport udp",
+            ["connect", "::1", "1", "--transport", "udp", "--mtu", "49", "--psk", "a:00"],
+            "mtu",
         ),
         (["connect", "::1", "1", "--dtls", "1.3"], "--dtls 1.3"),
         (["connect", "::1", "1", "--cid", "00"], "--cid"),
         (["connect", "::1", "1", "--pcap-dtls", "f"], "--pcap FILE"),
-        (["connect", "::1", "1", "--initial-timeout", "1"], "--ack-timeout"),
+        (["connect", "::1", "1", "--initial-timeout", "0"], "--initial-timeout"),
         (["connect", "::1", "1", "--mutual", "--psk", PSK_TEXT], "--mutual goes with"),
         (["connect", "::1", "1", "--auth", "x509", "--cert", "c"], "add --key FILE"),
         (["connect", "::1", "1", "--block-size", "512", "--mtu", "500"], "mtu of 500"),

@@ -25,7 +25,7 @@ from tests.support.parties import (
 
 LOOPBACK = ("127.0.0.1", 0)
 PSK = hoc.PSK(IDENTITY, KEY)
-QUICK: dict[str, Any] = {"ack_timeout": 0.2, "ack_random_factor": 1.0}
+QUICK: dict[str, Any] = {"ack_timeout": 0.2, "ack_random_factor": 1.0, "initial_timeout": 0.2}
 """Timers for a network on which nothing takes long."""
 
 KINDS = ("psk", "ecdhe-psk", "rpk", "rpk-mutual", "x509", "x509-mutual")

@@ -234,6 +234,19 @@ class TestCertificateTypes:
             assert (answer.type, answer.body) == (HandshakeType.certificate, bytes(3))
             damaged("server", HandshakeFailure, scenario, 2, change)
 
+    def test_a_raw_key_is_not_shown_to_a_server_that_does_not_answer_its_extension(self) -> None:
+        silent = server_hello(
+            lambda hello: replace(
+                hello,
+                extensions=without(hello.extensions, ExtensionType.client_certificate_type),
+            )
+        )
+        point = Point.start(MUTUAL_RAW.client(), MUTUAL_RAW.server()).until(2)
+        answer = point.deliver(silent(point.pending)).pending
+        assert isinstance(answer[0], HandshakeMessage)
+        assert (answer[0].type, answer[0].body) == (HandshakeType.certificate, bytes(3))
+        agreed(point.finish())
+
     def test_a_raw_key_is_not_shown_to_a_server_that_knows_x509_only(self) -> None:
         anybody = Trust(parties.ROOT.certificate, insecure=True)
         scenario = Scenario(parties.ECDSA_CCM, None, "x509", "rpk-p256")

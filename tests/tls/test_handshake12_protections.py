@@ -45,6 +45,7 @@ typical = pytest.mark.parametrize("scenario", parties.TYPICAL, ids=str)
 
 PSK = Scenario(parties.PSK_CCM)
 
+
 def stripped(hello: ClientHello) -> ClientHello:
     kept = without(hello.extensions, ExtensionType.extended_master_secret)
     return replace(hello, extensions=kept)

@@ -6,7 +6,7 @@ anything is kept for it.  The exchange is specified in ``spec/``.
 """
 
 from .client import CoapClient
-from .parameters import BLOCK_SIZES, CoapParameters, Limits
+from .parameters import BLOCK_SIZES, CoapParameters
 from .server import CoapServer
 
-__all__ = ["BLOCK_SIZES", "CoapClient", "CoapParameters", "CoapServer", "Limits"]
+__all__ = ["BLOCK_SIZES", "CoapClient", "CoapParameters", "CoapServer"]

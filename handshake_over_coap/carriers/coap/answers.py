@@ -16,6 +16,7 @@ from aiocoap import Message
 
 from handshake_over_coap.carriers.conversation import Conversation, Established
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT, BodyEncoding, BodyItem, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
@@ -28,7 +29,7 @@ from handshake_over_coap.trace.report import TrialFigures
 from .blocks import Answer, digest
 from .gate import Code, retry_after
 from .parameters import CoapParameters
-from .peers import Handshake, Peer, PeerTable, TooManyHandshakes
+from .peers import Handshake, Peer, PeerTable
 
 log = logging.getLogger(__name__)
 
@@ -174,12 +175,12 @@ class FlightAnswers:
         handshake.answers[work.key] = answer
         handshake.body_bytes += [len(work.body), len(answer.payload)]
         try:
+            self._peers.lease(peer, asyncio.get_running_loop().time())
             peer.add_handshake(handshake)
         except TooManyHandshakes:
             self._counters["refused: too many handshakes"] += 1
             return Answer(Code.SERVICE_UNAVAILABLE, max_age=retry_after(self._parameters))
         self._counters["half-open handshakes replaced"] += replaced is not None
-        self._peers.lease(peer, asyncio.get_running_loop().time())
         return answer
 
     def _shared_session(self, work: _Work) -> Handshake | None:

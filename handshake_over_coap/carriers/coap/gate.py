@@ -11,14 +11,15 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.tls.config import Rng
 
-from .echo import EchoAuthority
 from .parameters import BLOCK_SIZES, CoapParameters
-from .peers import Peer, PeerTable, TooManyHandshakes, TransferKey
+from .peers import Peer, PeerTable, TransferKey
 from .scan import Block, MessageFormatError, Option, Scanned, option_bytes
 
 AMPLIFICATION = 3
@@ -90,7 +91,7 @@ class Gate:
         self._peers = peers
         self._rng = rng
         self._counters = counters
-        self._echo = EchoAuthority(rng(32), parameters.state_lifetime)
+        self._echo = AddressProof(rng(32), parameters.state_lifetime)
         self._busy = retry_after(parameters)
         self._resource = tuple(s.encode() for s in parameters.path_segments)
         formats = " ".join(map(str, BY_CONTENT_FORMAT))
@@ -114,13 +115,13 @@ class Gate:
 
     def echo_value(self, address: Address, now: float) -> bytes:
         """A fresh Echo value for ``address``."""
-        return self._echo.make(address.host, address.port, now)
+        return self._echo.make(address, now)
 
     def proves(self, value: bytes | None, address: Address, now: float) -> bool:
         """Whether an Echo option with ``value`` proves the address, or the check is off."""
         if not self._parameters.address_check:
             return True
-        return value is not None and self._echo.verify(value, address.host, address.port, now)
+        return value is not None and self._echo.verify(value, address, now)
 
     def _challenge(self, address: Address, now: float) -> Reply:
         self._counters["challenged"] += 1

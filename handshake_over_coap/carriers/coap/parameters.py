@@ -1,4 +1,4 @@
-"""Choices that the exchange over CoAP leaves open, and the bounds on what is kept for a peer.
+"""Choices that the exchange over CoAP leaves open.
 
 Comparing these choices is the point of the project, so every one is a parameter.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.errors import ConfigurationError
 
@@ -16,30 +17,6 @@ BLOCK_SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
 _BLOCK_0_OVERHEAD = 4 + 3 + 10 + 4 + 1
 """Bytes of header, Block1, Echo, Request-Tag and payload marker in the first block of a body."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Bounds on what a server keeps for others; sizes in bytes, times in seconds.
-
-    ``per_address`` counts half-open handshakes of one IPv4 address or one IPv6 /64: clients behind
-    a NAT share it.  ``failures`` is how many different flights a half-open handshake may reject
-    before it stops answering.
-    """
-
-    body: int = 16 * 1024
-    half_open: int = 1000
-    per_address: int = 256
-    sessions: int = 10_000
-    lifetime: float = 60.0
-    failures: int = 8
-    bodies_per_peer: int = 4
-    requests_per_peer: int = 8
-
-    def __post_init__(self) -> None:
-        for name in ("body", "half_open", "per_address", "sessions", "lifetime", "failures"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"limit {name!r} has to be above zero")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,28 +8,22 @@ and by address.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 
 from handshake_over_coap.carriers.conversation import Conversation
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.errors import Error
+from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes, Unfinished
 
 from .aiocoap_layer import Remote
 from .blocks import Answer, Transfer
-from .parameters import Limits
 
 HANDSHAKES_PER_PEER = 8
 """Handshakes of one endpoint that are kept at once, complete and over ones included."""
 
 TransferKey = tuple[tuple[str, ...], bytes | None]
 """Path and Request-Tag; the endpoint is the peer's."""
-
-
-class TooManyHandshakes(Error):
-    """A bound on unfinished handshakes is reached: 5.03."""
 
 
 @dataclass(slots=True)
@@ -120,7 +114,7 @@ class PeerTable:
         self._lifetime = lifetime
         self._peers: dict[Address, Peer] = {}
         self._aging: OrderedDict[Address, float] = OrderedDict()
-        self._unfinished: Counter[str] = Counter()
+        self._unfinished = Unfinished(limits)
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -131,7 +125,7 @@ class PeerTable:
     @property
     def unfinished(self) -> int:
         """How many peers are in the middle of a handshake."""
-        return self._unfinished.total()
+        return self._unfinished.total
 
     @property
     def next_deadline(self) -> float | None:
@@ -148,22 +142,25 @@ class PeerTable:
         Raises :class:`TooManyHandshakes` where a bound forbids it.
         """
         peer = self._peers.get(address)
-        if peer is None or not peer.unfinished:
-            self._check_bounds(address, new=peer is None)
-            if peer is None:
-                peer = self._peers[address] = Peer(address, Remote(address))
-            peer.since, peer.datagrams, peer.bytes = now, 0, 0
-            self.lease(peer, now)
+        if peer is not None and peer.unfinished:
+            return peer
+        if peer is None and len(self._peers) >= self._limits.sessions + self._limits.half_open:
+            raise TooManyHandshakes(f"{len(self._peers)} peers are connected")
+        peer = Peer(address, Remote(address)) if peer is None else peer
+        self.lease(peer, now)
+        self._peers[address] = peer
+        peer.since, peer.datagrams, peer.bytes = now, 0, 0
         return peer
 
     def lease(self, peer: Peer, now: float) -> None:
         """The peer has something unfinished, which is kept for one lifetime from now.
 
-        Only what is new gets a lease: a repetition must not keep anything alive.
+        Only what is new gets a lease: a repetition must not keep anything alive.  Raises
+        :class:`TooManyHandshakes` where a bound forbids it.
         """
         if not peer.unfinished:
+            self._unfinished.begin(peer.address)
             peer.unfinished = True
-            self._unfinished[prefix(peer.address)] += 1
         self._aging[peer.address] = now + self._lifetime
         self._aging.move_to_end(peer.address)
 
@@ -172,22 +169,11 @@ class PeerTable:
         if peer.address not in self._aging:
             self._aging[peer.address] = now + self._lifetime
 
-    def _check_bounds(self, address: Address, *, new: bool) -> None:
-        if self.unfinished >= self._limits.half_open:
-            raise TooManyHandshakes(f"{self.unfinished} handshakes are under way")
-        if self._unfinished[prefix(address)] >= self._limits.per_address:
-            raise TooManyHandshakes(f"too many handshakes from {prefix(address)}")
-        if new and len(self._peers) >= self._limits.sessions + self._limits.half_open:
-            raise TooManyHandshakes(f"{len(self._peers)} peers are connected")
-
     def finish(self, peer: Peer) -> None:
         """The peer's handshake is complete: it no longer counts as unfinished."""
         if peer.unfinished:
             peer.unfinished = False
-            name = prefix(peer.address)
-            self._unfinished[name] -= 1
-            if not self._unfinished[name]:
-                del self._unfinished[name]
+            self._unfinished.end(peer.address)
 
     def expire(self, now: float) -> list[Expired]:
         """Drop what is unfinished or over and past its time."""
@@ -225,15 +211,3 @@ class PeerTable:
     def _drop_if_empty(self, peer: Peer) -> None:
         if not peer.handshakes and not peer.unfinished and peer.address not in self._aging:
             del self._peers[peer.address]
-
-
-def prefix(address: Address) -> str:
-    """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
-    host = address.host.partition("%")[0]
-    try:
-        parsed = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
-    return host

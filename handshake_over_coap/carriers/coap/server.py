@@ -78,6 +78,16 @@ class CoapServer:
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
 
+    @property
+    def unfinished(self) -> int:
+        """Handshakes under way."""
+        return self.peers.unfinished
+
+    @property
+    def known_peers(self) -> int:
+        """Endpoints for which anything is kept."""
+        return len(self.peers)
+
     def receive(self, data: bytes, address: Address) -> None:
         """Take a datagram whose first octet says CoAP.  Never raises for what is in it."""
         if self._closed:

@@ -1,0 +1,119 @@
+"""The client's side of the classic carrier: an asyncio pump around the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from handshake_over_coap.carriers.conversation import Established
+from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.handshake import Step
+
+from .engine import Engine
+from .parameters import UdpParameters
+
+
+class UdpClient:
+    """One classic handshake with one server."""
+
+    def __init__(
+        self,
+        endpoint: DatagramEndpoint,
+        server: Address,
+        parameters: UdpParameters,
+        counters: Counter[str],
+    ) -> None:
+        self._endpoint = endpoint
+        self._server = server
+        self._parameters = parameters
+        self._counters = counters
+        self._loop = asyncio.get_running_loop()
+        self._engine: Engine | None = None
+        self._done: asyncio.Future[Established] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = False
+        self.body_bytes: list[int] = []
+
+    @property
+    def retransmissions(self) -> int:
+        """Datagrams sent again so far."""
+        return 0 if self._engine is None else self._engine.retransmissions
+
+    async def handshake(self, start: Callable[[], Step]) -> Established:
+        """Make a whole handshake; ``start`` gives the client's first step.
+
+        Raises AlertError (either side refused), HandshakeTimeout, or CarrierError.
+        """
+        step = start()
+        self._engine = engine = Engine(step.state, self._parameters, self._counters)
+        self._done = self._loop.create_future()
+        try:
+            async with asyncio.timeout(self._parameters.timeout):
+                self._run(lambda: engine.start(step, self._loop.time()))
+                return await self._done
+        except TimeoutError as error:
+            if isinstance(error, HandshakeTimeout):
+                raise
+            raise HandshakeTimeout(
+                f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
+            ) from None
+        finally:
+            self._stop_timer()
+
+    def receive(self, data: bytes, address: Address) -> bool:
+        """Take a datagram of records from the server; False if it is not the server's."""
+        engine = self._engine
+        if address != self._server or engine is None or self._done is None or self._done.done():
+            return False
+        self._heard = True
+        self._run(lambda: engine.receive(data, self._loop.time()))
+        return True
+
+    def on_error(self, error: OSError) -> None:
+        """An ICMP error: believed only while nothing has been heard from the server."""
+        if not self._heard and self._done is not None and not self._done.done():
+            self._done.set_exception(
+                CarrierError(
+                    f"{self._server} cannot be reached ({error.strerror or error}): "
+                    "is a server running there?"
+                )
+            )
+
+    async def close(self) -> None:
+        """Cancel the timer; the endpoint stays open."""
+        self._stop_timer()
+
+    def _run(self, work: Callable[[], list[bytes]]) -> None:
+        """Let the engine work, send what it says, and see whether that was all."""
+        engine, done = self._engine, self._done
+        if engine is None or done is None or done.done():
+            return
+        try:
+            datagrams = work()
+        except Error as error:
+            if isinstance(error, AlertError) and not error.received:
+                self._endpoint.send(engine.alert(error), self._server)
+            done.set_exception(error)
+            return
+        for datagram in datagrams:
+            self._endpoint.send(datagram, self._server)
+        established = engine.established
+        if established is not None:
+            done.set_result(established)
+            return
+        self._stop_timer()
+        if engine.deadline is not None:
+            self._timer = self._loop.call_at(engine.deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        engine = self._engine
+        if engine is not None:
+            self._run(lambda: engine.on_timer(self._loop.time()))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,268 @@
+"""One side of a classic DTLS 1.2 handshake: datagrams and time in, datagrams and a deadline out.
+
+Theory of operation (RFC 6347 section 4.2.4).  A side sends a flight and waits for the next one of
+its peer, sending its own again whenever the timer runs out, which then doubles, or when the peer
+repeats the flight before.  The last flight has no timer: it is sent again when its peer asks by
+repeating.  All of that is in :meth:`Engine._transmit` and :meth:`Engine.on_timer`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from handshake_over_coap.carriers.conversation import Established
+from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, split_datagram
+from handshake_over_coap.records.errors import ForgedRecord, RecordDropped
+from handshake_over_coap.records.opener import Opener
+from handshake_over_coap.records.sealer import Sealer
+from handshake_over_coap.tls.alerts import Alert, AlertError, BadRecordMac, DecodeError, alert_error
+from handshake_over_coap.tls.codepoints import AlertLevel, ContentType, HandshakeType
+from handshake_over_coap.tls.flight import ChangeCipherSpec, Flight, HandshakeMessage
+from handshake_over_coap.tls.handshake import Connected, State, Step
+
+from .fragments import Numbers, Packer, plain_record
+from .parameters import UdpParameters
+from .reassembly import Reassembly, read_fragments
+
+EARLY_RECORDS = 16
+"""Records of the next epoch kept until they can be opened, or until Finished is verified."""
+
+
+class Engine:
+    """A handshake with one peer.
+
+    ``first_seq`` is the message_seq of the peer's first message, ``first_record`` the number of our
+    first record in epoch 0.  ``early`` are content type and plaintext of records of the new epoch
+    that came before completion.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        parameters: UdpParameters,
+        counters: Counter[str],
+        *,
+        first_seq: int = 0,
+        first_record: int = 0,
+    ) -> None:
+        self._state = state
+        self._parameters = parameters
+        self._counters = counters
+        self._numbers = Numbers(first_record)
+        self._packer = Packer(parameters.mtu, self._numbers)
+        self._reassembly = Reassembly(first_seq, counters)
+        self._sealer: Sealer | None = None
+        self._opener: Opener | None = None
+        self._flight: Flight = ()
+        self._sent_at = 0.0
+        self._timeout = parameters.initial_timeout
+        self._change_cipher_spec_seen = False
+        self._sealed: list[SealedRecord] = []
+        self._hint: AlertError | None = None
+        self._alerts: list[bytes] = []
+        self._alerts_left = 2
+        self.early: list[tuple[int, bytes]] = []
+        self._attempts = 0
+        self.deadline: float | None = None
+        self.retransmissions = 0
+
+    @property
+    def established(self) -> Established | None:
+        """The result, once the handshake is complete on this side."""
+        if isinstance(self._state, Connected) and self._sealer and self._opener:
+            return Established(self._state, self._sealer, self._opener, tuple(self.early))
+        return None
+
+    def start(self, step: Step, now: float) -> list[bytes]:
+        """Take the first step, made by the caller; gives the datagrams to send."""
+        return self._take(step, now)
+
+    def receive(self, datagram: bytes, now: float) -> list[bytes]:
+        """Take a datagram of the peer; gives the datagrams to send.
+
+        Raises the AlertError to send (:meth:`alert`) when the peer's flight is wrong, or the
+        sealed alert that the peer sent.
+        """
+        repeated = False
+        try:
+            for record in split_datagram(datagram):
+                repeated |= self._record(record)
+        except RecordDropped as dropped:
+            self._counters[f"dropped: {dropped.reason}"] += 1
+        out = self._advance(now)
+        if not out and repeated:
+            out = self._answer_repetition(now)
+        alerts, self._alerts = self._alerts, []
+        return out + alerts
+
+    def take_message(self, message: HandshakeMessage, now: float) -> list[bytes]:
+        """Take the peer's first message, put together by the caller; raises as :meth:`receive`."""
+        self._reassembly.advance()
+        return self._take(self._state.handle(message), now)
+
+    def repeat(self, now: float) -> list[bytes]:
+        """The peer's first message came again."""
+        return self._answer_repetition(now)
+
+    def take_opened(self, plaintext: bytes, now: float) -> list[bytes] | None:
+        """Take the plaintext of a handshake record that a session opened after completion.
+
+        None if it is not a repetition of the handshake's own messages.
+        """
+        if self._opener is None:
+            return None
+        try:
+            parts = read_fragments(plaintext, self._opener.epoch)
+        except DecodeError:
+            return None
+        # A hello that would renegotiate counts from 0 again: only Finished is ours to repeat.
+        if not all(part.type == HandshakeType.finished for part in parts):
+            return None
+        return self._answer_repetition(now)
+
+    def alert(self, error: AlertError) -> bytes:
+        """The record that tells the peer of ``error``, sealed if there are keys for it."""
+        body = error.alert.encode()
+        if self._sealer is not None:
+            return self._sealer.seal_datagram(ContentType.alert, body)
+        return plain_record(ContentType.alert, self._numbers.take(), body)
+
+    def on_timer(self, now: float) -> list[bytes]:
+        """The deadline has passed: send the flight again, with twice the time to wait.
+
+        Raises HandshakeTimeout after the last attempt, or the unsealed alert that the peer sent
+        since the last one: nothing better has come.
+        """
+        if self.deadline is None or now < self.deadline:
+            return []
+        if self._hint is not None:
+            raise self._hint
+        limit = self._parameters.max_retransmit
+        if limit is not None and self._attempts >= limit:
+            raise HandshakeTimeout(f"no answer to a flight that was sent {limit + 1} times")
+        self._attempts += 1
+        self._timeout = min(2 * self._timeout, self._parameters.max_interval)
+        self._reassembly.forget_contradicted()
+        return self._retransmit(now)
+
+    def _record(self, record: PlaintextRecord | SealedRecord) -> bool:
+        """Take one record; True if it repeats what was taken before."""
+        if isinstance(record, PlaintextRecord):
+            return self._plain(record)
+        if self._opener is None:
+            if len(self._sealed) < EARLY_RECORDS:
+                self._sealed.append(record)
+            else:
+                self._counters["dropped: early record"] += 1
+            return False
+        return self._open(record, self._opener)
+
+    def _plain(self, record: PlaintextRecord) -> bool:
+        if record.content_type == ContentType.handshake:
+            return self._fragments(record.fragment, 0)
+        if record.content_type == ContentType.change_cipher_spec:
+            self._change_cipher_spec_seen = True
+        elif record.content_type == ContentType.alert:
+            self._unsealed_alert(record.fragment)
+        else:
+            self._counters["dropped: unprotected"] += 1
+        return False
+
+    def _open(self, record: SealedRecord, opener: Opener) -> bool:
+        try:
+            plaintext = opener.open(record)
+        except RecordDropped as dropped:
+            self._counters[f"dropped: {dropped.reason}"] += 1
+            if isinstance(dropped, ForgedRecord):
+                self._say_bad_record_mac()
+            return False
+        if record.content_type == ContentType.handshake:
+            return self._fragments(plaintext, record.epoch)
+        if record.content_type == ContentType.alert:
+            alert = Alert.decode(plaintext)
+            raise alert_error(
+                alert.description, received=True, level=alert.level, authenticated=True
+            )
+        if len(self.early) < EARLY_RECORDS:
+            self.early.append((record.content_type, plaintext))
+        return False
+
+    def _say_bad_record_mac(self) -> None:
+        """A hint for a peer with other keys; it cannot be sealed, as he could not open it."""
+        if self._alerts_left and not isinstance(self._state, Connected):
+            self._alerts_left -= 1
+            body = BadRecordMac().alert.encode()
+            self._alerts.append(plain_record(ContentType.alert, self._numbers.take(), body))
+
+    def _fragments(self, data: bytes, epoch: int) -> bool:
+        try:
+            parts = read_fragments(data, epoch)
+        except DecodeError:
+            self._counters["dropped: malformed fragment"] += 1
+            return False
+        repeats = [self._reassembly.add(part) for part in parts]
+        return any(repeats)
+
+    def _unsealed_alert(self, data: bytes) -> None:
+        """Anybody can send one: believed only if nothing else comes before the timer."""
+        try:
+            alert = Alert.decode(data)
+        except DecodeError:
+            return
+        self._counters["unsealed alerts"] += 1
+        if alert.level == AlertLevel.fatal:
+            self._hint = alert_error(
+                alert.description, received=True, level=alert.level, detail="unsealed"
+            )
+
+    def _advance(self, now: float) -> list[bytes]:
+        """Hand whole messages in order to the handshake, as far as they have come."""
+        out: list[bytes] = []
+        while (message := self._reassembly.peek()) is not None:
+            if message.epoch and not self._change_cipher_spec_seen:
+                break
+            self._reassembly.advance()
+            self._hint = None
+            for item in self._items(message):
+                out += self._take(self._state.handle(item), now)
+        return out
+
+    def _items(self, message: HandshakeMessage) -> Iterable[HandshakeMessage | ChangeCipherSpec]:
+        """A message, after the ChangeCipherSpec if it is the first of its epoch."""
+        if message.epoch and not isinstance(self._state, Connected):
+            yield ChangeCipherSpec()
+        yield message
+
+    def _take(self, step: Step, now: float) -> list[bytes]:
+        self._state = step.state
+        if step.keys is not None:
+            self._sealer, self._opener = Sealer(step.keys.write), Opener(step.keys.read)
+            sealed, self._sealed = self._sealed, []
+            for record in sealed:
+                self._open(record, self._opener)
+        if isinstance(step.state, Connected):
+            self.deadline = None
+        if not step.flight:
+            return []
+        self._flight = step.flight
+        self._timeout, self._attempts = self._parameters.initial_timeout, 0
+        return self._transmit(now)
+
+    def _transmit(self, now: float) -> list[bytes]:
+        self._sent_at = now
+        waiting = not isinstance(self._state, Connected)
+        self.deadline = now + self._timeout if waiting else None
+        return self._packer.pack(self._flight, self._sealer)
+
+    def _retransmit(self, now: float) -> list[bytes]:
+        datagrams = self._transmit(now)
+        self.retransmissions += len(datagrams)
+        return datagrams
+
+    def _answer_repetition(self, now: float) -> list[bytes]:
+        """The peer repeats a flight: ours was lost.  Not for each copy that the network makes."""
+        if not self._flight or now - self._sent_at < self._parameters.initial_timeout / 4:
+            return []
+        return self._retransmit(now)

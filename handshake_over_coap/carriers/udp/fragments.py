@@ -1,0 +1,101 @@
+"""Flights into datagrams: fragments no larger than the mtu, packed as full as it allows.
+
+Source: RFC 6347 sections 4.1.1 and 4.2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handshake_over_coap.records.dtls12 import HEADER, VERSION, PlaintextRecord
+from handshake_over_coap.records.sealer import Sealer
+from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.flight import Flight, HandshakeMessage
+from handshake_over_coap.tls.wire import u8, u16, u24
+
+MESSAGE_HEADER = 12
+"""Bytes of the header that each fragment of a handshake message has."""
+
+_LEAST_FRAGMENT = 1
+"""An almost full datagram still takes a fragment of this many bytes."""
+
+
+class Numbers:
+    """The sequence numbers of a side's unprotected records (epoch 0)."""
+
+    def __init__(self, first: int = 0) -> None:
+        self.next = first
+
+    def take(self) -> int:
+        """The next number."""
+        number = self.next
+        self.next += 1
+        return number
+
+
+def fragment(message: HandshakeMessage, offset: int, length: int) -> bytes:
+    """``length`` bytes of ``message`` from ``offset``, with the header of a fragment."""
+    header = u8(message.type) + u24(len(message.body)) + u16(message.message_seq)
+    return header + u24(offset) + u24(length) + message.body[offset : offset + length]
+
+
+class Packer:
+    """Packs a flight into datagrams; every call numbers and seals anew, as resending has to."""
+
+    def __init__(self, mtu: int, numbers: Numbers) -> None:
+        self._mtu = mtu
+        self._numbers = numbers
+        self._datagrams: list[bytes] = []
+        self._current = b""
+
+    def pack(self, flight: Flight, sealer: Sealer | None) -> list[bytes]:
+        """The datagrams of ``flight``, each at most as large as the mtu."""
+        self._datagrams, self._current = [], b""
+        for item in flight:
+            if isinstance(item, HandshakeMessage):
+                self._message(item, sealer if item.epoch else None)
+            else:
+                self._put(self._plain(ContentType.change_cipher_spec, b"\x01"))
+        if self._current:
+            self._datagrams.append(self._current)
+        return self._datagrams
+
+    def _message(self, message: HandshakeMessage, sealer: Sealer | None) -> None:
+        overhead = MESSAGE_HEADER + (HEADER.size if sealer is None else sealer.overhead)
+        for offset, length in self._cuts(len(message.body), overhead):
+            data = fragment(message, offset, length)
+            if sealer is None:
+                self._put(self._plain(ContentType.handshake, data))
+            else:
+                self._put(sealer.seal_datagram(ContentType.handshake, data))
+
+    def _cuts(self, size: int, overhead: int) -> Iterator[tuple[int, int]]:
+        """Offsets and lengths of the fragments, the first filling what is left of a datagram."""
+        offset = 0
+        while True:
+            room = self._mtu - len(self._current) - overhead
+            if room < min(size - offset, _LEAST_FRAGMENT) or (size == 0 and room < 0):
+                self._flush()
+                room = self._mtu - overhead
+            length = min(size - offset, room)
+            yield offset, length
+            offset += length
+            if offset >= size:
+                return
+
+    def _plain(self, content_type: int, data: bytes) -> bytes:
+        return HEADER.pack(content_type, VERSION, self._numbers.take(), len(data)) + data
+
+    def _put(self, record: bytes) -> None:
+        if self._current and len(self._current) + len(record) > self._mtu:
+            self._flush()
+        self._current += record
+
+    def _flush(self) -> None:
+        self._datagrams.append(self._current)
+        self._current = b""
+
+
+def plain_record(content_type: int, number: int, data: bytes) -> bytes:
+    """One unprotected record, such as an alert or a HelloVerifyRequest."""
+    return PlaintextRecord(content_type, number, data).to_bytes()

@@ -1,0 +1,104 @@
+"""ClientHellos from addresses that are not proven yet.
+
+A hello without a cookie draws a HelloVerifyRequest and leaves nothing.  A hello that comes in
+fragments shows its cookie only when it is whole, and with the smallest datagrams its cookie is not
+even in the first fragment; so a second hello, and no other message, is put together in a small
+pool that all strangers share.  Whoever floods the pool delays fragmented hellos and nothing else.
+
+Source: RFC 6347 section 4.2.1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.records.dtls12 import PlaintextRecord, split_datagram
+from handshake_over_coap.records.errors import RecordDropped
+from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.tls.messages import ClientHello
+
+from .reassembly import Fragment, Reassembly, read_fragments
+
+MAX_HELLO = 4096
+"""Bytes of the largest ClientHello that is put together for a stranger."""
+POOL = 64
+"""Strangers whose fragments are kept at once: the oldest makes room."""
+AGE = 10.0
+"""Seconds that fragments of a stranger are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A whole ClientHello, and the number of the record that it (or its last part) came in."""
+
+    message: HandshakeMessage
+    hello: ClientHello
+    record_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first part of a first ClientHello, which is all that a cookie needs to be sent."""
+
+    record_number: int
+
+
+class Prelude:
+    """Finds the ClientHello in what a stranger sends."""
+
+    def __init__(self, counters: Counter[str]) -> None:
+        self._counters = counters
+        self._pool: OrderedDict[Address, tuple[float, Reassembly]] = OrderedDict()
+
+    def receive(
+        self, datagram: bytes, address: Address, now: float, *, keep_first: bool
+    ) -> Hello | Opening | None:
+        """What a datagram of a stranger amounts to; None for nothing (yet).
+
+        With ``keep_first`` a first hello is put together too: no cookies are asked for.
+        """
+        try:
+            for record in split_datagram(datagram):
+                if not isinstance(record, PlaintextRecord):
+                    continue
+                if record.content_type != ContentType.handshake:
+                    continue
+                for part in read_fragments(record.fragment, 0):
+                    found = self._part(part, record.sequence_number, address, now, keep_first)
+                    if found is not None:
+                        return found
+        except (RecordDropped, AlertError):
+            self._counters["dropped: malformed"] += 1
+        return None
+
+    def _part(
+        self, part: Fragment, number: int, address: Address, now: float, keep_first: bool
+    ) -> Hello | Opening | None:
+        if part.type != HandshakeType.client_hello or part.length > MAX_HELLO:
+            self._counters["dropped: no ClientHello"] += 1
+            return None
+        if len(part.data) == part.length:
+            message = HandshakeMessage(part.type, part.data, part.message_seq)
+            return Hello(message, ClientHello.decode(part.data), number)
+        if part.message_seq == 0 and not keep_first:
+            return Opening(number) if part.offset == 0 else None
+        return self._join(part, number, address, now)
+
+    def _join(self, part: Fragment, number: int, address: Address, now: float) -> Hello | None:
+        while self._pool and next(iter(self._pool.values()))[0] < now - AGE:
+            self._pool.popitem(last=False)
+        entry = self._pool.get(address)
+        if entry is None or entry[1].next_seq != part.message_seq:
+            while len(self._pool) >= POOL:
+                self._pool.popitem(last=False)
+            entry = self._pool[address] = (now, Reassembly(part.message_seq, self._counters))
+        entry[1].add(part)
+        message = entry[1].peek()
+        if message is None:
+            return None
+        del self._pool[address]
+        return Hello(message, ClientHello.decode(message.body), number)

@@ -1,0 +1,271 @@
+"""The server's side of the classic carrier: many handshakes on one endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from handshake_over_coap.carriers.address_check import AddressProof
+from handshake_over_coap.carriers.conversation import OnEstablished
+from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.limits import TooManyHandshakes, Unfinished
+from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.records.dtls12 import HEADER
+from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, ProtocolVersion
+from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.tls.handshake import State
+from handshake_over_coap.tls.messages import HelloVerifyRequest
+from handshake_over_coap.trace.report import TrialFigures
+
+from .engine import Engine
+from .fragments import plain_record
+from .parameters import UdpParameters
+from .prelude import Hello, Prelude
+
+
+@dataclass(slots=True)
+class _Half:
+    """A handshake under way: its engine, what began it, and what it has taken so far."""
+
+    engine: Engine
+    hello: HandshakeMessage
+    deadline: float
+    since: float
+    timer: asyncio.TimerHandle | None = None
+    datagrams: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Peer:
+    """An endpoint that has proven its address."""
+
+    half_open: _Half | None = None
+    complete: OrderedDict[str, Engine] = field(default_factory=OrderedDict)
+    next_name: int = 0
+
+
+class UdpServer:
+    """Classic handshakes on one datagram endpoint, for any number of clients.
+
+    ``begin`` makes the first state of a server's handshake; ``counters`` counts what was refused
+    or dropped, by reason.
+    """
+
+    def __init__(
+        self,
+        endpoint: DatagramEndpoint,
+        parameters: UdpParameters,
+        begin: Callable[[], State],
+        on_established: OnEstablished,
+        rng: Rng,
+        counters: Counter[str],
+    ) -> None:
+        self._endpoint = endpoint
+        self._parameters = parameters
+        self._begin = begin
+        self._on_established = on_established
+        self._loop = asyncio.get_running_loop()
+        self._proof = AddressProof(rng(32), parameters.state_lifetime)
+        self._prelude = Prelude(counters)
+        self._peers: dict[Address, _Peer] = {}
+        self._unfinished = Unfinished(parameters.limits)
+        self.counters = counters
+
+    @property
+    def unfinished(self) -> int:
+        """Handshakes under way."""
+        return self._unfinished.total
+
+    @property
+    def known_peers(self) -> int:
+        """Endpoints for which anything is kept."""
+        return len(self._peers)
+
+    def receive(self, data: bytes, address: Address) -> None:
+        """Take a datagram of records that no session has opened.  Never raises for its content."""
+        now = self._loop.time()
+        peer = self._peers.get(address)
+        if _begins_with_hello(data):
+            self._hello(data, address, now)
+        elif peer is not None and peer.half_open is not None:
+            self._feed(address, peer, peer.half_open, data, now)
+        elif peer is not None and peer.complete:
+            engine = next(reversed(peer.complete.values()))
+            self._send_all(engine.receive(data, now), address)
+        else:
+            self.counters["dropped: record without a session"] += 1
+
+    def take(self, data: bytes, address: Address) -> bool:
+        """Take a sealed datagram that no session can open, if a handshake is under way."""
+        peer = self._peers.get(address)
+        if peer is None or peer.half_open is None:
+            return False
+        self._feed(address, peer, peer.half_open, data, self._loop.time())
+        return True
+
+    def repeated(self, address: Address, name: str, plaintext: bytes) -> bool:
+        """A session opened a handshake record: True if it repeats the handshake's last flight."""
+        peer = self._peers.get(address)
+        engine = None if peer is None else peer.complete.get(name)
+        answer = None if engine is None else engine.take_opened(plaintext, self._loop.time())
+        if answer is None:
+            return False
+        self._send_all(answer, address)
+        return True
+
+    def release(self, address: Address, name: str) -> None:
+        """A session has ended: what was kept to repeat its last flight can go."""
+        peer = self._peers.get(address)
+        if peer is not None:
+            peer.complete.pop(name, None)
+            self._drop_if_empty(address, peer)
+
+    async def close(self) -> None:
+        """Stop answering; the endpoint stays open."""
+        for address in list(self._peers):
+            self._abandon(address)
+        self._peers.clear()
+
+    def _hello(self, data: bytes, address: Address, now: float) -> None:
+        checked = self._parameters.address_check
+        found = self._prelude.receive(data, address, now, keep_first=not checked)
+        if found is None:
+            return
+        if not isinstance(found, Hello):
+            self._challenge(found.record_number, address, now)
+            return
+        peer = self._peers.get(address)
+        if peer is not None and peer.half_open is not None:
+            half = peer.half_open
+            if half.hello == found.message:
+                self._send_all(half.engine.repeat(now), address, half)
+                return
+        if checked and not self._proof.verify(found.hello.cookie, address, now):
+            self._challenge(found.record_number, address, now)
+            return
+        self._start(found, address, now)
+
+    def _challenge(self, record_number: int, address: Address, now: float) -> None:
+        """HelloVerifyRequest, under the number of the record it answers (RFC 6347 4.2.1)."""
+        self.counters["challenged"] += 1
+        # Version 1.0, whatever is negotiated: RFC 6347 section 4.2.1.
+        request = HelloVerifyRequest(ProtocolVersion.DTLS_1_0, self._proof.make(address, now))
+        message = HandshakeMessage(HandshakeType.hello_verify_request, request.encode())
+        record = plain_record(ContentType.handshake, record_number, message.dtls_bytes())
+        self._endpoint.send(record, address)
+
+    def _start(self, found: Hello, address: Address, now: float) -> None:
+        self._abandon(address)
+        try:
+            self._unfinished.begin(address)
+        except TooManyHandshakes:
+            self.counters["refused: too many handshakes"] += 1
+            return
+        engine = Engine(
+            self._begin(),
+            self._parameters,
+            self.counters,
+            first_seq=found.message.message_seq,
+            first_record=found.record_number,
+        )
+        peer = self._peers.setdefault(address, _Peer())
+        half = _Half(engine, found.message, now + self._parameters.state_lifetime, now)
+        peer.half_open = half
+        self._run(address, peer, half, lambda: engine.take_message(found.message, now))
+
+    def _feed(self, address: Address, peer: _Peer, half: _Half, data: bytes, now: float) -> None:
+        half.datagrams += 1
+        half.bytes += len(data)
+        self._run(address, peer, half, lambda: half.engine.receive(data, now))
+
+    def _run(
+        self, address: Address, peer: _Peer, half: _Half, work: Callable[[], list[bytes]]
+    ) -> None:
+        """Let the engine work, send what it says, and see what became of the handshake."""
+        try:
+            datagrams = work()
+        except AlertError as error:
+            self.counters[f"failed: {error.name}"] += 1
+            if not error.received:
+                self._endpoint.send(half.engine.alert(error), address)
+            self._abandon(address)
+            return
+        except HandshakeTimeout:
+            self.counters["half-open handshakes expired"] += 1
+            self._abandon(address)
+            return
+        self._send_all(datagrams, address, half)
+        if half.engine.established is None:
+            self._set_timer(address, peer, half)
+        else:
+            self._complete(address, peer, half)
+
+    def _set_timer(self, address: Address, peer: _Peer, half: _Half) -> None:
+        if half.timer is not None:
+            half.timer.cancel()
+        deadline = half.engine.deadline
+        when = half.deadline if deadline is None else min(deadline, half.deadline)
+        half.timer = self._loop.call_at(when, self._on_timer, address, peer, half)
+
+    def _on_timer(self, address: Address, peer: _Peer, half: _Half) -> None:
+        now = self._loop.time()
+        if now >= half.deadline:
+            self.counters["half-open handshakes expired"] += 1
+            self._abandon(address)
+        else:
+            self._run(address, peer, half, lambda: half.engine.on_timer(now))
+
+    def _complete(self, address: Address, peer: _Peer, half: _Half) -> None:
+        established = half.engine.established
+        if established is None:
+            return
+        name = str(peer.next_name)
+        peer.next_name += 1
+        peer.complete[name] = half.engine
+        figures = TrialFigures(
+            datagrams=half.datagrams,
+            bytes=half.bytes,
+            duration_s=self._loop.time() - half.since,
+            retransmissions=half.engine.retransmissions,
+        )
+        self._abandon(address)
+        self._on_established(address, name, established, figures)
+
+    def _abandon(self, address: Address) -> None:
+        """The half-open handshake of ``address`` is over, one way or the other."""
+        peer = self._peers.get(address)
+        if peer is None or peer.half_open is None:
+            return
+        if peer.half_open.timer is not None:
+            peer.half_open.timer.cancel()
+        peer.half_open = None
+        self._unfinished.end(address)
+        self._drop_if_empty(address, peer)
+
+    def _drop_if_empty(self, address: Address, peer: _Peer) -> None:
+        if peer.half_open is None and not peer.complete:
+            self._peers.pop(address, None)
+
+    def _send_all(
+        self, datagrams: list[bytes], address: Address, half: _Half | None = None
+    ) -> None:
+        for datagram in datagrams:
+            if half is not None:
+                half.datagrams += 1
+                half.bytes += len(datagram)
+            self._endpoint.send(datagram, address)
+
+
+def _begins_with_hello(data: bytes) -> bool:
+    """Whether the first record is unprotected and begins with a part of a ClientHello."""
+    return (
+        len(data) > HEADER.size
+        and data[0] == ContentType.handshake
+        and data[3:5] == b"\0\0"
+        and data[HEADER.size] == HandshakeType.client_hello
+    )
