@@ -36,6 +36,12 @@ def certificate_type(credential: AsymmetricCredential) -> CertificateType:
     return CertificateType.X509
 
 
+def _check_groups(groups: tuple[NamedGroup, ...]) -> None:
+    for group in groups:
+        if group not in GROUPS:
+            raise ConfigurationError(f"group {group} is not supported")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
     """A client's side of a handshake.
@@ -68,6 +74,7 @@ class ClientConfig:
                 " trust anchor or pinned raw public key, and suites (and a group) that use it"
             )
         object.__setattr__(self, "usable_suites", usable)
+        _check_groups(self.groups)
         if not self.server_certificate_types and self.trust is not None:
             kinds = []
             if self.trust.accepts_raw_public_keys:
@@ -75,6 +82,17 @@ class ClientConfig:
             if self.trust.accepts_x509:
                 kinds.append(CertificateType.X509)
             object.__setattr__(self, "server_certificate_types", tuple(kinds))
+        self._check_server_name()
+
+    def _check_server_name(self) -> None:
+        """A chain proves nothing where it is not known who it should be for."""
+        if self.trust is None or not self.trust.anchors or self.trust.insecure:
+            return
+        unknown = self.server_name is None and self.server_address is None
+        if unknown and CertificateType.X509 in self.server_certificate_types:
+            raise ConfigurationError(
+                "a server's certificate is checked for a name or address: give one of them"
+            )
 
     def _can_use(self, suite: CipherSuite) -> bool:
         exchange = suite.key_exchange
@@ -127,6 +145,7 @@ class ServerConfig:
                 "no cipher suite is left that fits the credentials: give pre-shared keys, a raw"
                 " public key or a certificate, and suites (and a group) that use them"
             )
+        _check_groups(self.groups)
         if self.request_client_certificate:
             if self.trust is None:
                 raise ConfigurationError("client keys are asked for, and none could be trusted")
