@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
-from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.carried import OnCompleted
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.sealer import Sealer
-from handshake_over_coap.tls.alerts import Alert, BadRecordMac, UnexpectedMessage, alert_error
+from handshake_over_coap.tls.alerts import (
+    Alert,
+    AlertError,
+    BadRecordMac,
+    UnexpectedMessage,
+    alert_error,
+)
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
 from handshake_over_coap.tls.dtls12 import start_client, start_server
@@ -28,7 +34,6 @@ from handshake_over_coap.tls.flight import (
     split_messages,
 )
 from handshake_over_coap.tls.handshake import Connected, EpochKeys, State
-from handshake_over_coap.trace.report import TrialFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +50,8 @@ class Established:
     early: tuple[tuple[int, bytes], ...] = ()
 
 
-class OnEstablished(Protocol):
-    """What a server calls when a handshake has completed."""
-
-    def __call__(
-        self, address: Address, name: str, established: Established, figures: TrialFigures
-    ) -> None:
-        """``name`` is the handshake's own at that address; ``release`` wants it back.
-
-        ``figures`` are what the server saw from the first proven message to completion.
-        """
+OnEstablished: TypeAlias = OnCompleted[Established]
+"""What a server calls when a handshake of ours has completed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +92,12 @@ class Conversation:
             else:
                 turn.step(item)
         return turn.finish()
+
+    def sealed_alert(self, error: AlertError) -> bytes | None:
+        """``error`` as a datagram under the keys agreed on; None before there are any."""
+        if self.sealer is None:
+            return None
+        return self.sealer.seal_datagram(ContentType.alert, error.alert.encode())
 
 
 class _Turn:

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Unpack
 
-from handshake_over_coap.carriers.coap import CoapClient
-from handshake_over_coap.carriers.conversation import Established, begin_client
+from handshake_over_coap.carriers.carried import Completed
+from handshake_over_coap.carriers.coap import Begin, CoapClient
+from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpClient
-from handshake_over_coap.errors import Error
+from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
 from handshake_over_coap.tls.credentials import PSK
 from handshake_over_coap.tls.dtls12 import start_client
@@ -27,6 +28,8 @@ from .options import Options, OptionValues, now_utc
 from .session import Session
 from .tapped import Protocol, TappedEndpoint, protocol_of
 from .traces import TraceFiles
+
+OWN_CARRIAGE = "over UDP a DTLS stack of your own carries its handshake itself: use transport coap"
 
 EARLY_RECORDS = 16
 """Datagrams of records kept while the server's Finished has not been verified."""
@@ -54,8 +57,12 @@ class Client:
             self._carrier = CoapClient(self._endpoint, server, options.coap, rng)
         self._endpoint.start(self)
 
-    async def handshake(self, config: ClientConfig) -> Session:
-        """Make the handshake; raises AlertError, HandshakeTimeout or CarrierError."""
+    async def handshake(self, config: ClientConfig | Begin[Completed]) -> Session:
+        """Make the handshake; raises AlertError, HandshakeTimeout or CarrierError.
+
+        Instead of a ``config`` for a conversation of ours, ``begin`` of another one may be given,
+        which CoAP carries: ConfigurationError over UDP.
+        """
         counts, began = Counts(), self._loop.time()
         self.tap.add(counts)
         try:
@@ -85,10 +92,15 @@ class Client:
         self._early.clear()
         return self._session
 
-    async def _carry(self, config: ClientConfig) -> Established:
-        if isinstance(self._carrier, UdpClient):
-            return await self._carrier.handshake(lambda: start_client(config))
-        return await self._carrier.handshake(lambda: begin_client(config))
+    async def _carry(self, config: ClientConfig | Begin[Completed]) -> Completed:
+        carrier = self._carrier
+        if not isinstance(config, ClientConfig):
+            if isinstance(carrier, UdpClient):
+                raise ConfigurationError(OWN_CARRIAGE)
+            return await carrier.handshake(config)
+        if isinstance(carrier, UdpClient):
+            return await carrier.handshake(lambda: start_client(config))
+        return await carrier.handshake(lambda: begin_client(config))
 
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint; only the server's count."""

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeAlias, Unpack
 
+from handshake_over_coap.carriers.carried import CarriedConversation, Completed
 from handshake_over_coap.carriers.coap import CoapServer
-from handshake_over_coap.carriers.conversation import Established, begin_server
+from handshake_over_coap.carriers.conversation import begin_server
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpServer
-from handshake_over_coap.errors import Closed, Error
+from handshake_over_coap.errors import Closed, ConfigurationError, Error
 from handshake_over_coap.tls.config import AsymmetricCredential, Clock, Rng, ServerConfig
 from handshake_over_coap.tls.credentials import PSK, PskSource
 from handshake_over_coap.tls.dtls12 import start_server
@@ -22,6 +23,7 @@ from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import TrialFigures
 
 from .associations import Associations
+from .client import OWN_CARRIAGE
 from .endpoint import HostPort, open_udp
 from .figures import report_of
 from .options import Options, OptionValues, now_utc
@@ -43,6 +45,8 @@ SESSION_IDLE_TIMEOUT = 3600.0
 class Server:
     """A running server.
 
+    ``config`` is for conversations of ours; what begins another one may stand in its place, which
+    CoAP carries (ConfigurationError over UDP).
     ``counters`` counts what was refused, ignored or dropped, by reason; those of single sessions
     are theirs.
     """
@@ -51,7 +55,7 @@ class Server:
         self,
         endpoint: DatagramEndpoint,
         options: Options,
-        config: ServerConfig,
+        config: ServerConfig | Callable[[], CarriedConversation[Completed]],
         handler: Handler,
         rng: Rng,
         think: Callable[[bytes], float] | None = None,
@@ -67,6 +71,8 @@ class Server:
         self._sessions = Associations(self.counters)
         self._carrier: CoapServer | UdpServer
         if options.transport == "udp":
+            if not isinstance(config, ServerConfig):
+                raise ConfigurationError(OWN_CARRIAGE)
             self._carrier = UdpServer(
                 self._endpoint,
                 options.udp,
@@ -79,7 +85,7 @@ class Server:
             self._carrier = CoapServer(
                 self._endpoint,
                 options.coap,
-                lambda: begin_server(config),
+                (lambda: begin_server(config)) if isinstance(config, ServerConfig) else config,
                 self._on_established,
                 rng,
                 self.counters,
@@ -139,7 +145,7 @@ class Server:
         log.debug("network error for %s: %s", address, error)
 
     def _on_established(
-        self, address: Address, name: str, established: Established, figures: TrialFigures
+        self, address: Address, name: str, established: Completed, figures: TrialFigures
     ) -> None:
         connected = established.connected
         idle = self._options.idle_timeout

@@ -11,9 +11,9 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 
-from handshake_over_coap.carriers.conversation import Established
+from handshake_over_coap.carriers.carried import Completed
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
-from handshake_over_coap.errors import Closed, DatagramTooLarge
+from handshake_over_coap.errors import Closed, ConfigurationError, DatagramTooLarge
 from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
 from handshake_over_coap.records.errors import NumbersExhausted, RecordDropped
 from handshake_over_coap.tls.alerts import Alert, AlertError, alert_error
@@ -42,7 +42,7 @@ class Session:
         self,
         endpoint: DatagramEndpoint,
         address: Address,
-        established: Established,
+        established: Completed,
         report: HandshakeReport,
         *,
         mtu: int,
@@ -65,7 +65,7 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._watch()
         self.address = address
-        self.connected: Connected = established.connected
+        self._agreement = established.connected
         self.report = report
         self.counters: Counter[str] = Counter()
         self.limit = mtu - self._sealer.overhead
@@ -73,9 +73,19 @@ class Session:
             self._deliver(content_type, plaintext)
 
     @property
+    def connected(self) -> Connected:
+        """What the handshake agreed on.
+
+        Raises ConfigurationError where a DTLS stack of others made it: that keeps its secrets.
+        """
+        if not isinstance(self._agreement, Connected):
+            raise ConfigurationError("ask the DTLS stack behind this session what it agreed on")
+        return self._agreement
+
+    @property
     def peer(self) -> PeerIdentity:
         """Who the peer proved to be."""
-        return self.connected.peer
+        return self._agreement.peer
 
     @property
     def closed(self) -> bool:
@@ -89,7 +99,7 @@ class Session:
 
     def export(self, label: str, length: int, context: bytes | None = None) -> bytes:
         """``length`` bytes of keying material for the application (RFC 5705)."""
-        return self.connected.export(label, length, context)
+        return self._agreement.export(label, length, context)
 
     async def send(self, data: bytes) -> None:
         """Send one datagram of at most ``limit`` bytes.

@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from handshake_over_coap.carriers.carried import Agreement
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.handshake import Connected
@@ -48,8 +49,10 @@ class TraceFiles:
                 self._files.callback(tap.remove, self._capture)
             opening.pop_all()
 
-    def established(self, connected: Connected) -> None:
-        """Write a session's secret to the key log, and into the capture."""
+    def established(self, connected: Agreement) -> None:
+        """Write a session's secret to the key log, and into the capture, if it is ours to tell."""
+        if not isinstance(connected, Connected):
+            return
         line = key_log_line(
             KeyLogLabel.CLIENT_RANDOM, connected.client_random, connected.master_secret
         )

@@ -17,7 +17,7 @@ from .codepoints import CertificateType, HandshakeType, ProtocolVersion
 from .flight import Flight, HandshakeMessage, Item
 from .keys import TrafficKeys
 from .schedule12 import export
-from .suites import CipherSuite
+from .suites import CipherSuite, KeyExchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,17 @@ class Connected:
     extended_master_secret: bool
     verify_data: tuple[bytes, bytes]
     transcript: bytes = field(repr=False)
+
+    @property
+    def auth(self) -> str:
+        """How the two sides proved who they are: psk, ecdhe-psk, rpk or x509."""
+        exchange = self.suite.key_exchange
+        if exchange is KeyExchange.PSK:
+            return "psk"
+        if exchange is KeyExchange.ECDHE_PSK:
+            return "ecdhe-psk"
+        raw = self.server_certificate_type == CertificateType.RawPublicKey
+        return "rpk" if raw else "x509"
 
     def handle(self, item: Item) -> Step:
         """Nothing more belongs to this handshake; renegotiation is refused (RFC 5746)."""

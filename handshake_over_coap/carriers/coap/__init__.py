@@ -5,8 +5,8 @@ cuts the flights, confirmable messages repeat them, and Echo proves the client's
 anything is kept for it.  The exchange is specified in ``spec/``.
 """
 
-from .client import CoapClient
+from .client import Begin, CoapClient
 from .parameters import BLOCK_SIZES, CoapParameters
 from .server import CoapServer
 
-__all__ = ["BLOCK_SIZES", "CoapClient", "CoapParameters", "CoapServer"]
+__all__ = ["BLOCK_SIZES", "Begin", "CoapClient", "CoapParameters", "CoapServer"]

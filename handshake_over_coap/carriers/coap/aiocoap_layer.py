@@ -155,7 +155,14 @@ class Messages(MessageManager):  # type: ignore[misc]
         super()._add_exchange(message, monitor)
 
     def _process_response(self, response: Message) -> bool:
-        """A response acknowledges its request, even if the empty ACK was lost (RFC 7252 5.2.2)."""
+        """A response acknowledges its request, even if the empty ACK was lost (RFC 7252 5.2.2).
+
+        One that is piggybacked has the request's message ID too (5.3.2): with short tokens, a late
+        one would else be taken for the answer to another request.
+        """
+        known = self._request_ids.get((response.remote, response.token))
+        if response.mtype is ACK and known is not None and response.mid != known:
+            return False
         expected: bool = super()._process_response(response)
         mid = self._request_ids.pop((response.remote, response.token), None)
         exchange = self._active_exchanges.pop((response.remote, mid), None)

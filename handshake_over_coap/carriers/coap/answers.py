@@ -10,11 +10,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from aiocoap import Message
 
-from handshake_over_coap.carriers.conversation import Conversation, Established
+from handshake_over_coap.carriers.carried import CarriedConversation, CompletedT, OnCompleted
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT, BodyEncoding, BodyItem, encoding_named
@@ -49,18 +49,6 @@ class _Work:
     proven: bool
 
 
-class OnEstablished(Protocol):
-    """What a server calls when a handshake has completed."""
-
-    def __call__(
-        self, address: Address, name: str, established: Established, figures: TrialFigures
-    ) -> None:
-        """``name`` is the handshake's own at that address; ``release`` wants it back.
-
-        ``figures`` are what the server saw from the first proven request to completion.
-        """
-
-
 class FlightAnswers:
     """Answers whole bodies for a server, each different body once."""
 
@@ -68,8 +56,8 @@ class FlightAnswers:
         self,
         parameters: CoapParameters,
         peers: PeerTable,
-        begin: Callable[[], Conversation],
-        on_established: OnEstablished,
+        begin: Callable[[], CarriedConversation[CompletedT]],
+        on_established: OnCompleted[CompletedT],
         rng: Rng,
         counters: Counter[str],
         think: Callable[[bytes], float] | None,
@@ -77,8 +65,8 @@ class FlightAnswers:
     ) -> None:
         self._parameters = parameters
         self._peers = peers
-        self._begin = begin
-        self._on_established = on_established
+        self._begin: Callable[[], CarriedConversation[Any]] = begin
+        self._on_established: OnCompleted[Any] = on_established
         self._rng = rng
         self._counters = counters
         self._think = think

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
-from handshake_over_coap.carriers.conversation import Conversation, Established
+from handshake_over_coap.carriers.carried import CarriedConversation, CompletedT
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.encodings import (
     BY_CONTENT_FORMAT,
@@ -23,7 +24,6 @@ from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.tls.alerts import AlertError, alert_error
-from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.config import Rng
 
 from .gate import Code
@@ -32,8 +32,10 @@ from .requests import Incomplete, Reply, Requests, ResetByPeer
 
 log = logging.getLogger(__name__)
 
-Begin = Callable[[], tuple[Conversation, tuple[BodyItem, ...]]]
+Begin: TypeAlias = Callable[[], tuple[CarriedConversation[CompletedT], tuple[BodyItem, ...]]]
 """Makes a fresh conversation and its flight 1."""
+
+_AnyConversation: TypeAlias = CarriedConversation[Any]
 
 _REMEDIES = {
     Code.NOT_FOUND: "it has no handshake resource at this path",
@@ -94,7 +96,7 @@ class CoapClient:
         """Cancel everything; the endpoint stays open."""
         await self._requests.close()
 
-    async def handshake(self, begin: Begin) -> Established:
+    async def handshake(self, begin: Begin[CompletedT]) -> CompletedT:
         """Carry a whole handshake.
 
         Raises AlertError (either side refused), HandshakeTimeout, or CarrierError (CoAP failed).
@@ -117,7 +119,7 @@ class CoapClient:
                 f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
             ) from None
 
-    async def _attempt(self, begin: Begin) -> Established:
+    async def _attempt(self, begin: Begin[CompletedT]) -> CompletedT:
         conversation, flight1 = begin()
         self.body_bytes = []
         reply = await self._flight_1(self._encode(flight1))
@@ -136,7 +138,7 @@ class CoapClient:
         self.body_bytes.append(len(body))
         return body
 
-    def _decode(self, reply: Reply, conversation: Conversation) -> tuple[BodyItem, ...]:
+    def _decode(self, reply: Reply, conversation: _AnyConversation) -> tuple[BodyItem, ...]:
         number = reply.content_format
         encoding = self._encoding if number is None else BY_CONTENT_FORMAT.get(number)
         if encoding is None:
@@ -173,8 +175,8 @@ class CoapClient:
         return self._loop.time() + max(1, seconds) < self._deadline
 
     async def _flight_3(
-        self, path: tuple[str, ...], conversation: Conversation, body: bytes
-    ) -> Established:
+        self, path: tuple[str, ...], conversation: CarriedConversation[CompletedT], body: bytes
+    ) -> CompletedT:
         """Post flight 3 until a flight 4 authenticates; all else are hints."""
         failure: Error = CarrierError(f"{self._server} gave no flight 4")
         for attempt in range(1 + self._parameters.hint_retries):
@@ -196,7 +198,7 @@ class CoapClient:
             failure = CarrierError(f"{self._server}: {failure}")
         raise failure
 
-    def _finish(self, conversation: Conversation, reply: Reply) -> Established:
+    def _finish(self, conversation: CarriedConversation[CompletedT], reply: Reply) -> CompletedT:
         items = self._decode(reply, conversation)
         established = conversation.receive(items)[0].established
         if established is None:
@@ -238,8 +240,8 @@ class CoapClient:
         except (Error, TimeoutError) as failure:
             log.debug("the alert was not delivered: %s", failure)
 
-    def _send_sealed_alert(self, conversation: Conversation, error: AlertError) -> None:
+    def _send_sealed_alert(self, conversation: _AnyConversation, error: AlertError) -> None:
         """The server may be complete while we are not: only a sealed alert ends its session."""
-        if conversation.sealer is not None:
-            record = conversation.sealer.seal_datagram(ContentType.alert, error.alert.encode())
+        record = conversation.sealed_alert(error)
+        if record is not None:
             self._endpoint.send(record, self._server)

@@ -86,7 +86,7 @@ class CoapParameters:
         for name in ("ack_timeout", "max_interval", "timeout"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigurationError(f"{name} has to be a positive number of seconds")
-        if self.ack_random_factor < 1:
+        if not 1 <= self.ack_random_factor < math.inf:
             raise ConfigurationError("ack_random_factor is at least 1 (RFC 7252 section 4.8.1)")
         if self.max_retransmit is not None and self.max_retransmit < 0:
             raise ConfigurationError("max_retransmit is a count, or none for no limit")

@@ -11,8 +11,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from handshake_over_coap.carriers.conversation import Conversation
+from handshake_over_coap.carriers.carried import CarriedConversation
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes, Unfinished
 
@@ -37,7 +38,7 @@ class Handshake:
     """
 
     name: str
-    conversation: Conversation
+    conversation: CarriedConversation[Any]
     answers: dict[bytes, Answer] = field(default_factory=dict)
     body_bytes: list[int] = field(default_factory=list)
     failures: int = 0

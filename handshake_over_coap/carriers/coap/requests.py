@@ -171,7 +171,8 @@ class Requests:
 
     async def _collect(self, path: tuple[str, ...], tag: bytes | None, first: Message) -> Reply:
         """Fetch the rest of the reply by Block2; every block has to have the same ETag."""
-        self.signalled = True
+        # A refusal may come from a server that keeps nothing, such as a challenge.
+        self.signalled = first.code.is_successful()
         payload, option = bytearray(), first.opt.block2
         self._append(payload, first)
         while option is not None and option.more:

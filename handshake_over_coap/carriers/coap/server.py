@@ -16,13 +16,13 @@ from collections.abc import Callable
 from aiocoap import Message
 from aiocoap.error import NetworkError
 
-from handshake_over_coap.carriers.conversation import Conversation
+from handshake_over_coap.carriers.carried import CarriedConversation, CompletedT, OnCompleted
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.tls.config import Rng
 
 from .aiocoap_layer import CoapLayer, Remote
-from .answers import FlightAnswers, OnEstablished
+from .answers import FlightAnswers
 from .blocks import (
     Answer,
     BadBlock,
@@ -52,8 +52,8 @@ class CoapServer:
         self,
         endpoint: DatagramEndpoint,
         parameters: CoapParameters,
-        begin: Callable[[], Conversation],
-        on_established: OnEstablished,
+        begin: Callable[[], CarriedConversation[CompletedT]],
+        on_established: OnCompleted[CompletedT],
         rng: Rng,
         counters: Counter[str] | None = None,
         think: Callable[[bytes], float] | None = None,

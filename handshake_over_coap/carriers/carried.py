@@ -1,0 +1,133 @@
+"""What carriers and sessions need of a handshake, whoever makes it.
+
+The usual conversation is ours (:mod:`.conversation`), and so are the keys that it ends with.  A
+DTLS stack written by others keeps its keys to itself; what stands for it here has the same shape
+(``adapters/``), and nothing between the two faces of the library can tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.records.dtls12 import SealedRecord
+from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.handshake import PeerIdentity
+from handshake_over_coap.trace.report import TrialFigures
+
+
+class Agreement(Protocol):
+    """What a side knows once its handshake is complete."""
+
+    @property
+    def peer(self) -> PeerIdentity:
+        """Who the peer proved to be."""
+
+    @property
+    def auth(self) -> str:
+        """How the two sides proved who they are: psk, ecdhe-psk, rpk or x509."""
+
+    def export(self, label: str, length: int, context: bytes | None = None) -> bytes:
+        """Keying material for the application (RFC 5705), ``length`` bytes."""
+
+
+class DatagramSealer(Protocol):
+    """Turns plaintext into datagrams."""
+
+    @property
+    def overhead(self) -> int:
+        """How many bytes a datagram is longer than its plaintext, at most."""
+
+    def seal_datagram(self, content_type: int, plaintext: bytes) -> bytes:
+        """A datagram that holds one record.
+
+        Raises DatagramTooLarge, or NumbersExhausted where nothing more can be sealed.
+        """
+
+
+class DatagramOpener(Protocol):
+    """Turns records into plaintext, each at most once."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing will be opened any more."""
+
+    def open_datagram(self, data: bytes) -> tuple[int, bytes] | None:
+        """Content type and plaintext of a datagram that is one record; None if it is not.
+
+        Raises RecordDropped.  An opener may say None to any datagram: then it gets the records
+        one by one.
+        """
+
+    def open(self, record: SealedRecord) -> bytes:
+        """The plaintext of a record; raises RecordDropped."""
+
+
+class Completed(Protocol):
+    """A completed handshake: what was agreed on, and both directions of the record layer.
+
+    ``early`` are content type and plaintext of records that were opened before completion.
+    """
+
+    @property
+    def connected(self) -> Agreement:
+        """What was agreed on."""
+
+    @property
+    def sealer(self) -> DatagramSealer:
+        """Seals what is sent from now on."""
+
+    @property
+    def opener(self) -> DatagramOpener:
+        """Opens what is received from now on."""
+
+    @property
+    def early(self) -> tuple[tuple[int, bytes], ...]:
+        """Content type and plaintext of records that came early."""
+
+
+CompletedT = TypeVar("CompletedT", bound=Completed)
+_Completed_co = TypeVar("_Completed_co", bound=Completed, covariant=True)
+_Completed_contra = TypeVar("_Completed_contra", bound=Completed, contravariant=True)
+
+
+class CarriedConversation(Protocol[_Completed_co]):
+    """One side of a handshake between two flights."""
+
+    @property
+    def next_message_seq(self) -> int:
+        """The number that the peer's next message in the clear has."""
+
+    @property
+    def established(self) -> _Completed_co | None:
+        """The result, once the handshake is complete."""
+
+    def receive(
+        self, items: Iterable[BodyItem]
+    ) -> tuple[CarriedConversation[_Completed_co], tuple[BodyItem, ...]]:
+        """Take the peer's flight; gives the conversation after it and our next flight, sealed.
+
+        Raises the AlertError to send where the flight is wrong, BadRecordMac included.  The
+        conversation is then still there for the flight that is right: ours as it was, another as
+        far as its stack allows.
+        """
+
+    def sealed_alert(self, error: AlertError) -> bytes | None:
+        """A datagram that tells a peer who may be complete already that we never will be.
+
+        None where nothing can be sealed.
+        """
+
+
+class OnCompleted(Protocol[_Completed_contra]):
+    """What a server calls when a handshake has completed."""
+
+    def __call__(
+        self, address: Address, name: str, established: _Completed_contra, figures: TrialFigures
+    ) -> None:
+        """``name`` is the handshake's own at that address; ``release`` wants it back.
+
+        ``figures`` are what the server saw from the first proven message to completion.
+        """

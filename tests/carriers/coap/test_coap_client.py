@@ -1,0 +1,609 @@
+"""What a client believes and what it does not: forged, wrong and endless answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from aiocoap.numbers import Code, ContentFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_over_coap.carriers.coap.scan import Scanned, option_bytes, scan
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
+from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
+from handshake_over_coap.tls import credentials
+from handshake_over_coap.tls.alerts import (
+    AlertError,
+    BadRecordMac,
+    HandshakeFailure,
+)
+from handshake_over_coap.tls.codepoints import AlertDescription, ContentType
+from tests.support.exchange import (
+    ACK,
+    BLOCK1,
+    BLOCK2,
+    CON,
+    CONTENT_FORMAT,
+    ECHO,
+    NON,
+    RST,
+    SERVER,
+    Exchange,
+    agree,
+    block,
+    exchange,
+    uint,
+    virtual,
+)
+from tests.support.network import Delivery, Network, Sent, Verdict
+from tests.support.parties import ECDSA_CCM, IDENTITY, Scenario
+
+BAD_FORMAT, ETAG, LOCATION_PATH, MAX_AGE = 65123, 4, 8, 14
+FATAL = bytes([2, AlertDescription.handshake_failure])
+
+
+def response(
+    to: bytes,
+    code: int,
+    *options: tuple[int, bytes],
+    payload: bytes = b"",
+    kind: int = ACK,
+    mid: int | None = None,
+) -> bytes:
+    """A response to the request ``to`` as it is on the wire."""
+    request = scan(to)
+    number = request.message_id if mid is None else mid
+    header = bytes([0x40 | kind << 4 | len(request.token), code]) + number.to_bytes(2, "big")
+    body = b"\xff" + payload if payload else b""
+    return header + request.token + option_bytes(sorted(options, key=lambda o: o[0])) + body
+
+
+def is_flight_3(sent: Sent) -> bool:
+    """Whether this is (a block of) a POST to a session's resource."""
+    if sent.destination != SERVER or not 0x40 <= sent.data[0] < 0x80:
+        return False
+    path = scan(sent.data).path
+    return len(path) == 2 and path[1] != b"dtls"
+
+
+def forging(
+    here: Exchange, forge: Callable[[Sent], bytes], *, times: int = 1, block_genuine: bool = False
+) -> Verdict:
+    """Answers the first flights 3 itself, before the server or in its place."""
+    left = times
+
+    def verdict(sent: Sent) -> Iterable[bytes]:
+        nonlocal left
+        if is_flight_3(sent) and left:
+            left -= 1
+            here.network.inject(forge(sent), SERVER, sent.source, 0.01)
+            return () if block_genuine else (sent.data,)
+        return (sent.data,)
+
+    return verdict
+
+
+FORGERIES: dict[str, Callable[[Sent], bytes]] = {
+    "reset": lambda s: bytes([0x70, 0]) + s.data[2:4],
+    "4.00": lambda s: response(s.data, 0x80),
+    "4.00 alert": lambda s: response(s.data, 0x80, (CONTENT_FORMAT, uint(ALERT)), payload=FATAL),
+    "4.00 no alert": lambda s: response(s.data, 0x80, (CONTENT_FORMAT, uint(ALERT)), payload=b"!"),
+    "4.01": lambda s: response(s.data, 0x81, (ECHO, bytes(8))),
+    "4.04": lambda s: response(s.data, 0x84),
+    "4.08": lambda s: response(s.data, 0x88),
+    "5.00": lambda s: response(s.data, 0xA0),
+    "5.03": lambda s: response(s.data, 0xA3, (MAX_AGE, uint(2**32 - 1))),
+    "2.04 empty": lambda s: response(s.data, 0x44),
+    "2.04 garbage": lambda s: response(s.data, 0x44, payload=b"garbage"),
+    "2.04 format": lambda s: response(
+        s.data, 0x44, (CONTENT_FORMAT, uint(BAD_FORMAT)), payload=b"x"
+    ),
+    "2.01": lambda s: response(s.data, 0x41, payload=b"garbage"),
+    "2.31": lambda s: response(s.data, 0x5F, (BLOCK1, block(0, True, 16))),
+    "2.04 block": lambda s: response(
+        s.data, 0x44, (BLOCK2, block(3, True, 16)), (ETAG, b"xx"), payload=bytes(16)
+    ),
+    "2.04 half": lambda s: response(
+        s.data, 0x44, (BLOCK2, block(0, True, 64)), (ETAG, b"xx"), payload=bytes(9)
+    ),
+    "2.04 text": lambda s: response(s.data, 0x44, (LOCATION_PATH, b"\xff"), payload=b"x"),
+    "2.04 exponent": lambda s: response(s.data, 0x44, (BLOCK2, b"\x0f"), payload=b"x"),
+    "2.04 critical": lambda s: response(s.data, 0x44, (9, b""), payload=b"x"),
+    "2.04 critical, confirmable": lambda s: response(
+        s.data, 0x44, (9, b""), payload=b"x", kind=CON, mid=7
+    ),
+    "empty": lambda s: bytes([0x60, 0]) + s.data[2:4],
+}
+
+
+@pytest.mark.parametrize("size", [64, 1024])
+@pytest.mark.parametrize("what", FORGERIES)
+@virtual
+async def test_one_forged_answer_to_flight_3_is_a_hint_and_no_more(what: str, size: int) -> None:
+    async with exchange(block_size=size) as here:
+        here.network.verdict = forging(here, FORGERIES[what])
+        established = await here.client().handshake()
+        assert agree(established, here.completed[0].established)
+        assert here.begun == 1
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+@virtual
+async def test_one_forged_answer_in_place_of_the_genuine_is_survived_too(what: str) -> None:
+    async with exchange() as here:
+        here.network.verdict = forging(here, FORGERIES[what], block_genuine=True)
+        established = await here.client().handshake()
+        assert agree(established, here.completed[0].established)
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("reset", CarrierError),
+        ("4.00", CarrierError),
+        ("4.00 alert", HandshakeFailure),
+        ("4.00 no alert", CarrierError),
+        ("4.08", CarrierError),
+        ("5.00", CarrierError),
+        ("5.03", CarrierError),
+        ("2.04 empty", AlertError),
+        ("2.04 garbage", AlertError),
+        ("2.04 format", CarrierError),
+        ("2.01", CarrierError),
+        ("2.31", CarrierError),
+        ("2.04 block", CarrierError),
+        ("2.04 half", CarrierError),
+        ("2.04 text", AlertError),
+        ("2.04 exponent", HandshakeTimeout),
+        ("2.04 critical", HandshakeTimeout),
+        ("empty", HandshakeTimeout),
+    ],
+)
+@virtual
+async def test_what_stays_wrong_ends_with_an_error_of_ours(what: str, error: type[Error]) -> None:
+    async with exchange() as here:
+        here.network.verdict = forging(here, FORGERIES[what], times=10**6, block_genuine=True)
+        with pytest.raises(error):
+            await here.client().handshake()
+        assert asyncio.get_running_loop().time() <= 60
+        assert here.completed == []
+
+
+@pytest.mark.parametrize("which", range(20))
+@virtual
+async def test_a_forged_reset_anywhere_is_not_the_end(which: int) -> None:
+    async with exchange(block_size=32) as here:
+
+        def verdict(sent: Sent) -> Iterable[bytes]:
+            if sent.index == which:
+                reset = bytes([0x70, 0]) + sent.data[2:4]
+                here.network.inject(reset, sent.destination, sent.source, 0.001)
+            return (sent.data,)
+
+        here.network.verdict = verdict
+        established = await here.client().handshake()
+        assert agree(established, here.completed[0].established)
+
+
+@virtual
+async def test_a_wrong_key_is_an_alert_of_the_server_after_the_hint_was_checked() -> None:
+    async with exchange() as here:
+        client = here.client(psk=credentials.PSK(IDENTITY, b"not the right key"))
+        with pytest.raises(AlertError) as caught:
+            await client.handshake()
+        assert caught.value.received
+        assert not caught.value.authenticated
+        codes = here.codes(SERVER)
+        assert codes == ["4.01", "2.01", *["4.00"] * (1 + here.parameters.hint_retries)]
+        assert here.server.counters["repeated flights"] == here.parameters.hint_retries
+        assert here.completed == []
+        await asyncio.sleep(61)
+        assert here.residue() == {}
+
+
+@virtual
+async def test_an_unknown_identity_looks_like_a_wrong_key() -> None:
+    seen = []
+    for key in (
+        credentials.PSK(IDENTITY, b"not the right key"),
+        credentials.PSK(b"Xlient_identity", b"not the right key"),
+    ):
+        async with exchange() as here:
+            with pytest.raises(AlertError) as caught:
+                await here.client(psk=key).handshake()
+            began = here.network.sent[0].time
+            sent = here.network.between(SERVER, None)
+            shapes = [(round(s.time - began, 6), s.data[1], len(s.data)) for s in sent]
+            final = sent[-1].data[8:]
+            seen.append((type(caught.value), caught.value.description, shapes, final))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("location", [True, False])
+@pytest.mark.parametrize("size", [32, 1024])
+@virtual
+async def test_a_server_that_restarts_in_mid_handshake_gets_flight_1_again(
+    size: int, location: bool
+) -> None:
+    async with exchange(block_size=size, location=location) as here:
+
+        def verdict(sent: Sent) -> Iterable[bytes]:
+            if here.begun == 1 and sent.destination == SERVER and here.completed == []:
+                here.network.verdict = lambda s: (s.data,)
+                here.new_server()
+            return (sent.data,)
+
+        here.network.verdict = verdict
+        established = await here.client().handshake()
+        assert agree(established, here.completed[0].established)
+        assert here.begun == 2
+
+
+@virtual
+async def test_a_server_that_forgets_every_time_is_given_up() -> None:
+    async with exchange(restarts=2, timeout=600) as here:
+        here.network.verdict = forging(here, FORGERIES["4.04"], times=10**6, block_genuine=True)
+        with pytest.raises(CarrierError, match="forgotten") as caught:
+            await here.client().handshake()
+        assert caught.value.code == "4.04"
+        assert here.begun == 3
+
+
+LOCATIONS: list[tuple[bytes, ...]] = [
+    (b"elsewhere",),
+    (b".well-known", b"dtls", b"x"),
+    (b"other", b"x"),
+    (b".well-known", b""),
+    (b"..", b"admin"),
+]
+
+
+@pytest.mark.parametrize("location", LOCATIONS, ids=str)
+@virtual
+async def test_a_location_that_is_no_sibling_is_refused(location: tuple[bytes, ...]) -> None:
+    async with exchange() as here:
+
+        def verdict(sent: Sent) -> Iterable[bytes]:
+            if sent.source == SERVER and sent.data[1] == 0x41:
+                genuine = scan(sent.data)
+                others = [o for o in genuine.options if o[0] != LOCATION_PATH]
+                return (_rebuilt(genuine, (*((LOCATION_PATH, p) for p in location), *others)),)
+            return (sent.data,)
+
+        here.network.verdict = verdict
+        with pytest.raises(CarrierError, match="sibling"):
+            await here.client().handshake()
+        assert not any(is_flight_3(s) for s in here.network.sent)
+
+
+def _rebuilt(
+    message: Scanned, options: Iterable[tuple[int, bytes]], payload: bytes | None = None
+) -> bytes:
+    data = message.payload if payload is None else payload
+    ordered = sorted(options, key=lambda o: o[0])
+    return message.bare() + option_bytes(ordered) + (b"\xff" + data if data else b"")
+
+
+class FakeServer:
+    """Answers every request with what ``answer`` gives; ``None`` is silence."""
+
+    def __init__(self, network: Network, answer: Callable[[Scanned, bytes], bytes | None]) -> None:
+        self._answer = answer
+        self._endpoint = network.endpoint(SERVER.host, SERVER.port)
+        self._endpoint.start(self)
+        self.requests: list[Scanned] = []
+
+    def on_datagram(self, data: bytes, address: Address) -> None:
+        message = scan(data)
+        if message.is_request:
+            self.requests.append(message)
+            answer = self._answer(message, data)
+            if answer is not None:
+                self._endpoint.send(answer, address)
+
+    def on_error(self, error: OSError, address: Address | None) -> None:
+        raise AssertionError(error)
+
+
+async def against(
+    answer: Callable[[Scanned, bytes], bytes | None], **parameters: Any
+) -> tuple[FakeServer, BaseException, float]:
+    """What the client raises against a server that behaves like that, and when."""
+    async with exchange(**parameters) as here:
+        fake = FakeServer(here.network, answer)
+        try:
+            await here.client().handshake()
+        except Error as error:
+            return fake, error, asyncio.get_running_loop().time()
+    raise AssertionError("the handshake completed")
+
+
+@pytest.mark.parametrize(
+    ("code", "dots", "words"),
+    [
+        (0x84, "4.04", "no handshake resource"),
+        (0x85, "4.05", "no handshakes"),
+        (0x8F, "4.15", "encoding"),
+        (0x8D, "4.13", "larger"),
+        (0xA3, "5.03", "busy"),
+        (0xA5, "5.05", "proxy"),
+        (0x82, "4.02", "option"),
+        (0x45, "2.05", "no answer"),
+        (0x5F, "2.31", "no answer"),
+        (0x81, "4.01", "no answer"),
+    ],
+)
+@virtual
+async def test_a_refusal_of_flight_1_says_what_it_means(code: int, dots: str, words: str) -> None:
+    fake, error, when = await against(lambda _, data: response(data, code))
+    assert isinstance(error, CarrierError)
+    assert error.code == dots
+    assert words in str(error)
+    assert len(fake.requests) == 1
+    assert when < 1
+
+
+@virtual
+async def test_a_server_that_always_asks_for_an_echo_is_given_up() -> None:
+    def answer(_: Scanned, data: bytes) -> bytes:
+        return response(data, 0x81, (ECHO, b"again"))
+
+    fake, error, _ = await against(answer)
+    assert isinstance(error, CarrierError)
+    assert len(fake.requests) == 5
+    assert [r.get(ECHO) for r in fake.requests] == [None] + [b"again"] * 4
+
+
+@pytest.mark.parametrize("payload", [b"", b"garbage", bytes(500), b"\2\0\0"])
+@virtual
+async def test_a_flight_2_of_garbage_is_an_alert_of_ours_and_told_to_the_server(
+    payload: bytes,
+) -> None:
+    def answer(request: Scanned, data: bytes) -> bytes:
+        path = ((LOCATION_PATH, b".well-known"), (LOCATION_PATH, b"s"))
+        return response(data, 0x41, *path, payload=payload)
+
+    fake, error, _ = await against(answer)
+    assert isinstance(error, AlertError)
+    assert not error.received
+    alert = fake.requests[1]
+    assert len(fake.requests) == 2
+    assert alert.path == (b".well-known", b"s")
+    assert (alert.uint(CONTENT_FORMAT), alert.payload) == (ALERT, error.alert.encode())
+
+
+@virtual
+async def test_a_rejected_flight_2_ends_soon_even_if_nobody_listens() -> None:
+    def answer(request: Scanned, data: bytes) -> bytes | None:
+        return response(data, 0x41, payload=b"garbage") if len(request.payload) > 2 else None
+
+    _, error, when = await against(answer)
+    assert isinstance(error, AlertError)
+    assert when < 6
+
+
+@virtual
+async def test_a_flight_2_in_an_unknown_format_is_an_error() -> None:
+    def answer(_: Scanned, data: bytes) -> bytes:
+        return response(data, 0x41, (CONTENT_FORMAT, uint(BAD_FORMAT)), payload=b"x")
+
+    _, error, _ = await against(answer)
+    assert isinstance(error, CarrierError)
+    assert str(BAD_FORMAT) in str(error)
+
+
+@pytest.mark.parametrize("size", [16, 64, 1024])
+@virtual
+async def test_an_endless_reply_is_cut_off_at_the_limit(size: int) -> None:
+    def answer(request: Scanned, data: bytes) -> bytes:
+        asked = request.uint(BLOCK2) or 0
+        options = ((BLOCK2, block(asked >> 4, True, size)), (ETAG, b"e"))
+        return response(data, 0x41, *options, payload=bytes(size))
+
+    fake, error, _ = await against(answer, timeout=1e5, delay=0.001)
+    assert isinstance(error, CarrierError)
+    assert len(fake.requests) <= 2 + 16 * 1024 // size
+
+
+@pytest.mark.parametrize("payload", [b"", b"short", bytes(17)])
+@virtual
+async def test_blocks_of_the_wrong_length_do_not_go_on_for_ever(payload: bytes) -> None:
+    def answer(request: Scanned, data: bytes) -> bytes:
+        asked = request.uint(BLOCK2) or 0
+        options = ((BLOCK2, block(asked >> 4, True, 16)), (ETAG, b"e"))
+        return response(data, 0x41, *options, payload=payload)
+
+    fake, error, _ = await against(answer)
+    assert isinstance(error, CarrierError)
+    assert len(fake.requests) <= 5
+
+
+@pytest.mark.parametrize("age", [61, 3600, 2**32 - 1])
+@virtual
+async def test_a_client_does_not_wait_longer_than_it_has(age: int) -> None:
+    _, error, when = await against(lambda _, d: response(d, 0xA3, (MAX_AGE, uint(age))))
+    assert isinstance(error, CarrierError)
+    assert error.code == "5.03"
+    assert when < 1
+
+
+@virtual
+async def test_a_server_that_is_busy_for_no_time_is_not_hammered() -> None:
+    fake, error, when = await against(lambda _, d: response(d, 0xA3, (MAX_AGE, b"")))
+    assert isinstance(error, CarrierError)
+    assert 55 < when <= 60
+    assert len(fake.requests) <= 60
+
+
+@virtual
+async def test_the_whole_handshake_has_a_timeout() -> None:
+    def never(_: Scanned, data: bytes) -> bytes:
+        return bytes([0x60, 0]) + data[2:4]  # always acknowledged, never answered
+
+    fake, error, when = await against(never, timeout=100.0)
+    assert isinstance(error, HandshakeTimeout)
+    assert isinstance(error, TimeoutError)
+    assert when == 100
+    assert len(fake.requests) < 8
+
+
+@pytest.mark.parametrize(
+    "source", [Address(SERVER.host, 5683), Address("192.0.2.77", SERVER.port)], ids=str
+)
+@virtual
+async def test_an_answer_from_another_address_is_ignored(source: Address) -> None:
+    async with exchange() as here:
+
+        def verdict(sent: Sent) -> Iterable[bytes]:
+            if sent.destination == SERVER:
+                for forged in (response(sent.data, 0x84), bytes([0x70, 0]) + sent.data[2:4]):
+                    here.network.inject(forged, source, sent.source, 0.001)
+            return (sent.data,)
+
+        here.network.verdict = verdict
+        client = here.client()
+        established = await client.handshake()
+        assert agree(established, here.completed[0].established)
+        assert len(client.ignored) == 6
+        assert len(here.network.sent) == 6
+
+
+@virtual
+async def test_a_tampered_flight_4_is_asked_for_again() -> None:
+    async with exchange() as here:
+        here.network.verdict = _tampering(times=2)
+        established = await here.client().handshake()
+        assert agree(established, here.completed[0].established)
+        assert here.server.counters["repeated flights"] == 2
+        assert here.records == []
+
+
+@virtual
+async def test_a_flight_4_that_stays_tampered_is_an_error_and_a_sealed_alert() -> None:
+    async with exchange() as here:
+        here.network.verdict = _tampering(times=1000)
+        client = here.client()
+        with pytest.raises(BadRecordMac) as caught:
+            await client.handshake()
+        assert not caught.value.received
+        await asyncio.sleep(1)
+        # Only the sealed alert ends what is complete on the server's side.
+        (datagram,) = here.records
+        (record,) = split_datagram(datagram)
+        assert record.content_type == ContentType.alert
+        assert isinstance(record, SealedRecord)
+        opened = here.completed[0].established.opener.open(record)
+        assert opened == bytes([2, AlertDescription.bad_record_mac])
+
+
+def _tampering(times: int) -> Verdict:
+    left = times
+
+    def verdict(sent: Sent) -> Iterable[bytes]:
+        nonlocal left
+        if sent.source == SERVER and sent.data[1] == 0x44 and left:
+            left -= 1
+            return (sent.data[:-1] + bytes([sent.data[-1] ^ 1]),)
+        return (sent.data,)
+
+    return verdict
+
+
+@virtual
+async def test_a_network_error_ends_the_handshake_only_while_nobody_has_answered() -> None:
+    refused = ConnectionRefusedError(111, "Connection refused")
+    async with exchange(verdict=lambda _: ()) as here:
+        client = here.client()
+        here.network.inject(b"", SERVER, SERVER)
+        asyncio.get_running_loop().call_later(0.5, client.on_error, refused, None)
+        with pytest.raises(CarrierError, match="refused"):
+            await client.handshake()
+        assert asyncio.get_running_loop().time() == 0.5
+    async with exchange() as here:
+        client = here.client()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.15, client.on_error, refused, None)
+        assert agree(await client.handshake(), here.completed[0].established)
+
+
+@virtual
+async def test_a_client_that_is_cancelled_sends_nothing_more() -> None:
+    async with exchange(verdict=lambda _: ()) as here:
+        client = here.client()
+        task = asyncio.create_task(client.handshake())
+        await asyncio.sleep(3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await client.close()
+        await client.close()
+        sent = len(here.network.sent)
+        client.coap.receive(b"\x60\0\0\1", SERVER)
+        client.coap.on_error(OSError("late"))
+        await asyncio.sleep(200)
+        assert len(here.network.sent) == sent
+
+
+@virtual
+async def test_an_unexpected_confirmable_response_gets_a_reset_and_nothing_is_kept() -> None:
+    async with exchange() as here:
+        client = here.client()
+        await client.handshake()
+        known = [len(e._value2member_map_) for e in (ContentFormat, Code)]
+        sent = len(here.network.sent)
+        for number in range(300):
+            options = ((CONTENT_FORMAT, uint(3000 + number)), (2 * number + 3000, b"x"))
+            header = bytes([0x44, 0x45]) + number.to_bytes(2, "big") + b"none"
+            here.network.inject(header + option_bytes(options), SERVER, client.address)
+        await asyncio.sleep(1)
+        resets = [s.data for s in here.network.sent[sent:]]
+        assert resets == [bytes([0x70, 0]) + n.to_bytes(2, "big") for n in range(300)]
+        assert known == [len(e._value2member_map_) for e in (ContentFormat, Code)]
+
+
+@given(
+    st.lists(st.binary(max_size=40), max_size=6),
+    st.sampled_from([CON, NON, ACK, RST]),
+    st.sampled_from([0.01, 0.2]),
+)
+def test_garbage_from_the_server_never_raises_at_the_client(
+    data: list[bytes], kind: int, after: float
+) -> None:
+    @virtual
+    async def main() -> None:
+        async with exchange() as here:
+
+            def verdict(sent: Sent) -> Iterable[Delivery | bytes]:
+                if sent.destination == SERVER and sent.data[1]:  # not for our resets
+                    first = bytes([0x44 | kind << 4])
+                    for each in data:
+                        garbage = first + each[:1] + sent.data[2:4] + sent.data[4:8] + each[1:]
+                        for wrong in (garbage, each, b"\x40" + each):
+                            if wrong:
+                                here.network.inject(wrong, SERVER, sent.source, after)
+                return (sent.data,)
+
+            here.network.verdict = verdict
+            try:
+                established = await here.client().handshake()
+            except Error:
+                assert after == 0.01  # before the genuine answer: it may have been an answer
+            else:
+                assert agree(established, here.completed[0].established)
+
+    main()
+
+
+@virtual
+async def test_client_authentication_that_is_refused_is_an_alert() -> None:
+    scenario = Scenario(ECDSA_CCM, server_key="rpk-p256", client_key="rpk-p256")
+    async with exchange(scenario) as here:
+        with pytest.raises(AlertError) as caught:
+            await here.client(credential=None).handshake()
+        assert caught.value.received
+        assert here.completed == []
