@@ -36,6 +36,7 @@ CON, NON, ACK, RST = range(4)
 GET, POST, PUT, DELETE = 1, 2, 3, 4
 
 URI_PATH, CONTENT_FORMAT, ACCEPT, BLOCK2, BLOCK1 = 11, 12, 17, 23, 27
+ETAG, LOCATION_PATH, MAX_AGE = 4, 8, 14
 SIZE1, ECHO, REQUEST_TAG = 60, 252, 292
 
 RESOURCE: Final = ((URI_PATH, b".well-known"), (URI_PATH, b"dtls"))
@@ -151,6 +152,22 @@ def request(
     header = bytes([0x40 | kind << 4 | len(token), code]) + mid.to_bytes(2, "big") + token
     body = b"\xff" + payload if payload else b""
     return header + option_bytes(sorted(options, key=lambda o: o[0])) + body
+
+
+def response(
+    to: bytes,
+    code: int,
+    *options: tuple[int, bytes],
+    payload: bytes = b"",
+    kind: int = ACK,
+    mid: int | None = None,
+) -> bytes:
+    """A response to the request ``to`` as it is on the wire."""
+    request = scan(to)
+    number = request.message_id if mid is None else mid
+    header = bytes([0x40 | kind << 4 | len(request.token), code]) + number.to_bytes(2, "big")
+    body = b"\xff" + payload if payload else b""
+    return header + request.token + option_bytes(sorted(options, key=lambda o: o[0])) + body
 
 
 def uint(value: int) -> bytes:

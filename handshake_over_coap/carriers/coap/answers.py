@@ -1,6 +1,6 @@
 """From a whole body to its answer: the rules for flights, alerts, repetition and failure.
 
-Each rule stands in the section "Idempotent resources" or "Sessions" of the draft in ``spec/``.
+Each rule stands in the section "Repeated Flights" or "Session Resources" of the draft in ``spec/``.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class FlightAnswers:
         """The same on a slow device; a repetition waits for the computation under way."""
         pending = work.peer.pending
         task = pending.get(work.key)
+        if task is None and len(pending) >= self._parameters.limits.requests_per_peer:
+            return self._busy()
         if task is None:
             task = asyncio.ensure_future(self._think_then_compute(work, seconds))
             pending[work.key] = task
@@ -167,9 +169,12 @@ class FlightAnswers:
             peer.add_handshake(handshake)
         except TooManyHandshakes:
             self._counters["refused: too many handshakes"] += 1
-            return Answer(Code.SERVICE_UNAVAILABLE, max_age=retry_after(self._parameters))
+            return self._busy()
         self._counters["half-open handshakes replaced"] += replaced is not None
         return answer
+
+    def _busy(self) -> Answer:
+        return Answer(Code.SERVICE_UNAVAILABLE, max_age=retry_after(self._parameters))
 
     def _shared_session(self, work: _Work) -> Handshake | None:
         """Without Location-Path: the handshake that a body at the resource belongs to."""
@@ -228,7 +233,9 @@ class FlightAnswers:
         except AlertError as error:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
-            answer = alert_answer(error)
+            # The client's own alert, sealed: it has given up, and there is nothing to answer.
+            handshake.over = handshake.over or error.authenticated
+            answer = Answer(Code.CHANGED) if error.authenticated else alert_answer(error)
         else:
             handshake.conversation = after
             answer = Answer(Code.CHANGED, encoding.encode(flight), work.number)

@@ -77,16 +77,23 @@ class Transfer:
     """One body on its way in by Block1, and the answer that goes back by Block2.
 
     Lives under (endpoint, path, Request-Tag); ``limit`` in bytes.  ``proven`` tells that its block
-    0 came with a valid Echo; ``answer`` is there once the body is whole and has been answered.
+    0 came with a valid Echo; ``content_format`` is that of its first block; ``answer`` is there
+    once the body is whole and has been answered.
     """
 
-    __slots__ = ("_data", "answer", "limit", "proven")
+    __slots__ = ("_data", "answer", "content_format", "limit", "proven")
 
     def __init__(self, limit: int) -> None:
         self._data = bytearray()
         self.limit = limit
         self.proven = False
+        self.content_format: int | None = None
         self.answer: Answer | None = None
+
+    def check_format(self, content_format: int | None) -> None:
+        """Raises :class:`BodyIncomplete` for a block of another format than the first one's."""
+        if content_format != self.content_format:
+            raise BodyIncomplete("blocks of two formats (RFC 7959 section 2.3)")
 
     def add(self, block: Block, payload: bytes) -> bytes | None:
         """Take one block; returns the whole body once it is there, ``None`` before.

@@ -23,8 +23,10 @@ from handshake_over_coap.encodings import (
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
-from handshake_over_coap.tls.alerts import AlertError, alert_error
+from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage, alert_error
+from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.tls.flight import HandshakeMessage
 
 from .gate import Code
 from .parameters import CoapParameters
@@ -127,6 +129,8 @@ class CoapClient:
         self.body_bytes.append(len(reply.payload))
         try:
             items = self._decode(reply, conversation)
+            if any(map(_is_hello_verify_request, items)):
+                raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
             conversation, flight3 = conversation.receive(items)
         except AlertError as error:
             await self._reject(path, error)
@@ -212,7 +216,7 @@ class CoapClient:
         if not reply.location:
             return resource
         sibling = len(reply.location) == len(resource) and reply.location[:-1] == resource[:-1]
-        if not sibling or not reply.location[-1]:
+        if not sibling or reply.location[-1] in ("", ".", ".."):
             named = "/" + "/".join(reply.location)
             raise CarrierError(f"{self._server} names {named}, which is no sibling of the resource")
         return reply.location
@@ -245,3 +249,8 @@ class CoapClient:
         record = conversation.sealed_alert(error)
         if record is not None:
             self._endpoint.send(record, self._server)
+
+
+def _is_hello_verify_request(item: BodyItem) -> bool:
+    verify = HandshakeType.hello_verify_request
+    return isinstance(item, HandshakeMessage) and item.type == verify

@@ -133,12 +133,12 @@ class Requests:
                 break
             acknowledged = response.opt.block1
             if response.code != Code.CONTINUE or acknowledged is None:
-                if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
-                    raise Incomplete("the server misses a part of the body (4.08)")
                 break
             offset = block.offset + block.size
             largest = min(self._parameters.largest_block, BLOCK_SIZES[acknowledged.size_exponent])
             message, block = self._cut(template.later(), body, offset, largest, tag)
+        if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
+            raise Incomplete("the server misses a part of the body (4.08)")
         return await self._collect(path, tag, response)
 
     def _cut(

@@ -96,6 +96,8 @@ class CoapServer:
             message = scan(data)
         except MessageFormatError:
             self.counters["dropped: not CoAP"] += 1
+            if len(data) >= 4 and data[0] >> 4 == 4:  # confirmable: rejected (RFC 7252 4.2)
+                self._endpoint.send(bytes([0x70, 0]) + data[2:4], address)
             return
         now = self._loop.time()
         self._expire(now)
@@ -185,6 +187,7 @@ class CoapServer:
         option = request.opt.block1
         transfer, block = peer.transfer(key, self._parameters.limits), None
         if option is None or option.block_number == 0:
+            transfer.content_format = request.opt.content_format
             transfer.proven = self._gate.proves(request.opt.echo, peer.address, self._loop.time())
         body: bytes | None = request.payload
         if option is not None:
@@ -192,6 +195,7 @@ class CoapServer:
             if block2 is None:
                 peer.block_size = block.size
             try:
+                transfer.check_format(request.opt.content_format)
                 body = transfer.add(block, request.payload)
             except (BadBlock, BodyIncomplete, BodyTooLarge) as error:
                 peer.transfers.pop(key, None)
@@ -203,6 +207,8 @@ class CoapServer:
                 return Message(
                     code=Code.CONTINUE, block1=(block.num, True, BLOCK_SIZES.index(size))
                 )
+        elif len(request.payload) > self._parameters.limits.body:
+            return self._block_error(BodyTooLarge("in a single datagram"))
         answer = await self._answers.answer(peer, request, body or b"", proven=transfer.proven)
         transfer.answer = answer
         try:

@@ -1,40 +1,26 @@
-"""Bodies in blocks: holes, limits, changes in mid-transfer, and formats that are not spoken."""
+"""Bodies in blocks: holes, limits, and changes in mid-transfer."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from handshake_over_coap.carriers.coap import CoapParameters
-from handshake_over_coap.carriers.coap.blocks import (
-    BadBlock,
-    BodyIncomplete,
-    BodyTooLarge,
-    Transfer,
-    block_at,
-)
 from handshake_over_coap.carriers.coap.scan import Block, Scanned, option_bytes, scan
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.encodings import DEFAULT
-from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from tests.support.exchange import (
-    ACCEPT,
     BLOCK1,
     BLOCK2,
-    CONTENT_FORMAT,
     ECHO,
-    GET,
+    ETAG,
     PSK,
     REQUEST_TAG,
     RESOURCE,
     SERVER,
     SIZE1,
-    URI_PATH,
     Raw,
     agree,
     block,
@@ -48,7 +34,6 @@ from tests.support.parties import ECDSA_CCM, Scenario
 RPK = Scenario(ECDSA_CCM, server_key="rpk-p256", client_key="rpk-p256")
 HELLO = DEFAULT.encode(begin_client(PSK.client())[1])
 OTHER = DEFAULT.encode(begin_client(PSK.client("another client"))[1])
-ETAG = 4
 
 
 async def put(
@@ -344,150 +329,3 @@ async def test_state_that_is_lost_while_the_answer_is_fetched_begins_the_handsha
         here.network.verdict = verdict
         established = await here.client().handshake()
         assert agree(established, here.completed[0].established)
-
-
-# -- formats and options ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("at_session", [False, True])
-@pytest.mark.parametrize(
-    ("options", "code"),
-    [
-        (((CONTENT_FORMAT, uint(65123)),), 0x8F),
-        (((CONTENT_FORMAT, uint(0)),), 0x8F),
-        (((ACCEPT, uint(50)),), 0x86),
-        (((ACCEPT, uint(ALERT)),), 0x86),
-        (((9, b""),), 0x82),
-        (((65001, b"xx"),), 0x82),
-        (((BLOCK1, b"1234"),), 0x82),
-        (((ACCEPT, uint(65000)), (ACCEPT, uint(65000))), 0x82),
-        (((URI_PATH, b"\xff"),), 0x82),
-        (((35, b"coap://[2001:db8::2]/x"),), 0xA5),
-        (((39, b"coap"),), 0xA5),
-        (((REQUEST_TAG, b"a"), (REQUEST_TAG, b"b")), 0x80),
-    ],
-)
-@virtual
-async def test_what_is_not_understood_is_refused_with_its_code(
-    options: tuple[tuple[int, bytes], ...], code: int, at_session: bool
-) -> None:
-    async with exchange() as here:
-        raw = here.raw()
-        echo = await raw.echo()
-        path = RESOURCE
-        if at_session:
-            reply = await raw.ask(*RESOURCE, (ECHO, echo), payload=HELLO)
-            path = ((URI_PATH, b".well-known"), (URI_PATH, reply.values(8)[-1]))
-        assert (await raw.ask(*path, *options, (ECHO, echo), payload=HELLO)).code == code
-        assert here.begun == int(at_session)
-
-
-@pytest.mark.parametrize("code", [GET, 3, 4, 5, 6, 7])
-@virtual
-async def test_the_resource_takes_nothing_but_post(code: int) -> None:
-    async with exchange() as here:
-        raw = here.raw()
-        assert (await raw.ask(*RESOURCE, (ECHO, await raw.echo()), code=code)).code == 0x85
-
-
-@virtual
-async def test_elective_options_that_are_not_known_are_ignored() -> None:
-    async with exchange() as here:
-        raw = here.raw()
-        options = (
-            (6, b""),
-            (258, b"\x02"),
-            (65000, b"hello"),
-            (14, bytes(9)),
-            (CONTENT_FORMAT, b""),
-        )
-        reply = await raw.ask(*RESOURCE, *options[:-1], (ECHO, await raw.echo()), payload=HELLO)
-        assert reply.code == 0x41
-
-
-@virtual
-async def test_an_explicit_format_is_mirrored_and_the_default_costs_no_option() -> None:
-    async with exchange() as here:
-        raw = here.raw()
-        echo = await raw.echo()
-        implied = await raw.ask(*RESOURCE, (ECHO, echo), payload=HELLO)
-        assert implied.get(CONTENT_FORMAT) is None
-        options = ((CONTENT_FORMAT, uint(65000)), (ACCEPT, uint(65000)), (ECHO, echo))
-        explicit = await raw.ask(*RESOURCE, *options, payload=OTHER)
-        assert (explicit.code, explicit.uint(CONTENT_FORMAT)) == (0x41, 65000)
-        # The same bytes under another format are another body.
-        again = await raw.ask(*RESOURCE, *options, payload=HELLO)
-        assert again.uint(CONTENT_FORMAT) == 65000
-
-
-@virtual
-async def test_a_request_that_is_not_confirmable_is_answered_in_kind() -> None:
-    async with exchange() as here:
-        raw = here.raw()
-        reply = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=HELLO, kind=1)
-        assert (reply.type, reply.code) == (1, 0x41)
-        await asyncio.sleep(100)
-        assert len(raw.received) == 2
-
-
-# -- joining blocks, by themselves -----------------------------------------------------------
-
-
-@given(
-    st.binary(min_size=1, max_size=500),
-    st.lists(st.sampled_from([16, 32, 64, 128, 256]), min_size=1, max_size=40),
-    st.randoms(use_true_random=False),
-)
-def test_blocks_of_changing_sizes_join_to_the_body(
-    body: bytes, sizes: list[int], draw: object
-) -> None:
-    transfer, offset, step = Transfer(1000), 0, 0
-    while True:
-        each = block_at(offset, len(body), sizes[step % len(sizes)])
-        payload = body[offset : offset + each.size]
-        whole = transfer.add(each, payload)
-        if step % 3 == 0:
-            assert transfer.add(each, payload) == whole  # repeated
-        offset, step = offset + each.size, step + 1
-        if not each.more:
-            break
-        assert whole is None
-    assert whole == body
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 40), st.booleans(), st.sampled_from([16, 32, 64]), st.binary(max_size=70)
-        ),
-        max_size=30,
-    )
-)
-def test_no_sequence_of_blocks_does_more_than_refuse(
-    blocks: list[tuple[int, bool, int, bytes]],
-) -> None:
-    transfer = Transfer(600)
-    for number, more, size, payload in blocks:
-        try:
-            whole = transfer.add(Block(number, more, size), payload)
-        except (BadBlock, BodyIncomplete, BodyTooLarge):
-            continue
-        assert (whole is None) is more
-        if whole is not None:
-            assert len(whole) == number * size + len(payload) <= 600
-            assert whole.endswith(payload)
-        assert len(transfer._data) <= 600
-
-
-def test_a_shorter_body_with_the_same_beginning_is_not_the_longer_one() -> None:
-    transfer = Transfer(600)
-    transfer.add(Block(0, True, 16), bytes(16))
-    assert transfer.add(Block(1, False, 16), b"a" * 16) == bytes(16) + b"a" * 16
-    transfer.add(Block(0, True, 16), bytes(16))
-    assert transfer.add(Block(1, False, 16), b"a" * 4) == bytes(16) + b"a" * 4
-
-
-@given(st.integers(0, 2**20 - 1), st.booleans(), st.sampled_from([16, 64, 512, 1024]))
-def test_block_options_round_trip(number: int, more: bool, size: int) -> None:
-    assert Block.decode(Block(number, more, size).encode()) == Block(number, more, size)
-    assert Block(number, more, size).encode() == block(number, more, size)

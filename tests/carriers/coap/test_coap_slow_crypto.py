@@ -7,8 +7,19 @@ from collections.abc import Iterable
 
 import pytest
 
+from handshake_over_coap.carriers.coap.scan import scan
 from handshake_over_coap.errors import HandshakeTimeout
-from tests.support.exchange import PSK, SERVER, Exchange, agree, exchange, virtual
+from tests.support.exchange import (
+    ECHO,
+    PSK,
+    RESOURCE,
+    SERVER,
+    Exchange,
+    agree,
+    exchange,
+    request,
+    virtual,
+)
 from tests.support.network import Sent, dropping
 from tests.support.parties import ECDSA_CCM, Scenario
 
@@ -148,6 +159,87 @@ async def test_a_client_that_vanishes_during_the_computation_is_not_written_to_f
         assert sent < 12
         await asyncio.sleep(500)
         assert len(here.network.sent) == sent
+        assert here.residue() == {}
+
+
+@virtual
+async def test_an_unanswered_separate_response_ends_with_the_state_it_belongs_to() -> None:
+    async with exchange(think=slow, max_retransmit=50, max_interval=10.0) as here:
+        client = here.client()
+        task = asyncio.create_task(client.handshake())
+        await asyncio.sleep(3)
+        task.cancel()
+        await client.close()
+        await asyncio.sleep(67)  # the state begins with the computed answer, at about 8 s
+        sent = len(here.network.sent)
+        await asyncio.sleep(500)
+        assert len(here.network.sent) == sent
+        assert here.residue() == {}
+
+
+@virtual
+async def test_without_a_limit_a_separate_response_for_a_session_is_still_given_up() -> None:
+    async with exchange(think=slow, max_retransmit=None, max_interval=10.0) as here:
+        client = here.client()
+        task = asyncio.create_task(client.handshake())
+        await asyncio.sleep(12)  # flight 3 is being thought about
+        task.cancel()
+        await client.close()
+        await asyncio.sleep(500)
+        assert len(here.completed) == 1
+        assert here.codes(SERVER).count("2.04") == 5
+        assert here.residue() == {"peers": 1}
+
+
+@virtual
+async def test_a_response_stops_the_timer_of_a_request_whose_empty_ack_was_lost() -> None:
+    async with exchange(think=lambda _: 1.0, verdict=dropping(3)) as here:
+        await complete(here)
+        assert here.network.sent[3].data[:2] == b"\x60\0"
+        assert here.clients[0].coap.retransmissions == 0
+
+
+@pytest.mark.parametrize("one_token", [False, True])
+@virtual
+async def test_requests_that_wait_for_an_answer_are_bounded(one_token: bool) -> None:
+    """A request takes the place of another with its token, but not of what is being computed."""
+    async with exchange(think=slow) as here:
+        raw = here.raw()
+        echo = await raw.echo()
+        for number in range(12):
+            data = request(
+                *RESOURCE,
+                (ECHO, echo),
+                payload=bytes([number]),
+                mid=100 + number,
+                token=b"" if one_token else bytes([number]),
+            )
+            raw.endpoint.send(data, SERVER)
+            await asyncio.sleep(0.01 if one_token else 0)
+        await asyncio.sleep(0.3)
+        refused = [scan(d) for d in raw.received[1:]]
+        assert [r.code for r in refused] == [0xA3] * 4
+        assert all(r.uint(14) for r in refused)
+        assert len(here.server._answers._tasks) == 8
+        await asyncio.sleep(300)
+        assert here.residue() == {}
+
+
+@virtual
+async def test_requests_that_wait_for_the_same_answer_are_bounded_too() -> None:
+    async with exchange(think=slow) as here:
+        raw = here.raw()
+        echo = await raw.echo()
+        for number in range(20):
+            data = request(
+                *RESOURCE, (ECHO, echo), payload=b"same", mid=100 + number, token=bytes([number])
+            )
+            raw.endpoint.send(data, SERVER)
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert [scan(d).code for d in raw.received[1:]] == [0xA3] * 12
+        assert len(here.server._answers._tasks) == 1
+        await asyncio.sleep(300)
         assert here.residue() == {}
 
 
