@@ -146,7 +146,7 @@ class CoapServer:
         self._endpoint.send(datagram, remote.address)
 
     def _schedule_expiry(self) -> None:
-        deadline = self.peers.next_deadline
+        deadline = None if self._closed else self.peers.next_deadline
         if self._expiry is None and deadline is not None:
             self._expiry = self._loop.call_at(deadline, self._on_expiry)
 
@@ -184,38 +184,44 @@ class CoapServer:
             peer.block_size = BLOCK_SIZES[block2.size_exponent]
             if block2.block_number > 0:
                 return self._later_block(peer.transfers.get(key), block2)
-        option = request.opt.block1
-        transfer, block = peer.transfer(key, self._parameters.limits), None
-        if option is None or option.block_number == 0:
-            transfer.content_format = request.opt.content_format
-            transfer.proven = self._gate.proves(request.opt.echo, peer.address, self._loop.time())
-        body: bytes | None = request.payload
-        if option is not None:
-            block = Block(option.block_number, option.more, BLOCK_SIZES[option.size_exponent])
-            if block2 is None:
-                peer.block_size = block.size
-            try:
-                transfer.check_format(request.opt.content_format)
-                body = transfer.add(block, request.payload)
-            except (BadBlock, BodyIncomplete, BodyTooLarge) as error:
-                peer.transfers.pop(key, None)
-                self.counters[f"refused: {type(error).__name__}"] += 1
-                return self._block_error(error)
-            if body is None:
-                # Asks for smaller blocks where we prefer them (RFC 7959 section 2.3).
-                size = min(block.size, self._parameters.largest_block)
-                return Message(
-                    code=Code.CONTINUE, block1=(block.num, True, BLOCK_SIZES.index(size))
-                )
-        elif len(request.payload) > self._parameters.limits.body:
-            return self._block_error(BodyTooLarge("in a single datagram"))
-        answer = await self._answers.answer(peer, request, body or b"", proven=transfer.proven)
+        transfer = peer.transfer(key, self._parameters.limits)
+        try:
+            body = self._join(peer, transfer, request)
+        except (BadBlock, BodyIncomplete, BodyTooLarge) as error:
+            peer.transfers.pop(key, None)
+            self.counters[f"refused: {type(error).__name__}"] += 1
+            return self._block_error(error)
+        if body is None:
+            return self._continue(request)
+        answer = await self._answers.answer(peer, request, body, proven=transfer.proven)
         transfer.answer = answer
         try:
-            return self._first_block(peer, request, answer, block)
+            return self._first_block(peer, request, answer)
         except CarrierError as error:
             log.warning("%s cannot be answered: %s", peer.address, error)
             return Message(code=Code.INTERNAL_SERVER_ERROR)
+
+    def _join(self, peer: Peer, transfer: Transfer, request: Message) -> bytes | None:
+        """The whole body that ``request`` is, or is the last block of; ``None`` before that."""
+        option, payload = request.opt.block1, bytes(request.payload)
+        if option is None or option.block_number == 0:
+            transfer.content_format = request.opt.content_format
+            transfer.proven = self._gate.proves(request.opt.echo, peer.address, self._loop.time())
+        if option is None:
+            if len(payload) > self._parameters.limits.body:
+                raise BodyTooLarge("in a single datagram")
+            return payload
+        size = BLOCK_SIZES[option.size_exponent]
+        if request.opt.block2 is None:
+            peer.block_size = size
+        transfer.check_format(request.opt.content_format)
+        return transfer.add(Block(option.block_number, option.more, size), payload)
+
+    def _continue(self, request: Message) -> Message:
+        """2.31; asks for smaller blocks where we prefer them (RFC 7959 section 2.3)."""
+        number, _, exponent = request.opt.block1
+        exponent = min(exponent, BLOCK_SIZES.index(self._parameters.largest_block))
+        return Message(code=Code.CONTINUE, block1=(number, True, exponent))
 
     def _block_error(self, error: BadBlock | BodyIncomplete | BodyTooLarge) -> Message:
         if isinstance(error, BodyTooLarge):
@@ -225,9 +231,7 @@ class CoapServer:
             return Message(code=Code.REQUEST_ENTITY_INCOMPLETE)
         return Message(code=Code.BAD_REQUEST)
 
-    def _first_block(
-        self, peer: Peer, request: Message, answer: Answer, block: Block | None
-    ) -> Message:
+    def _first_block(self, peer: Peer, request: Message, answer: Answer) -> Message:
         """The response to the last block of a request, with the first block of the answer."""
         response = Message(code=answer.code, payload=answer.payload)
         response.opt.location_path = answer.location
@@ -237,8 +241,7 @@ class CoapServer:
             response.opt.content_format = answer.content_format
         if answer.echo is not None:
             response.opt.echo = answer.echo
-        if block is not None:
-            response.opt.block1 = as_option(block)
+        response.opt.block1 = request.opt.block1
         size = self._block_size(peer)
         if len(answer.payload) > size or self._too_large(response, request):
             response.opt.etag = answer.etag

@@ -15,12 +15,9 @@ from handshake_over_coap.carriers.coap.scan import Scanned, option_bytes, scan
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
-from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
 from handshake_over_coap.tls.alerts import (
     AlertError,
-    BadRecordMac,
 )
-from handshake_over_coap.tls.codepoints import AlertDescription, ContentType
 from tests.support.exchange import (
     ACK,
     BLOCK2,
@@ -40,7 +37,7 @@ from tests.support.exchange import (
     uint,
     virtual,
 )
-from tests.support.network import Delivery, Network, Sent, Verdict
+from tests.support.network import Delivery, Network, Sent
 from tests.support.parties import ECDSA_CCM, Scenario
 
 LOCATIONS: list[tuple[bytes, ...]] = [
@@ -214,6 +211,19 @@ async def test_blocks_of_the_wrong_length_do_not_go_on_for_ever(payload: bytes) 
     assert len(fake.requests) <= 5
 
 
+@virtual
+async def test_blocks_out_of_their_order_are_not_joined() -> None:
+    def answer(request: Scanned, data: bytes) -> bytes:
+        asked = request.uint(BLOCK2)
+        number = 0 if asked is None else (asked >> 4) + 1
+        options = ((BLOCK2, block(number, number < 3, 16)), (ETAG, b"e"))
+        return response(data, 0x41, *options, payload=bytes(16))
+
+    fake, error, _ = await against(answer)
+    assert isinstance(error, CarrierError)
+    assert len(fake.requests) == 2 * 5
+
+
 @pytest.mark.parametrize("age", [61, 3600, 2**32 - 1])
 @virtual
 async def test_a_client_does_not_wait_longer_than_it_has(age: int) -> None:
@@ -262,47 +272,6 @@ async def test_an_answer_from_another_address_is_ignored(source: Address) -> Non
         assert agree(established, here.completed[0].established)
         assert len(client.ignored) == 6
         assert len(here.network.sent) == 6
-
-
-@virtual
-async def test_a_tampered_flight_4_is_asked_for_again() -> None:
-    async with exchange() as here:
-        here.network.verdict = _tampering(times=2)
-        established = await here.client().handshake()
-        assert agree(established, here.completed[0].established)
-        assert here.server.counters["repeated flights"] == 2
-        assert here.records == []
-
-
-@virtual
-async def test_a_flight_4_that_stays_tampered_is_an_error_and_a_sealed_alert() -> None:
-    async with exchange() as here:
-        here.network.verdict = _tampering(times=1000)
-        client = here.client()
-        with pytest.raises(BadRecordMac) as caught:
-            await client.handshake()
-        assert not caught.value.received
-        await asyncio.sleep(1)
-        # Only the sealed alert ends what is complete on the server's side.
-        (datagram,) = here.records
-        (record,) = split_datagram(datagram)
-        assert record.content_type == ContentType.alert
-        assert isinstance(record, SealedRecord)
-        opened = here.completed[0].established.opener.open(record)
-        assert opened == bytes([2, AlertDescription.bad_record_mac])
-
-
-def _tampering(times: int) -> Verdict:
-    left = times
-
-    def verdict(sent: Sent) -> Iterable[bytes]:
-        nonlocal left
-        if sent.source == SERVER and sent.data[1] == 0x44 and left:
-            left -= 1
-            return (sent.data[:-1] + bytes([sent.data[-1] ^ 1]),)
-        return (sent.data,)
-
-    return verdict
 
 
 @virtual

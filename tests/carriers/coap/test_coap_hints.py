@@ -10,12 +10,14 @@ import pytest
 from handshake_over_coap.carriers.coap.scan import scan
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
 from handshake_over_coap.tls import credentials
 from handshake_over_coap.tls.alerts import (
     AlertError,
+    BadRecordMac,
     HandshakeFailure,
 )
-from handshake_over_coap.tls.codepoints import AlertDescription
+from handshake_over_coap.tls.codepoints import AlertDescription, ContentType
 from tests.support.exchange import (
     BLOCK1,
     BLOCK2,
@@ -230,3 +232,44 @@ async def test_a_server_that_forgets_every_time_is_given_up() -> None:
             await here.client().handshake()
         assert caught.value.code == "4.04"
         assert here.begun == 3
+
+
+@virtual
+async def test_a_tampered_flight_4_is_asked_for_again() -> None:
+    async with exchange() as here:
+        here.network.verdict = _tampering(times=2)
+        established = await here.client().handshake()
+        assert agree(established, here.completed[0].established)
+        assert here.server.counters["repeated flights"] == 2
+        assert here.records == []
+
+
+@virtual
+async def test_a_flight_4_that_stays_tampered_is_an_error_and_a_sealed_alert() -> None:
+    async with exchange() as here:
+        here.network.verdict = _tampering(times=1000)
+        client = here.client()
+        with pytest.raises(BadRecordMac) as caught:
+            await client.handshake()
+        assert not caught.value.received
+        await asyncio.sleep(1)
+        # Only the sealed alert ends what is complete on the server's side.
+        (datagram,) = here.records
+        (record,) = split_datagram(datagram)
+        assert record.content_type == ContentType.alert
+        assert isinstance(record, SealedRecord)
+        opened = here.completed[0].established.opener.open(record)
+        assert opened == bytes([2, AlertDescription.bad_record_mac])
+
+
+def _tampering(times: int) -> Verdict:
+    left = times
+
+    def verdict(sent: Sent) -> Iterable[bytes]:
+        nonlocal left
+        if sent.source == SERVER and sent.data[1] == 0x44 and left:
+            left -= 1
+            return (sent.data[:-1] + bytes([sent.data[-1] ^ 1]),)
+        return (sent.data,)
+
+    return verdict

@@ -1,0 +1,106 @@
+"""A program of others as a subprocess: lines in, lines out, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from asyncio.subprocess import PIPE, STDOUT, Process
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_KEPT = 65536
+"""Characters of output that are kept: the last ones."""
+
+
+class Program:
+    """Runs ``command`` until the block is left; what it prints is collected as it comes.
+
+    With ``echo``, each line it prints that begins with that text is written back to it.
+    """
+
+    def __init__(self, command: list[str], echo: str | None = None) -> None:
+        self._command = command
+        self._echo = echo
+        self._process: Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self.output = ""
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=PIPE, stdout=PIPE, stderr=STDOUT
+        )
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        process, reader = self._process, self._reader
+        assert process is not None
+        assert reader is not None
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        await reader
+        if process.stdin is not None:
+            process.stdin.close()
+        if error is not None:
+            error.add_note(f"{' '.join(self._command)}\nprinted:\n{self.output}")
+
+    async def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            text = line.decode(errors="replace")
+            self.output = (self.output + text)[-_KEPT:]
+            self._changed.set()
+            if self._echo is not None and text.startswith(self._echo):
+                self.write(text.rstrip("\n"))
+
+    def write(self, line: str) -> None:
+        """Give the program a line."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(line.encode() + b"\n")
+
+    async def says(self, text: str, seconds: float = 20.0) -> None:
+        """Wait until it has printed ``text``; raises TimeoutError, or RuntimeError if it ended."""
+        assert self._reader is not None
+        async with asyncio.timeout(seconds):
+            while text not in self.output:
+                if self._reader.done():
+                    raise RuntimeError(f"ended without saying {text!r}")
+                self._changed.clear()
+                waiting = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait({waiting, self._reader}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+
+    async def listens(self, port: int, seconds: float = 20.0) -> None:
+        """Wait until some process has bound the UDP port (Linux); raises as :meth:`says`."""
+        assert self._reader is not None
+        async with asyncio.timeout(seconds):
+            while not _bound(port):
+                if self._reader.done():
+                    raise RuntimeError("ended without listening")
+                await asyncio.sleep(0.01)
+
+
+def _bound(port: int) -> bool:
+    entry = f":{port:04X} "
+    tables = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
+    return any(entry in table.read_text() for table in tables if table.exists())
+
+
+def free_port() -> int:
+    """A UDP port of both loopback addresses that nobody has at the moment."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        probe.bind(("::", 0))
+        return int(probe.getsockname()[1])
