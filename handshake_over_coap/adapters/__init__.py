@@ -1,0 +1,14 @@
+"""Bring your own DTLS: the handshake of a stack that others wrote, carried over CoAP.
+
+A stack with an interface to memory does its usual handshake, and knows nothing of CoAP: its
+messages become bodies, bodies become its datagrams.  Nobody but the stack has its keys.
+:mod:`.openssl` holds the adapter for pyOpenSSL; :class:`DtlsStack` is what another one implements.
+
+Source of the framing: RFC 6347 sections 4.1 and 4.2.2.
+"""
+
+from .conversation import NewStack
+from .faces import connect, serve
+from .stack import DtlsStack, StackFailed
+
+__all__ = ["DtlsStack", "NewStack", "StackFailed", "connect", "serve"]

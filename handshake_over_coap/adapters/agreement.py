@@ -1,0 +1,77 @@
+"""What can be told of a handshake by listening to it: who, and by which kind of key.
+
+In DTLS 1.2 identities travel in the clear.  What a side was told is certain once its stack has
+verified the peer's Finished, which covers all of it; whether it should be trusted is what the
+stack has decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType, HandshakeType
+from handshake_over_coap.tls.dtls12.common import read_certificate
+from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.tls.handshake import PeerIdentity
+from handshake_over_coap.tls.messages import ServerHello
+from handshake_over_coap.tls.wire import Reader
+
+from .stack import DtlsStack
+
+
+@dataclass(frozen=True, slots=True)
+class OverheardAgreement:
+    """What a stack's handshake agreed on, as far as it was said in the clear.
+
+    ``peer`` is who the peer proved to be; ``auth`` is psk, ecdhe-psk, rpk or x509, or unknown for
+    what the stack understands and we do not.
+    """
+
+    peer: PeerIdentity
+    auth: str
+    stack: DtlsStack = field(repr=False)
+
+    def export(self, label: str, length: int, context: bytes | None = None) -> bytes:
+        """Keying material (RFC 5705) from the stack; ConfigurationError where it gives none."""
+        return self.stack.export(label, length, context)
+
+
+def overheard(
+    stack: DtlsStack,
+    heard: Iterable[HandshakeMessage],
+    said: Iterable[HandshakeMessage],
+    *,
+    is_client: bool,
+) -> OverheardAgreement:
+    """The agreement of a complete handshake; ``heard`` is the peer's part, ``said`` the stack's."""
+    of_peer = {message.type: message.body for message in heard}
+    own = {message.type: message.body for message in said}
+    client, server = (own, of_peer) if is_client else (of_peer, own)
+    try:
+        if HandshakeType.certificate in server:
+            hello = ServerHello.decode(server[HandshakeType.server_hello])
+            raw = _form(hello, of_server=True) == CertificateType.RawPublicKey
+            auth = "rpk" if raw else "x509"
+            form = _form(hello, of_server=is_client)
+            body = of_peer.get(HandshakeType.certificate)
+            peer = PeerIdentity() if body is None else read_certificate(body, form)
+        else:
+            keys = Reader(client.get(HandshakeType.client_key_exchange, b""))
+            peer = PeerIdentity(psk_identity=keys.vec16())
+            auth = "ecdhe-psk" if keys.remaining else "psk"
+    except AlertError:
+        return OverheardAgreement(PeerIdentity(), "unknown", stack)
+    return OverheardAgreement(peer, auth, stack)
+
+
+def _form(hello: ServerHello, *, of_server: bool) -> CertificateType:
+    """In which form one side's Certificate message is (RFC 7250 section 3)."""
+    extension = (
+        ExtensionType.server_certificate_type
+        if of_server
+        else ExtensionType.client_certificate_type
+    )
+    raw = hello.extensions.get(extension) == bytes([CertificateType.RawPublicKey])
+    return CertificateType.RawPublicKey if raw else CertificateType.X509

@@ -1,0 +1,191 @@
+"""A conversation whose one side is a DTLS stack that others wrote.
+
+It stands where a conversation of ours would, with one difference: ours is a value, and a flight
+that fails leaves it as it was; a stack cannot be rolled back.  After a failed flight the stack's
+own state decides.  Records that do not authenticate it drops, so that the genuine Finished can
+still follow a forged one.  A message in the clear it believes, and goes on from there: whatever
+contradicts what it was told is refused here, since one of the two was forged and nobody can tell
+which.  Such a handshake has to begin again, as over UDP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.records.dtls12 import SealedRecord
+from handshake_over_coap.tls.alerts import (
+    AlertError,
+    BadRecordMac,
+    HandshakeFailure,
+    UnexpectedMessage,
+    alert_error,
+)
+from handshake_over_coap.tls.codepoints import HandshakeType
+from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
+
+from .agreement import OverheardAgreement, overheard
+from .framing import FromStack, Said, ToStack
+from .records import StackOpener, StackSealer
+from .stack import DtlsStack, StackFailed
+
+NewStack = Callable[[], DtlsStack]
+"""Makes a stack for one handshake."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackEstablished:
+    """A completed handshake of a stack: what it agreed on, and the stack as record layer."""
+
+    connected: OverheardAgreement
+    sealer: StackSealer
+    opener: StackOpener
+    early: tuple[tuple[int, bytes], ...] = ()
+
+
+class StackConversation:
+    """One side of a handshake, which ``stack`` leads.
+
+    ``next_message_seq`` is the number that the peer's next message in the clear has: bodies leave
+    it out.
+    """
+
+    def __init__(self, stack: DtlsStack, *, is_client: bool) -> None:
+        self._stack = stack
+        self._is_client = is_client
+        self._to_stack = ToStack()
+        self._from_stack = FromStack()
+        self._heard: dict[int, HandshakeMessage] = {}
+        self._said: list[HandshakeMessage] = []
+        self._changed = False
+        self._failure: AlertError | None = None
+        self._sealed_alert: SealedRecord | None = None
+        self._established: StackEstablished | None = None
+        self.next_message_seq = 0
+
+    @property
+    def established(self) -> StackEstablished | None:
+        """The result, once the handshake is complete."""
+        return self._established
+
+    def start(self) -> tuple[BodyItem, ...]:
+        """A client's flight 1.  Raises the AlertError of a stack that fails at once."""
+        items = self._turn(self._stack.start)
+        if not items:
+            raise HandshakeFailure("the stack does not begin: is it a client?")
+        return items
+
+    def receive(self, items: Iterable[BodyItem]) -> tuple[StackConversation, tuple[BodyItem, ...]]:
+        """Take the peer's flight; gives this conversation and the stack's next flight.
+
+        Raises the AlertError to send: the stack's own, BadRecordMac for sealed records that it did
+        not accept, UnexpectedMessage for a flight that ends too early or contradicts one before.
+        """
+        flight = tuple(items)
+        self._check(flight)
+        answer = self._turn(lambda: self._tell(flight))
+        complete = self._stack.handshake_complete
+        if not answer and not complete:
+            if any(isinstance(item, SealedRecord) for item in flight):
+                raise BadRecordMac("the stack does not accept what is sealed in this flight")
+            raise UnexpectedMessage("the flight ends too early")
+        if complete:
+            self._complete(answer)
+        self.next_message_seq += sum(isinstance(item, HandshakeMessage) for item in flight)
+        return self, answer
+
+    def sealed_alert(self, error: AlertError) -> bytes | None:
+        """The stack's own alert where it has sealed one: nobody else has its keys."""
+        return None if self._sealed_alert is None else self._sealed_alert.to_bytes()
+
+    def _check(self, flight: tuple[BodyItem, ...]) -> None:
+        """Raise for a flight that must not reach the stack."""
+        if self._failure is not None:
+            raise self._failure
+        if self._established is not None:
+            raise UnexpectedMessage("the handshake is complete")
+        for item in flight:
+            if isinstance(item, HandshakeMessage):
+                known = self._heard.get(item.message_seq, item)
+                if known != item:
+                    raise UnexpectedMessage("not what the stack was told before: begin again")
+                _refuse_cookies(item)
+
+    def _tell(self, flight: tuple[BodyItem, ...]) -> None:
+        """Give the stack what it has not been told yet."""
+        for item in flight:
+            if isinstance(item, HandshakeMessage):
+                if item.message_seq in self._heard:
+                    continue
+                self._heard[item.message_seq] = item
+            elif isinstance(item, ChangeCipherSpec):
+                if self._changed:
+                    continue
+                self._changed = True
+            for datagram in self._to_stack.datagrams(item):
+                self._stack.receive(datagram)
+
+    def _turn(self, work: Callable[[], None]) -> tuple[BodyItem, ...]:
+        """Let the stack work, and give what it says; raises an AlertError if it has given up."""
+        failed: StackFailed | None = None
+        try:
+            work()
+        except StackFailed as error:
+            failed = error
+        try:
+            said = self._from_stack.said(self._stack.take())
+        except HandshakeFailure as error:
+            self._failure = error
+            raise
+        self._sealed_alert = said.sealed_alert
+        if failed is not None or said.alert is not None:
+            self._failure = _failure(failed, said)
+            raise self._failure from failed
+        for item in said.items:
+            if isinstance(item, HandshakeMessage):
+                _refuse_cookies(item)
+                self._said.append(item)
+        return said.items
+
+    def _complete(self, answer: tuple[BodyItem, ...]) -> None:
+        """The stack is done, and it has to be the right time for that."""
+        if bool(answer) == self._is_client:
+            self._failure = HandshakeFailure(
+                "the stack has resumed a session, which takes other flights: turn resumption off"
+            )
+            raise self._failure
+        agreed = overheard(self._stack, self._heard.values(), self._said, is_client=self._is_client)
+        self._heard.clear()
+        self._said.clear()
+        self._established = StackEstablished(
+            agreed, StackSealer(self._stack), StackOpener(self._stack)
+        )
+
+
+def _refuse_cookies(message: HandshakeMessage) -> None:
+    if message.type == HandshakeType.hello_verify_request:
+        raise UnexpectedMessage("a cookie exchange, where Echo has proven the address: turn it off")
+
+
+def _failure(failed: StackFailed | None, said: Said) -> AlertError:
+    """Why a stack has given up, as an alert: its own, or one that the peer has sealed."""
+    reason = "the stack gives no reason" if failed is None else str(failed)
+    if said.alert is not None:
+        return alert_error(said.alert.description, received=False, detail=reason)
+    if failed is not None and failed.alert is not None:
+        return alert_error(failed.alert, received=True, authenticated=True)
+    return HandshakeFailure(reason)
+
+
+def begin_client(new_stack: NewStack) -> tuple[StackConversation, tuple[BodyItem, ...]]:
+    """A client's conversation and its flight 1, from a new stack."""
+    conversation = StackConversation(new_stack(), is_client=True)
+    return conversation, conversation.start()
+
+
+def begin_server(new_stack: NewStack) -> StackConversation:
+    """A server's conversation with a new stack, before any client has spoken."""
+    stack = new_stack()
+    stack.start()
+    return StackConversation(stack, is_client=False)

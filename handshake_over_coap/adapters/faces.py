@@ -1,0 +1,92 @@
+"""``connect`` and ``serve`` with a DTLS stack of the caller's: sessions are the usual ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Unpack
+
+from handshake_over_coap.errors import ConfigurationError, Error
+from handshake_over_coap.net.client import Client
+from handshake_over_coap.net.endpoint import HostPort, open_udp
+from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.net.server import Handler, Server
+from handshake_over_coap.net.session import Session
+from handshake_over_coap.tls.config import Rng
+
+from .conversation import NewStack, begin_client, begin_server
+
+_OF_THE_STACK = ("auth", "mutual", "suite", "group", "server_name", "keylog")
+
+
+@asynccontextmanager
+async def connect(
+    address: HostPort,
+    stack: NewStack,
+    *,
+    local: HostPort | None = None,
+    rng: Rng = os.urandom,
+    **options: Unpack[OptionValues],
+) -> AsyncIterator[Session]:
+    """Have a client made by ``stack`` talk to the server at ``address``, and give its session.
+
+    Each attempt at a handshake takes a new stack.  Options are those of
+    :func:`handshake_over_coap.connect` but for the stack's own business: whom to trust, and which
+    cipher suites, groups, names and key logs.  Raises what that function raises.
+    """
+    chosen = _options(options)
+    endpoint = await open_udp(local, connect_to=address)
+    server = endpoint.peer
+    client: Client | None = None
+    try:
+        if server is None:
+            raise Error("the endpoint is not connected")
+        client = Client(endpoint, server, chosen, rng)
+        yield await client.handshake(partial(begin_client, stack))
+    finally:
+        if client is None:
+            endpoint.close()
+        else:
+            await client.close()
+
+
+@asynccontextmanager
+async def serve(
+    address: HostPort,
+    stack: NewStack,
+    *,
+    handler: Handler,
+    receive_buffer: int | None = None,
+    rng: Rng = os.urandom,
+    **options: Unpack[OptionValues],
+) -> AsyncIterator[Server]:
+    """Serve handshakes on one UDP port, each by a new server that ``stack`` makes.
+
+    A stack is made once a client's address is proven.  Options are those of
+    :func:`handshake_over_coap.serve` but for the stack's own business, as in :func:`connect`.
+    """
+    chosen = _options(options)
+    endpoint = await open_udp(address, receive_buffer=receive_buffer)
+    try:
+        server = Server(endpoint, chosen, partial(begin_server, stack), handler, rng)
+    except BaseException:
+        endpoint.close()
+        raise
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def _options(given: OptionValues) -> Options:
+    """The options of the carrier; ConfigurationError for those that a stack decides by itself."""
+    values: Mapping[str, object] = given
+    refused = [name for name in _OF_THE_STACK if name in values]
+    if refused:
+        raise ConfigurationError(f"{', '.join(refused)}: set that in the DTLS stack")
+    chosen = Options(**given)
+    if chosen.transport != "coap":
+        raise ConfigurationError("over UDP a DTLS stack needs nobody to carry its handshake")
+    return chosen
