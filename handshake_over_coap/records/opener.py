@@ -7,6 +7,8 @@ leaves its explicit part to the sender, and peers do start it at random.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from cryptography.exceptions import InvalidTag
 
 from handshake_over_coap.records.dtls12 import (
@@ -14,7 +16,6 @@ from handshake_over_coap.records.dtls12 import (
     EXPLICIT_NONCE_LENGTH,
     HEADER,
     MAX_PLAINTEXT,
-    MAX_SEQUENCE_NUMBER,
     SEQUENCE_BITS,
     VERSION,
     SealedRecord,
@@ -30,7 +31,9 @@ from handshake_over_coap.records.replay import ReplayWindow
 from handshake_over_coap.records.sealer import ADDITIONAL_DATA, check_keys
 from handshake_over_coap.tls.keys import TrafficKeys
 
-_PREFIX_LENGTH = HEADER.size + EXPLICIT_NONCE_LENGTH
+_HEADER_LENGTH = HEADER.size
+_PREFIX = Struct(f"{HEADER.format}{EXPLICIT_NONCE_LENGTH}s")
+_PREFIX_LENGTH = _PREFIX.size
 
 # How many failed authentications one key may see.  RFC 9147 section 4.5.3 says 2^36 for GCM and
 # 2^23.5 for CCM with its 16-byte tag.  DTLS 1.2 has no limit of its own, and none is published for
@@ -106,58 +109,63 @@ class Opener:
         """
         if len(data) < _PREFIX_LENGTH:
             return None
-        content_type, version, number, length = HEADER.unpack_from(data)
+        content_type, version, number, length, explicit_nonce = _PREFIX.unpack_from(data)
         if (
             number >> SEQUENCE_BITS != self.epoch
-            or HEADER.size + length != len(data)
+            or _HEADER_LENGTH + length != len(data)
             or version != VERSION
             or content_type not in CONTENT_TYPES
         ):
             return None
-        explicit_nonce = data[HEADER.size : _PREFIX_LENGTH]
-        sequence_number = number & MAX_SEQUENCE_NUMBER
         sealed = data[_PREFIX_LENGTH:]
-        return content_type, self._open(content_type, sequence_number, explicit_nonce, sealed)
+        return content_type, self._open(content_type, number, explicit_nonce, sealed, False)
 
     def _open_record(self, record: SealedRecord, *, in_body: bool) -> bytes:
         if record.epoch != self.epoch:
             raise WrongEpoch(f"record of epoch {record.epoch}, keys of epoch {self.epoch}")
+        fragment = record.fragment
         return self._open(
             record.content_type,
-            record.sequence_number,
-            record.fragment[:EXPLICIT_NONCE_LENGTH],
-            record.fragment[EXPLICIT_NONCE_LENGTH:],
-            in_body=in_body,
+            self._base | record.sequence_number,
+            fragment[:EXPLICIT_NONCE_LENGTH],
+            fragment[EXPLICIT_NONCE_LENGTH:],
+            in_body,
         )
 
     def _open(
-        self,
-        content_type: int,
-        sequence_number: int,
-        explicit_nonce: bytes,
-        sealed: bytes,
-        *,
-        in_body: bool = False,
+        self, content_type: int, number: int, explicit_nonce: bytes, sealed: bytes, in_body: bool
     ) -> bytes:
-        if self.forgeries >= self.forgery_limit:
-            raise ForgeryLimitReached(f"{self.forgeries} records failed authentication")
-        refusal = self._window.refusal(sequence_number, in_body=in_body)
-        if refusal is not None:
-            raise ReplayedRecord(f"record {self.epoch}.{sequence_number}", reason=refusal)
+        """The plaintext of a record; ``number`` is epoch and sequence number together."""
+        sequence_number = number - self._base
         length = len(sealed) - self._tag_length
-        if length < 0:
-            raise ForgedRecord(f"record {self.epoch}.{sequence_number} holds no tag")
-        if length > MAX_PLAINTEXT:
-            raise MalformedRecord(f"record {self.epoch}.{sequence_number} of {length} bytes")
-        number = self._base | sequence_number
+        window = self._window
+        # The usual record, newer than all before and of a fair length, needs no closer look.
+        if (
+            sequence_number <= window.highest
+            or not 0 <= length <= MAX_PLAINTEXT
+            or self.forgeries >= self.forgery_limit
+        ):
+            self._check(sequence_number, length, in_body)
         additional_data = ADDITIONAL_DATA.pack(number, content_type, VERSION, length)
         try:
             plaintext = self._decrypt(self._iv + explicit_nonce, sealed, additional_data)
         except InvalidTag:
             self.forgeries += 1
             raise ForgedRecord(f"record {self.epoch}.{sequence_number}") from None
-        self._window.mark(sequence_number)
+        window.mark(sequence_number)
         return plaintext
+
+    def _check(self, sequence_number: int, length: int, in_body: bool) -> None:
+        """Raise for a record that needs no decryption to be refused."""
+        if self.dead:
+            raise ForgeryLimitReached(f"{self.forgeries} records failed authentication")
+        refusal = self._window.refusal(sequence_number, in_body=in_body)
+        if refusal is not None:
+            raise ReplayedRecord(f"record {self.epoch}.{sequence_number}", reason=refusal)
+        if length < 0:
+            raise ForgedRecord(f"record {self.epoch}.{sequence_number} holds no tag")
+        if length > MAX_PLAINTEXT:
+            raise MalformedRecord(f"record {self.epoch}.{sequence_number} of {length} bytes")
 
 
 def _limit_of(keys: TrafficKeys) -> int:

@@ -20,23 +20,20 @@ class ReplayWindow:
     """The numbers accepted so far, in constant space.
 
     ``size`` is the width of the sliding window in records: 64 by default, at least 32.
+    ``highest`` is the highest number accepted, -1 before the first; every number above it is new.
     """
 
-    __slots__ = ("_first", "_highest", "_mask", "_recent", "_size")
+    __slots__ = ("_first", "_mask", "_missing", "_size", "highest")
 
     def __init__(self, size: int = 64) -> None:
         if size < 32:
             raise ConfigurationError(f"replay window of {size} records: at least 32")
         self._size = size
         self._mask = (1 << size) - 1
-        self._highest = -1
-        self._recent = 0  # bit n: the number n below the highest
-        self._first = 0  # bit n: the number n
-
-    @property
-    def highest(self) -> int:
-        """The highest number accepted, -1 before the first."""
-        return self._highest
+        self.highest = -1
+        # What is missing rather than what was seen: nothing, as long as records come in order.
+        self._missing = 0  # bit n: the number n below the highest
+        self._first = 0  # bit n: the number n was accepted
 
     def refusal(self, number: int, *, in_body: bool = False) -> str | None:
         """Why ``number`` must not be accepted (``replayed``, ``too-old``), or None if it may.
@@ -44,24 +41,29 @@ class ReplayWindow:
         ``in_body``: the record came in a CoAP body.  The first 64 numbers of the epoch are then
         never too old, since whether they were seen is known.
         """
-        age = self._highest - number
+        age = self.highest - number
         if age < 0:
             return None
         if age < self._size:
-            return REPLAYED if self._recent >> age & 1 else None
+            return None if self._missing >> age & 1 else REPLAYED
         if in_body and number < FIRST_NUMBERS:
             return REPLAYED if self._first >> number & 1 else None
         return TOO_OLD
 
     def mark(self, number: int) -> None:
         """Remember ``number`` as accepted; only after its record has been authenticated."""
-        advance = number - self._highest
+        advance = number - self.highest
         if advance > 0:
-            # A leap past the whole window must not build an integer as wide as the leap.
-            kept = self._recent << advance if advance < self._size else 0
-            self._recent = kept & self._mask | 1
-            self._highest = number
+            if advance > 1 or self._missing:
+                self._skip(advance)
+            self.highest = number
         elif -advance < self._size:
-            self._recent |= 1 << -advance
+            self._missing &= ~(1 << -advance)
         if number < FIRST_NUMBERS:
             self._first |= 1 << number
+
+    def _skip(self, advance: int) -> None:
+        """The window moves by ``advance``; the numbers between its old and new end are missing."""
+        # A leap past the whole window must not build an integer as wide as the leap.
+        advance = min(advance, self._size)
+        self._missing = (self._missing << advance | (1 << advance) - 2) & self._mask

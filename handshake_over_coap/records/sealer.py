@@ -28,7 +28,6 @@ FIXED_IV_LENGTH = 4
 NONCE = Struct(">4sQ")
 ADDITIONAL_DATA = Struct(">QBHH")
 _HEADER_AND_NONCE = Struct(">BHQHQ")
-_EXPLICIT_NONCE = Struct(">Q")
 
 
 class Sealer:
@@ -38,28 +37,29 @@ class Sealer:
     ConfigurationError for epoch 0 or an IV that is not 4 bytes long.
     """
 
-    __slots__ = ("_base", "_encrypt", "_iv", "_next", "_tag_length", "epoch")
+    __slots__ = ("_encrypt", "_expansion", "_iv", "_last", "_next", "epoch")
 
     def __init__(self, keys: TrafficKeys, *, next_sequence_number: int = 0) -> None:
         check_keys(keys)
         if next_sequence_number < 0:
             raise ConfigurationError(f"sequence number {next_sequence_number}")
         self.epoch = keys.epoch
-        self._base = keys.epoch << SEQUENCE_BITS
-        self._next = next_sequence_number
+        # Epoch and sequence number together, as header, nonce and additional data have them.
+        self._next = (keys.epoch << SEQUENCE_BITS) + next_sequence_number
+        self._last = keys.epoch << SEQUENCE_BITS | MAX_SEQUENCE_NUMBER
         self._iv = keys.iv
         self._encrypt = keys.aead.make(keys.key).encrypt
-        self._tag_length = keys.aead.tag_length
+        self._expansion = EXPLICIT_NONCE_LENGTH + keys.aead.tag_length
 
     @property
     def next_sequence_number(self) -> int:
         """The number that the next record gets; 2^48 once all are used."""
-        return self._next
+        return self._next - (self.epoch << SEQUENCE_BITS)
 
     @property
     def overhead(self) -> int:
         """How many bytes a record is longer than its plaintext: header, explicit nonce, tag."""
-        return HEADER.size + EXPLICIT_NONCE_LENGTH + self._tag_length
+        return HEADER.size + self._expansion
 
     def seal(self, content_type: int, plaintext: bytes) -> SealedRecord:
         """The next record, for a body or to be sent later.
@@ -67,27 +67,25 @@ class Sealer:
         Raises DatagramTooLarge over 2^14 bytes of plaintext, NumbersExhausted when the epoch has
         no number left.
         """
-        number, ciphertext = self._protect(content_type, plaintext)
-        fragment = _EXPLICIT_NONCE.pack(number) + ciphertext
-        return SealedRecord(content_type, self.epoch, number - self._base, fragment)
+        number = self.next_sequence_number
+        data = self.seal_datagram(content_type, plaintext)
+        return SealedRecord(content_type, self.epoch, number, data[HEADER.size :])
 
     def seal_datagram(self, content_type: int, plaintext: bytes) -> bytes:
         """The next record as it goes on the wire; raises what :meth:`seal` raises."""
-        number, ciphertext = self._protect(content_type, plaintext)
-        length = EXPLICIT_NONCE_LENGTH + len(ciphertext)
-        return _HEADER_AND_NONCE.pack(content_type, VERSION, number, length, number) + ciphertext
-
-    def _protect(self, content_type: int, plaintext: bytes) -> tuple[int, bytes]:
-        """The next number, epoch included, and ciphertext with tag under it."""
-        length = len(plaintext)
+        number, length = self._next, len(plaintext)
         if length > MAX_PLAINTEXT:
             raise DatagramTooLarge(length, MAX_PLAINTEXT)
-        if self._next > MAX_SEQUENCE_NUMBER:
+        if number > self._last:
             raise NumbersExhausted(f"epoch {self.epoch} has no sequence number left")
-        number = self._base | self._next
-        self._next += 1  # before the cipher runs: whatever happens, no nonce is used twice
-        additional_data = ADDITIONAL_DATA.pack(number, content_type, VERSION, length)
-        return number, self._encrypt(NONCE.pack(self._iv, number), plaintext, additional_data)
+        self._next = number + 1  # before the cipher runs: whatever happens, no nonce is used twice
+        ciphertext = self._encrypt(
+            NONCE.pack(self._iv, number),
+            plaintext,
+            ADDITIONAL_DATA.pack(number, content_type, VERSION, length),
+        )
+        length += self._expansion
+        return _HEADER_AND_NONCE.pack(content_type, VERSION, number, length, number) + ciphertext
 
 
 def check_keys(keys: TrafficKeys) -> None:

@@ -102,8 +102,11 @@ class Extensions:
 
         Raises AlertError when it is there and malformed.
         """
-        data = self.get(kind.extension_type)
-        return None if data is None else kind.decode(data)
+        wanted = kind.extension_type
+        for item in self.items:
+            if item.type == wanted:
+                return kind.decode(item.data)
+        return None
 
     def encode_block(self) -> bytes:
         """The block with its 16-bit length, even when empty; ConfigurationError on duplicates."""

@@ -9,10 +9,16 @@ Source: RFC 6347 sections 4.2.2 and 4.2.4.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
+from struct import error as struct_error
 from typing import TypeAlias
 
+from ..errors import ConfigurationError
 from .alerts import DecodeError, IllegalParameter
-from .wire import Reader, u8, u16, u24
+from .wire import Reader, u8, u24
+
+# msg_type, length 24, message_seq, fragment_offset 24 (none), fragment_length 24
+_DTLS_HEADER = Struct(">BBHH3xBH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,22 @@ class HandshakeMessage:
         DTLS 1.2 hashes its transcript over this form.  Raises ConfigurationError for a number
         or a body that does not fit its field.
         """
-        length = u24(len(self.body))
-        fragment_offset = u24(0)
-        header = u8(self.type) + length + u16(self.message_seq) + fragment_offset + length
-        return header + self.body
+        body = self.body
+        length = len(body)
+        try:
+            header = _DTLS_HEADER.pack(
+                self.type,
+                length >> 16,
+                length & 0xFFFF,
+                self.message_seq,
+                length >> 16,
+                length & 0xFFFF,
+            )
+        except struct_error:
+            raise ConfigurationError(
+                f"message {self.message_seq} of type {self.type}, {length} bytes: out of range"
+            ) from None
+        return header + body
 
     def tls_bytes(self) -> bytes:
         """The 4-byte TLS header and the body: what DTLS 1.3 hashes (RFC 9147 section 5.2).

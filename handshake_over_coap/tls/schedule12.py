@@ -22,6 +22,7 @@ MASTER_SECRET_LENGTH: Final = 48
 VERIFY_DATA_LENGTH: Final = 12
 
 _SHA256: Final = hashes.SHA256()
+_HASH_LENGTH: Final = 32
 
 _RESERVED_LABELS: Final = frozenset(
     {
@@ -40,17 +41,18 @@ def prf(secret: bytes, label: bytes, seed: bytes, length: int) -> bytes:
     The keyed HMAC is made once and copied: a copy costs a quarter of a new object.
     """
     keyed = hmac.HMAC(secret, _SHA256)
-    labelled = label + seed
-    chained = labelled
+    chained = labelled = label + seed
     out = b""
-    while len(out) < length:
+    while True:
         step = keyed.copy()
         step.update(chained)
         chained = step.finalize()
-        step = keyed.copy()
+        last = len(out) + _HASH_LENGTH >= length
+        step = keyed if last else keyed.copy()  # the original itself serves for the last block
         step.update(chained + labelled)
         out += step.finalize()
-    return out[:length]
+        if last:
+            return out[:length]
 
 
 def psk_premaster(psk: bytes) -> bytes:

@@ -13,7 +13,6 @@ Source: RFC 5246 section 4.7, RFC 8422 section 5.10 (Ed25519 signs the data unha
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -34,20 +33,29 @@ SCHEMES: Final[tuple[SignatureScheme, ...]] = (
 """Every scheme that is supported, in our order of preference."""
 
 
+def _deterministic() -> ec.ECDSA:
+    try:
+        return ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    except UnsupportedAlgorithm:
+        return ec.ECDSA(hashes.SHA256())
+
+
+_ECDSA_TO_SIGN: Final = _deterministic()
+_ECDSA_TO_VERIFY: Final = ec.ECDSA(hashes.SHA256())
+
+
 def scheme_for_key(key: object) -> SignatureScheme:
     """The scheme that a private or public key signs with.
 
     Raises ConfigurationError for anything but a P-256 or an Ed25519 key.
     """
-    match key:
-        case ed25519.Ed25519PrivateKey() | ed25519.Ed25519PublicKey():
-            return SignatureScheme.ed25519
-        case ec.EllipticCurvePrivateKey() | ec.EllipticCurvePublicKey():
-            if isinstance(key.curve, ec.SECP256R1):
-                return SignatureScheme.ecdsa_secp256r1_sha256
-            raise ConfigurationError(f"a key on {key.curve.name}: only P-256 and Ed25519 will do")
-        case _:
-            raise ConfigurationError(f"{type(key).__name__}: only P-256 and Ed25519 keys will do")
+    if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
+        if isinstance(key.curve, ec.SECP256R1):
+            return SignatureScheme.ecdsa_secp256r1_sha256
+        raise ConfigurationError(f"a key on {key.curve.name}: only P-256 and Ed25519 will do")
+    if isinstance(key, ed25519.Ed25519PrivateKey | ed25519.Ed25519PublicKey):
+        return SignatureScheme.ed25519
+    raise ConfigurationError(f"{type(key).__name__}: only P-256 and Ed25519 keys will do")
 
 
 def is_supported(key: object) -> bool:
@@ -68,7 +76,7 @@ def sign(private_key: PrivateKey, scheme: int, data: bytes) -> bytes:
         raise ConfigurationError(f"the key does not sign with scheme {scheme:#06x}")
     if isinstance(private_key, ed25519.Ed25519PrivateKey):
         return private_key.sign(data)
-    return private_key.sign(data, _ecdsa())
+    return private_key.sign(data, _ECDSA_TO_SIGN)
 
 
 def verify(public_key: PublicKey, scheme: int, data: bytes, signature: bytes) -> None:
@@ -83,14 +91,6 @@ def verify(public_key: PublicKey, scheme: int, data: bytes, signature: bytes) ->
         if isinstance(public_key, ed25519.Ed25519PublicKey):
             public_key.verify(signature, data)
         else:
-            public_key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+            public_key.verify(signature, data, _ECDSA_TO_VERIFY)
     except InvalidSignature:
         raise DecryptError("a signature does not verify") from None
-
-
-@cache
-def _ecdsa() -> ec.ECDSA:
-    try:
-        return ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-    except UnsupportedAlgorithm:
-        return ec.ECDSA(hashes.SHA256())

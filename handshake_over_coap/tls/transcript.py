@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes
 
 from handshake_over_coap.tls.flight import HandshakeMessage
 
+_SHA256 = hashes.SHA256()
+
 Framing = Callable[[HandshakeMessage], bytes]
 """Turns a message into the bytes that are hashed."""
 
@@ -43,7 +45,7 @@ class Transcript:
     def hash(self) -> builtins.bytes:
         """The SHA-256 of everything so far, 32 bytes; computed once for each transcript."""
         if not self._digest:
-            context = hashes.Hash(hashes.SHA256())
+            context = hashes.Hash(_SHA256)
             context.update(self.bytes)
             self._digest.append(context.finalize())
         return self._digest[0]

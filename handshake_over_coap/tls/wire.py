@@ -10,6 +10,7 @@ Source: RFC 5246 section 4.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from struct import unpack
 
 from ..errors import ConfigurationError
 from .alerts import DecodeError
@@ -22,80 +23,83 @@ MAX_U24 = 0xFFFFFF
 class Reader:
     """A cursor over ``data``; every method raises DecodeError rather than read past its end."""
 
-    __slots__ = ("_data", "_offset")
+    __slots__ = ("_data", "_end", "_offset")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._end = len(data)
         self._offset = 0
 
     @property
     def remaining(self) -> int:
         """How many bytes have not been read yet."""
-        return len(self._data) - self._offset
+        return self._end - self._offset
 
     def take(self, n: int) -> bytes:
         """The next ``n`` bytes, exactly."""
-        if n > self.remaining:
-            raise DecodeError(f"{n} bytes expected, {self.remaining} left")
         start = self._offset
-        self._offset += n
-        return self._data[start : self._offset]
+        end = start + n
+        if end > self._end:
+            raise DecodeError(f"{n} bytes expected, {self.remaining} left")
+        self._offset = end
+        return self._data[start:end]
 
     def rest(self) -> bytes:
         """Everything that is left, possibly nothing."""
         return self.take(self.remaining)
 
-    def _number(self, width: int) -> int:
-        return int.from_bytes(self.take(width), "big")
-
     def u8(self) -> int:
         """One byte as a number."""
-        return self._number(1)
+        offset = self._offset
+        if offset >= self._end:
+            raise DecodeError("1 bytes expected, 0 left")
+        self._offset = offset + 1
+        return self._data[offset]
 
     def u16(self) -> int:
         """Two bytes as a number."""
-        return self._number(2)
+        return int.from_bytes(self.take(2), "big")
 
     def u24(self) -> int:
         """Three bytes as a number."""
-        return self._number(3)
+        return int.from_bytes(self.take(3), "big")
 
     def u48(self) -> int:
         """Six bytes as a number: a DTLS sequence number."""
-        return self._number(6)
+        return int.from_bytes(self.take(6), "big")
 
     def u64(self) -> int:
         """Eight bytes as a number."""
-        return self._number(8)
+        return int.from_bytes(self.take(8), "big")
 
-    def _vector(self, width: int, minimum: int, maximum: int) -> bytes:
-        length = self._number(width)
+    def _content(self, length: int, minimum: int, maximum: int) -> bytes:
         if not minimum <= length <= maximum:
             raise DecodeError(f"vector of {length} bytes, not {minimum} to {maximum}")
         return self.take(length)
 
     def vec8(self, minimum: int = 0, maximum: int = MAX_U8) -> bytes:
         """Content of a vector with an 8-bit length, between ``minimum`` and ``maximum`` bytes."""
-        return self._vector(1, minimum, maximum)
+        return self._content(self.u8(), minimum, maximum)
 
     def vec16(self, minimum: int = 0, maximum: int = MAX_U16) -> bytes:
         """Content of a vector with a 16-bit length, between ``minimum`` and ``maximum`` bytes."""
-        return self._vector(2, minimum, maximum)
+        return self._content(self.u16(), minimum, maximum)
 
     def vec24(self, minimum: int = 0, maximum: int = MAX_U24) -> bytes:
         """Content of a vector with a 24-bit length, between ``minimum`` and ``maximum`` bytes."""
-        return self._vector(3, minimum, maximum)
+        return self._content(self.u24(), minimum, maximum)
 
     def done(self) -> None:
         """Raise DecodeError if anything is left."""
-        if self.remaining:
+        if self._offset != self._end:
             raise DecodeError(f"{self.remaining} trailing bytes")
 
 
 def _number(value: int, width: int) -> bytes:
-    if not 0 <= value < 1 << (8 * width):
-        raise ConfigurationError(f"{value} does not fit {8 * width} bits")
-    return value.to_bytes(width, "big")
+    try:
+        return value.to_bytes(width, "big")
+    except OverflowError:
+        raise ConfigurationError(f"{value} does not fit {8 * width} bits") from None
 
 
 def u8(n: int) -> bytes:
@@ -131,9 +135,10 @@ def fixed(b: bytes, length: int) -> bytes:
 
 
 def _vector(b: bytes, width: int, minimum: int, maximum: int) -> bytes:
-    if not minimum <= len(b) <= maximum:
-        raise ConfigurationError(f"vector of {len(b)} bytes, not {minimum} to {maximum}")
-    return _number(len(b), width) + b
+    length = len(b)
+    if not minimum <= length <= maximum:
+        raise ConfigurationError(f"vector of {length} bytes, not {minimum} to {maximum}")
+    return _number(length, width) + b
 
 
 def vec8(b: bytes, minimum: int = 0, maximum: int = MAX_U8) -> bytes:
@@ -153,9 +158,10 @@ def vec24(b: bytes, minimum: int = 0, maximum: int = MAX_U24) -> bytes:
 
 def u16_items(content: bytes) -> tuple[int, ...]:
     """The 16-bit numbers that fill a vector's ``content``; DecodeError if its length is odd."""
-    if len(content) % 2:
+    count, odd = divmod(len(content), 2)
+    if odd:
         raise DecodeError(f"list of 16-bit numbers in {len(content)} bytes")
-    return tuple(int.from_bytes(content[at : at + 2], "big") for at in range(0, len(content), 2))
+    return unpack(f">{count}H", content)
 
 
 def join_u16(values: Iterable[int]) -> bytes:

@@ -1,0 +1,65 @@
+"""How many handshakes a second, both ends in one process: this library, pyOpenSSL, python-mbedtls.
+
+Every handshake is DTLS 1.2 with CCM_8 between fresh connections; keys, contexts and configurations
+are made before.  With certificates the client verifies a chain of one and (except pyOpenSSL) its
+name.  No sockets and no address check, except that python-mbedtls cannot do without its cookie.
+Only ours has raw public keys among these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from types import ModuleType
+
+from stacks import ours
+from stacks.rounds import Contestant, arguments, measure, repeat, table, verdict
+
+TITLES = {"psk": "PSK, CCM_8", "x509": "ECDHE_ECDSA (P-256), CCM_8"}
+PEERS = {"pyOpenSSL": "pyopenssl", "python-mbedtls": "mbedtls"}
+
+
+def peers() -> tuple[dict[str, ModuleType], list[str]]:
+    """The other stacks, and why one is not here."""
+    found, absent = {}, []
+    for name, module in PEERS.items():
+        try:
+            found[name] = importlib.import_module(f"stacks.{module}")
+        except ImportError as error:
+            absent.append(f"{name}: skipped ({error}); pip install {name.lower()}")
+    return found, absent
+
+
+def main() -> None:
+    given = arguments("handshakes per second", rounds=31)
+    found, absent = peers()
+    for kind, title in TITLES.items():
+        forms = {"x509": "X.509", "rpk": "raw public key"} if kind == "x509" else {"psk": "PSK"}
+        with contextlib.ExitStack() as stack:
+            everybody = []
+            for form, label in forms.items():
+                pair = ours.configs(form)
+                coap = stack.enter_context(contextlib.closing(ours.Coap(pair)))
+                udp = repeat(lambda pair=pair: ours.udp(pair))
+                everybody += [
+                    Contestant(f"ours, {label}, UDP", udp),
+                    Contestant(f"ours, {label}, CoAP", coap.run),
+                ]
+            others = {name: other(module, kind) for name, module in found.items()}
+            everybody += others.values()
+            measure(everybody, given.rounds, given.seconds)
+            base = everybody[0]
+            table(f"Handshakes, {title}", everybody, base, absent)
+            if kind == "psk" and "python-mbedtls" in others:
+                ratio = base.ratio(others["python-mbedtls"])
+                verdict("a PSK handshake over UDP, in times of python-mbedtls", ratio, 2)
+
+
+def other(module: ModuleType, kind: str) -> Contestant:
+    """One of the other stacks."""
+    pair = module.contexts(kind)
+    return Contestant(module.NAME, repeat(lambda: module.handshake(pair)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""This library, both ends in one process: without a carrier, over UDP and over CoAP, no sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from handshake_over_coap.carriers.coap import CoapClient, CoapParameters, CoapServer
+from handshake_over_coap.carriers.conversation import begin_client, begin_server
+from handshake_over_coap.carriers.datagram import Address, DatagramReceiver
+from handshake_over_coap.carriers.udp import UdpParameters
+from handshake_over_coap.carriers.udp.engine import Engine
+from handshake_over_coap.records import Opener, Sealer
+from handshake_over_coap.tls import credentials, trust
+from handshake_over_coap.tls.codepoints import ContentType, NamedGroup
+from handshake_over_coap.tls.config import ClientConfig, Rng, ServerConfig
+from handshake_over_coap.tls.dtls12 import start_client, start_server
+from handshake_over_coap.tls.keys import TrafficKeys
+from handshake_over_coap.tls.suites import AES_128_CCM_8, suite_by_name
+
+from . import material
+
+PSK_SUITE = "TLS_PSK_WITH_AES_128_CCM_8"
+ECDSA_SUITE = "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"
+Configs = tuple[ClientConfig, ServerConfig]
+
+
+def configs(kind: str, rng: Rng = os.urandom) -> Configs:
+    """Client and server for ``psk``, ``x509`` or ``rpk`` with CCM_8, and P-256 for ECDHE."""
+    suite = suite_by_name(PSK_SUITE if kind == "psk" else ECDSA_SUITE)
+    shared: dict[str, Any] = {
+        "rng": rng,
+        "now": lambda: datetime.now(UTC),
+        "suites": (suite,),
+        "groups": (NamedGroup.secp256r1,),
+    }
+    if kind == "psk":
+        psk = credentials.PSK(material.IDENTITY, material.PSK)
+        lookup = credentials.psk_lookup({psk.identity: psk.key}, bytes(32))
+        return ClientConfig(**shared, psk=psk), ServerConfig(**shared, psk=lookup)
+    server = material.server()
+    if kind == "rpk":
+        key = credentials.RawPublicKey(server.key)
+        pin = trust.Trust(raw_public_keys=key.spki)
+        return ClientConfig(**shared, trust=pin), ServerConfig(**shared, credentials=(key,))
+    chain = credentials.Certificate(server.certificate, server.key)
+    anchor = trust.Trust(server.authority)
+    client = ClientConfig(**shared, trust=anchor, server_name=material.SERVER_NAME)
+    return client, ServerConfig(**shared, credentials=(chain,))
+
+
+def converse(pair: Configs) -> None:
+    """One handshake without a carrier: messages, keys and sealed Finished, nothing else."""
+    client, flight = begin_client(pair[0])
+    server = begin_server(pair[1])
+    while True:
+        server, flight = server.receive(flight)
+        client, flight = client.receive(flight)
+        if client.established and server.established:
+            return
+
+
+def udp(pair: Configs) -> None:
+    """One handshake between two engines of the classic carrier, without a cookie."""
+    parameters, counters = UdpParameters(), Counter[str]()
+    step = start_client(pair[0])
+    client = Engine(step.state, parameters, counters)
+    server = Engine(start_server(pair[1]), parameters, counters)
+    datagrams = client.start(step, 0.0)
+    sides = (server, client)
+    while datagrams:
+        datagrams = [answer for each in datagrams for answer in sides[0].receive(each, 0.0)]
+        sides = sides[::-1]
+    assert client.established
+    assert server.established
+
+
+class _Endpoint:
+    """One end of a network in memory that delivers at once."""
+
+    send_errors = 0
+    kernel_drops = None
+
+    def __init__(self, network: dict[Address, _Endpoint], address: Address) -> None:
+        self._network, self.local_address = network, address
+        self._receiver: DatagramReceiver | None = None
+        network[address] = self
+
+    def start(self, receiver: DatagramReceiver) -> None:
+        self._receiver = receiver
+
+    def send(self, data: bytes, address: Address) -> None:
+        asyncio.get_running_loop().call_soon(self._network[address].arrive, data, self)
+
+    def arrive(self, data: bytes, source: _Endpoint) -> None:
+        assert self._receiver is not None
+        self._receiver.on_datagram(data, source.local_address)
+
+    def close(self) -> None:
+        self._network.pop(self.local_address, None)
+
+
+class _Deliver:
+    """Hands datagrams to one function."""
+
+    def __init__(self, take: Callable[[bytes, Address], object]) -> None:
+        self._take = take
+
+    def on_datagram(self, data: bytes, address: Address) -> None:
+        self._take(data, address)
+
+    def on_error(self, error: OSError, address: Address | None) -> None:
+        raise error
+
+
+class Coap:
+    """Handshakes over CoAP in memory, one after the other, without an address check."""
+
+    def __init__(self, pair: Configs) -> None:
+        self._pair = pair
+        self._loop = asyncio.new_event_loop()
+        self._network: dict[Address, _Endpoint] = {}
+        self._parameters = CoapParameters(address_check=False)
+        self._address = Address("192.0.2.1", 5684)
+        self._clients = 0
+        self._loop.run_until_complete(self._start())
+
+    async def _start(self) -> None:
+        endpoint = _Endpoint(self._network, self._address)
+        self._server = CoapServer(
+            endpoint,
+            self._parameters,
+            lambda: begin_server(self._pair[1]),
+            lambda address, name, *_: self._server.release(address, name),
+            os.urandom,
+        )
+        endpoint.start(_Deliver(self._server.receive))
+
+    def run(self, count: int) -> None:
+        """``count`` handshakes."""
+        self._loop.run_until_complete(self._run(count))
+
+    async def _run(self, count: int) -> None:
+        for _ in range(count):
+            # The server remembers its clients for a while: each has an address of its own.
+            self._clients += 1
+            endpoint = _Endpoint(self._network, Address(f"client {self._clients}", 5684))
+            client = CoapClient(endpoint, self._address, self._parameters, os.urandom)
+            endpoint.start(_Deliver(client.receive))
+            established = await client.handshake(lambda: begin_client(self._pair[0]))
+            assert established.connected
+            await client.close()
+            endpoint.close()
+
+    def close(self) -> None:
+        """Stop the server and the loop."""
+        self._loop.run_until_complete(self._server.close())
+        self._loop.close()
+
+
+def records(payload: bytes) -> Callable[[], bytes]:
+    """Seals and opens one record of ``payload`` a call."""
+    keys = TrafficKeys(1, AES_128_CCM_8, bytes(16), bytes(4))
+    seal, open_ = Sealer(keys).seal_datagram, Opener(keys).open_datagram
+
+    def once() -> bytes:
+        opened = open_(seal(ContentType.application_data, payload))
+        assert opened is not None
+        return opened[1]
+
+    return once
