@@ -22,7 +22,7 @@ BUILD := spec/build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full lint spec bench clean
+.PHONY: help demo test test-full interop lint spec bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,8 +33,13 @@ demo: $(STAMP)-core ## a handshake over CoAP on loopback, then application data
 test: lint ## lint, types, and the fast tests (at most 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not slow and not peer' $(PYTEST_ARGS)
 
-test-full: $(STAMP)-dev ## every test: also the slow ones, those against real peers, and more examples
+test-full: $(STAMP)-peers ## every test: also the slow ones, those against real peers, and more examples
 	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -n $(TEST_JOBS) --timeout 1200 $(PYTEST_ARGS)
+
+interop: $(STAMP)-peers ## the tests against other DTLS stacks; writes the table in docs/interop.md
+	@rm -f build/interop.jsonl
+	-$(BIN)/python -m pytest --deselect tests/interop/test_interop_table.py tests/interop $(PYTEST_ARGS)
+	$(BIN)/python -m tests.support.stacks.table
 
 lint: $(STAMP)-dev ## style and types
 	$(BIN)/ruff check .
@@ -73,6 +78,13 @@ $(STAMP)-core: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
 $(STAMP)-dev: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
 	$(PIP_INSTALL) '.[dev]'
 	@touch $@ $(STAMP)-core
+
+# The other stacks: CI cannot do without (CI=true), elsewhere their tests are skipped.
+$(STAMP)-peers: $(STAMP)-dev
+	@$(PIP_INSTALL) '.[peers]' || \
+	  { echo "some stacks cannot be installed (see .ci/packages): their tests are skipped" >&2; \
+	    test "$$CI" != true; }
+	@touch $@
 
 $(STAMP)-spec: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
 	$(PIP_INSTALL) '.[spec]'

@@ -86,6 +86,7 @@ class Client:
             report_of(connected, self._options, figures),
             mtu=self._options.mtu,
             idle_timeout=self._options.idle_timeout,
+            on_handshake=self._repeated,
         )
         for data in self._early:
             self._session.on_datagram(data)
@@ -113,12 +114,16 @@ class Client:
                 self.counters["dropped: CoAP message out of place"] += 1
         elif self._session is not None:
             self._session.on_datagram(data)
-        elif isinstance(self._carrier, UdpClient):
-            self._carrier.receive(data, address)
+        elif isinstance(self._carrier, UdpClient) and self._carrier.receive(data, address):
+            return
         elif len(self._early) < EARLY_RECORDS:
             self._early.append(data)
         else:
             self.counters["dropped: early record"] += 1
+
+    def _repeated(self, plaintext: bytes) -> bool:
+        """Whether a handshake record repeats the server's last flight: no renegotiation, then."""
+        return isinstance(self._carrier, UdpClient) and self._carrier.repeated(plaintext)
 
     def on_error(self, error: OSError, address: Address | None) -> None:
         """A network error: a hint for the handshake, nothing for a session."""

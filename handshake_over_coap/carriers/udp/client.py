@@ -72,6 +72,14 @@ class UdpClient:
         self._run(lambda: engine.receive(data, self._loop.time()))
         return True
 
+    def repeated(self, plaintext: bytes) -> bool:
+        """A session opened a handshake record: True if it repeats the server's last flight.
+
+        It is late or a copy, and wants no answer: whoever sent it has completed.
+        """
+        engine = self._engine
+        return engine is not None and engine.take_opened(plaintext, self._loop.time()) is not None
+
     def on_error(self, error: OSError) -> None:
         """An ICMP error: believed only while nothing has been heard from the server."""
         if not self._heard and self._done is not None and not self._done.done():

@@ -85,6 +85,8 @@ class Engine:
         Raises the AlertError to send (:meth:`alert`) when the peer's flight is wrong, or the
         sealed alert that the peer sent.
         """
+        if isinstance(self._state, Connected):
+            return self._after_completion(datagram, now)
         repeated = False
         try:
             for record in split_datagram(datagram):
@@ -96,6 +98,33 @@ class Engine:
             out = self._answer_repetition(now)
         alerts, self._alerts = self._alerts, []
         return out + alerts
+
+    def _after_completion(self, datagram: bytes, now: float) -> list[bytes]:
+        """The peer may repeat its flight; nothing else in the clear means anything any more.
+
+        Sealed records are left alone: the opener is the session's now.
+        """
+        repeated = False
+        try:
+            for record in split_datagram(datagram):
+                if isinstance(record, PlaintextRecord):
+                    repeated |= self._repeats(record)
+        except RecordDropped as dropped:
+            self._counters[f"dropped: {dropped.reason}"] += 1
+        return self._answer_repetition(now) if repeated else []
+
+    def _repeats(self, record: PlaintextRecord) -> bool:
+        """Whether a record holds messages that were taken before."""
+        if record.content_type != ContentType.handshake:
+            return False
+        return self._all_taken(record.fragment, 0)
+
+    def _all_taken(self, data: bytes, epoch: int) -> bool:
+        try:
+            parts = read_fragments(data, epoch)
+        except DecodeError:
+            return False
+        return all(part.message_seq < self._reassembly.next_seq for part in parts)
 
     def take_message(self, message: HandshakeMessage, now: float) -> list[bytes]:
         """Take the peer's first message, put together by the caller; raises as :meth:`receive`."""
@@ -243,7 +272,9 @@ class Engine:
             for record in sealed:
                 self._open(record, self._opener)
         if isinstance(step.state, Connected):
-            self.deadline = None
+            # Whoever completes without a word has had the last one from its peer, who needs no
+            # flight again; without this, two sides would answer each other's repetitions for ever.
+            self._flight, self.deadline = (), None
         if not step.flight:
             return []
         self._flight = step.flight

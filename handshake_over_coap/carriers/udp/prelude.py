@@ -29,6 +29,10 @@ POOL = 64
 """Strangers whose fragments are kept at once: the oldest makes room."""
 AGE = 10.0
 """Seconds that fragments of a stranger are kept."""
+MAX_FIRST_SEQ = 255
+"""The largest message_seq of a hello: it counts the cookies that the client was sent before."""
+MAX_FIRST_RECORD = (1 << 47) - 1
+"""The largest number of the record of a hello: the server's own numbers go on from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,9 @@ class Prelude:
     ) -> Hello | Opening | None:
         if part.type != HandshakeType.client_hello or part.length > MAX_HELLO:
             self._counters["dropped: no ClientHello"] += 1
+            return None
+        if part.message_seq > MAX_FIRST_SEQ or number > MAX_FIRST_RECORD:
+            self._counters["dropped: hello with numbers far ahead"] += 1
             return None
         if len(part.data) == part.length:
             message = HandshakeMessage(part.type, part.data, part.message_seq)

@@ -162,7 +162,7 @@ class UdpServer:
     def _start(self, found: Hello, address: Address, now: float) -> None:
         self._abandon(address)
         try:
-            self._unfinished.begin(address)
+            self._admit(address)
         except TooManyHandshakes:
             self.counters["refused: too many handshakes"] += 1
             return
@@ -177,6 +177,13 @@ class UdpServer:
         half = _Half(engine, found.message, now + self._parameters.state_lifetime, now)
         peer.half_open = half
         self._run(address, peer, half, lambda: engine.take_message(found.message, now))
+
+    def _admit(self, address: Address) -> None:
+        """Count a new handshake; raises TooManyHandshakes where a bound forbids it."""
+        limits = self._parameters.limits
+        if address not in self._peers and len(self._peers) >= limits.sessions + limits.half_open:
+            raise TooManyHandshakes(f"{len(self._peers)} peers are connected")
+        self._unfinished.begin(address)
 
     def _feed(self, address: Address, peer: _Peer, half: _Half, data: bytes, now: float) -> None:
         half.datagrams += 1

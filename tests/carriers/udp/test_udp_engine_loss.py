@@ -89,33 +89,3 @@ def test_the_timer_doubles_up_to_its_ceiling() -> None:
     sent = [when for when, _, _ in pair.wire]
     gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
     assert gaps == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
-
-
-def test_every_copy_of_the_last_flight_may_be_lost_for_a_while() -> None:
-    """The server has completed and answers each repeated flight 3 (pion/dtls#479, mbedtls#9911)."""
-    seen = 0
-
-    def fate(index: int, data: bytes) -> list[tuple[float, bytes]]:
-        nonlocal seen
-        finished = data[0] == 20 and data[13:14] == b"\x01"
-        if finished:
-            seen += 1
-        return [] if finished and seen <= 4 else [(0.0, data)]
-
-    pair = UdpPair(TYPICAL[0], fate=fate)
-    pair.run()
-    assert pair.complete
-    assert seen == 5
-
-
-def test_changecipherspec_without_finished_stops_no_timer() -> None:
-    """eclipse-tinydtls/tinydtls#119: the Finished is lost, its ChangeCipherSpec is not."""
-    for mtu in (64, 80):
-        undisturbed = UdpPair(TYPICAL[0], mtu)
-        undisturbed.run()
-        sealed = [n for n, (_, _, data) in enumerate(undisturbed.wire) if data[3:5] == b"\0\1"]
-        assert sealed
-        for lost in sealed:
-            pair = UdpPair(TYPICAL[0], mtu, dropping(lost))
-            pair.run()
-            assert pair.complete

@@ -42,7 +42,9 @@ def rows(cells: Mapping[Case, str]) -> list[list[str]]:
     table: dict[tuple[str, ...], dict[str, str]] = {}
     for case in CASES:
         table.setdefault(case.row, {})[case.column] = cells[case]
-    return [[*row, *(found.get(column, "–") for column in COLUMNS)] for row, found in table.items()]
+    return [
+        [*row, *(found.get(column, "n/a") for column in COLUMNS)] for row, found in table.items()
+    ]
 
 
 def committed(text: str) -> list[list[str]]:
