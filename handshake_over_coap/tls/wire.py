@@ -40,9 +40,12 @@ class Reader:
         start = self._offset
         end = start + n
         if end > self._end:
-            raise DecodeError(f"{n} bytes expected, {self.remaining} left")
+            raise self._too_short(n)
         self._offset = end
         return self._data[start:end]
+
+    def _too_short(self, n: int) -> DecodeError:
+        return DecodeError(f"{n} bytes expected, {self.remaining} left")
 
     def rest(self) -> bytes:
         """Everything that is left, possibly nothing."""
@@ -52,13 +55,17 @@ class Reader:
         """One byte as a number."""
         offset = self._offset
         if offset >= self._end:
-            raise DecodeError("1 bytes expected, 0 left")
+            raise self._too_short(1)
         self._offset = offset + 1
         return self._data[offset]
 
     def u16(self) -> int:
         """Two bytes as a number."""
-        return int.from_bytes(self.take(2), "big")
+        offset = self._offset
+        if offset + 2 > self._end:
+            raise self._too_short(2)
+        self._offset = offset + 2
+        return self._data[offset] << 8 | self._data[offset + 1]
 
     def u24(self) -> int:
         """Three bytes as a number."""
@@ -75,7 +82,12 @@ class Reader:
     def _content(self, length: int, minimum: int, maximum: int) -> bytes:
         if not minimum <= length <= maximum:
             raise DecodeError(f"vector of {length} bytes, not {minimum} to {maximum}")
-        return self.take(length)
+        start = self._offset
+        end = start + length
+        if end > self._end:
+            raise self._too_short(length)
+        self._offset = end
+        return self._data[start:end]
 
     def vec8(self, minimum: int = 0, maximum: int = MAX_U8) -> bytes:
         """Content of a vector with an 8-bit length, between ``minimum`` and ``maximum`` bytes."""

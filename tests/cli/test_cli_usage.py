@@ -122,7 +122,7 @@ def test_help_fits_a_narrow_terminal(
     ("arguments", "said"),
     [
         ([], "COMMAND"),
-        (["tables"], "invalid choice"),
+        (["nonsense"], "invalid choice"),
         (["serve", "--bogus"], "--bogus"),
         (["serve", "--psk", "me"], "IDENTITY:HEXKEY"),
         (["serve", "--psk", "me:abc"], "not hexadecimal"),
