@@ -38,7 +38,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, Callable[[str, Case, int, Material], 
 ATTEMPTS = 100
 """How often a line is said again, once a second, before it is given up."""
 
-HARSH = Impairments(drop=0.2, duplicate=0.1, reorder=0.2)
+HARSH = Impairments(drop=0.2, duplicate=0.2, reorder=0.2)
 
 
 def our_server(case: Case) -> dict[str, Any]:
