@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from functools import partial
 from types import ModuleType
 
 from stacks import ours
@@ -40,7 +41,7 @@ def main() -> None:
             for form, label in forms.items():
                 pair = ours.configs(form)
                 coap = stack.enter_context(contextlib.closing(ours.Coap(pair)))
-                udp = repeat(lambda pair=pair: ours.udp(pair))
+                udp = repeat(partial(ours.udp, pair))
                 everybody += [
                     Contestant(f"ours, {label}, UDP", udp),
                     Contestant(f"ours, {label}, CoAP", coap.run),

@@ -316,6 +316,10 @@ def test_a_server_that_stops_closes_its_sessions() -> None:
         assert b"the peer closed the session" in complaint
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_client_at_a_terminal_can_be_interrupted_and_says_goodbye() -> None:
     terminal, of_client = pty.openpty()
     with serving("--echo-data", "-v", *PSK) as server:
@@ -325,6 +329,8 @@ def test_a_client_at_a_terminal_can_be_interrupted_and_says_goodbye() -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=ENVIRONMENT,
+            # A shell that runs the tests in the background has them ignore interrupts.
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509
         )
         assert client.stdout is not None
         os.write(terminal, b"typed\n")
