@@ -133,11 +133,13 @@ class Client:
 
     async def close(self) -> None:
         """Close the session and the endpoint."""
-        if self._session is not None:
-            await self._session.close()
-        await self._carrier.close()
-        self._files.close()
-        self._endpoint.close()
+        try:
+            if self._session is not None:
+                await self._session.close()
+            await self._carrier.close()
+        finally:
+            self._files.close()
+            self._endpoint.close()
 
 
 @asynccontextmanager

@@ -122,7 +122,9 @@ class Server:
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint."""
         protocol = protocol_of(data)
-        if protocol is Protocol.RECORDS:
+        if self._closing:
+            self.counters["dropped: closing"] += 1
+        elif protocol is Protocol.RECORDS:
             self._records(data, address)
         elif protocol is Protocol.COAP and isinstance(self._carrier, CoapServer):
             self._carrier.receive(data, address)
@@ -147,6 +149,8 @@ class Server:
     def _on_established(
         self, address: Address, name: str, established: Completed, figures: TrialFigures
     ) -> None:
+        if self._closing:
+            return
         connected = established.connected
         idle = self._options.idle_timeout
         session = Session(
@@ -192,15 +196,17 @@ class Server:
         """Close every session and the port."""
         if self._closing:
             return
-        self._closing = True
-        for session in self._sessions:
-            await session.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._carrier.close()
-        self._files.close()
-        self._endpoint.close()
+        self._closing = True  # from here on no handshake completes
+        try:
+            for session in self._sessions:
+                await session.close()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._carrier.close()
+        finally:
+            self._files.close()
+            self._endpoint.close()
 
 
 @asynccontextmanager

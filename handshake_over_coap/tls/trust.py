@@ -254,8 +254,9 @@ class _Check:
         return certificate.not_valid_before_utc <= self.now <= certificate.not_valid_after_utc
 
     def _verifies_for_a_name_of_its_own(self) -> bool:
-        for subject in _own_subjects(self.leaf):
+        for name in _own_names(self.leaf):
             try:
+                subject = _subject_of(name)
                 self._builder().build_server_verifier(subject).verify(self.leaf, self.others)
             except ValueError:  # a name that nobody could ask for; try another
                 continue
@@ -318,17 +319,22 @@ def _subject(name: str | None, address: Address | None) -> verification.Subject:
         raise ConfigurationError(f"server name {wanted!r}: {error}") from None
 
 
-def _own_subjects(leaf: x509.Certificate) -> list[verification.Subject]:
+def _own_names(leaf: x509.Certificate) -> list[str | Address]:
+    """Names and addresses as they stand in the leaf: whatever its maker liked."""
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
     hosts = names.get_values_for_type(x509.DNSName)
     addresses = names.get_values_for_type(x509.IPAddress)
-    return [
-        *(x509.DNSName(host.replace("*", "a", 1)) for host in hosts),  # some host of a wildcard
-        *(x509.IPAddress(address) for address in addresses),
-    ]
+    return [*hosts, *(each for each in addresses if not hasattr(each, "netmask"))]
+
+
+def _subject_of(name: str | Address) -> verification.Subject:
+    """A name of a leaf as somebody would ask for it; ValueError for one that nobody could."""
+    if isinstance(name, str):
+        return x509.DNSName(name.replace("*", "a", 1))  # some host of a wildcard
+    return x509.IPAddress(name)
 
 
 def _leads_to_anchor(

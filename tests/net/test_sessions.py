@@ -344,3 +344,28 @@ def test_each_datagram_goes_to_one_of_several_receivers(over: dict[str, Any]) ->
             assert sorted(found) == [b"1", b"2"]
 
     asyncio.run(scenario())
+
+
+def test_no_handshake_completes_while_a_server_closes(over: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        async def slow_to_leave(session: hoc.Session) -> None:
+            try:
+                await session.receive()
+            finally:
+                await asyncio.sleep(0.3)
+
+        async with (
+            hoc.serve(LOOPBACK, PSK, handler=slow_to_leave, **over) as server,
+            hoc.connect(server.address, PSK, **QUICK, **over),
+        ):
+            await until(lambda: len(server.sessions) == 1)
+            closing = asyncio.create_task(server.close())
+            await asyncio.sleep(0.05)
+            with pytest.raises(hoc.Error):
+                async with hoc.connect(server.address, PSK, **(QUICK | over | {"timeout": 0.2})):
+                    pass
+            await closing
+            assert server.sessions == ()
+            assert server.counters["dropped: closing"] > 0
+
+    asyncio.run(scenario())

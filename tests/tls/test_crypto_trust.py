@@ -366,3 +366,11 @@ def test_no_altered_chain_raises_anything_but_an_alert(
 def test_trust_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         TRUST.insecure = True  # type: ignore[misc]
+
+
+def test_a_leaf_whose_own_names_are_no_names_is_bad_certificate() -> None:
+    """Its issuer is called like the anchor, its signature is worthless, its name is UTF-8."""
+    issued = ROOT.issue("aab.example")
+    der = issued.certificate.public_bytes(serialization.Encoding.DER)
+    with pytest.raises(BadCertificate):
+        verify([der.replace(b"aab.example", b"\xc3\xa9b.example")])
