@@ -8,6 +8,7 @@ Source: RFC 4279 (pre-shared keys), RFC 7250 (raw public keys), RFC 5246 section
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -32,6 +33,8 @@ from handshake_over_coap.tls.signatures import (
     is_supported,
     scheme_for_key,
 )
+
+log = logging.getLogger(__name__)
 
 MAX_PSK_LENGTH: Final = 64
 """Bytes of the longest pre-shared key: what RFC 4279 section 5.3 asks everybody to support."""
@@ -114,7 +117,12 @@ def psk_lookup(source: PskSource, secret: bytes) -> PskLookup:
 
     def lookup(identity: bytes) -> bytes:
         dummy = _dummy_key(secret, identity, lengths)
-        found = find(identity)
+        try:
+            found = find(identity)
+        except Exception:
+            # The caller's own fault, but told apart from an unknown identity it must not be.
+            log.exception("looking up a pre-shared key failed")
+            found = None
         return _psk_key(dummy if found is None else found)
 
     return lookup

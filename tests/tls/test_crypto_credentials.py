@@ -244,3 +244,12 @@ def test_no_file_content_raises_anything_else(
         data[position % len(data)] = value
     with contextlib.suppress(ConfigurationError):
         assert load(bytes(data[: len(data) - cut])) is not None
+
+
+def test_a_lookup_that_raises_counts_as_an_unknown_identity(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lookup = psk_lookup({b"known": b"k" * 16}.__getitem__, bytes(32))
+    assert lookup(b"known") == b"k" * 16
+    assert lookup(b"unknown") == psk_lookup(lambda _: None, bytes(32))(b"unknown")
+    assert "looking up a pre-shared key failed" in caplog.text
