@@ -15,15 +15,16 @@ from .datagram import Address
 class Limits:
     """Bounds on what a server keeps for others; sizes in bytes, times in seconds.
 
-    ``per_address`` counts half-open handshakes of one IPv4 address or one IPv6 /64: clients behind
-    a NAT share it.  ``failures`` is how many different flights a half-open handshake may reject
-    before it stops answering.
+    ``per_address`` counts half-open handshakes of one IPv4 address or one IPv6 /64, and
+    ``sessions_per_address`` its sessions: clients behind a NAT share them.  ``failures`` is how
+    many different flights a half-open handshake may reject before it stops answering.
     """
 
     body: int = 16 * 1024
     half_open: int = 1000
     per_address: int = 256
     sessions: int = 10_000
+    sessions_per_address: int = 1000
     lifetime: float = 60.0
     failures: int = 8
     bodies_per_peer: int = 4
@@ -39,25 +40,38 @@ class TooManyHandshakes(Error):
     """A bound on unfinished handshakes, or on peers, is reached."""
 
 
-class Unfinished:
-    """Counts unfinished handshakes, in all and by address."""
+class Quota:
+    """Counts what is kept for endpoints: at most ``most`` in all and ``per_address`` for each."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, most: int, per_address: int) -> None:
+        self._most = most
+        self._per_address = per_address
         self._by_prefix: Counter[str] = Counter()
+
+    @classmethod
+    def of_handshakes(cls, limits: Limits) -> Quota:
+        """For handshakes under way."""
+        return cls(limits.half_open, limits.per_address)
+
+    @classmethod
+    def of_peers(cls, limits: Limits) -> Quota:
+        """For endpoints with a session or a handshake under way."""
+        return cls(
+            limits.sessions + limits.half_open, limits.sessions_per_address + limits.per_address
+        )
 
     @property
     def total(self) -> int:
-        """How many handshakes are under way."""
+        """How many there are."""
         return self._by_prefix.total()
 
     def begin(self, address: Address) -> None:
         """Count one more; raises :class:`TooManyHandshakes` where a bound forbids it."""
         name = prefix(address)
-        if self.total >= self._limits.half_open:
-            raise TooManyHandshakes(f"{self.total} handshakes are under way")
-        if self._by_prefix[name] >= self._limits.per_address:
-            raise TooManyHandshakes(f"too many handshakes from {name}")
+        if self.total >= self._most:
+            raise TooManyHandshakes(f"{self.total} of at most {self._most} are there")
+        if self._by_prefix[name] >= self._per_address:
+            raise TooManyHandshakes(f"too many from {name}")
         self._by_prefix[name] += 1
 
     def end(self, address: Address) -> None:

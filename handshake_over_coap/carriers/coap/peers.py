@@ -1,6 +1,6 @@
 """What a server keeps for endpoints that have proven their address, and for how long.
 
-There is a :class:`Peer` only after a valid Echo.  Unfinished state has an absolute age, so that
+There is a :class:`Peer` only after a valid Echo.  Quota state has an absolute age, so that
 nobody keeps it alive by repeating himself; the numbers of unfinished handshakes are bounded in all
 and by address.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from handshake_over_coap.carriers.carried import CarriedConversation
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes, Unfinished
+from handshake_over_coap.carriers.limits import Limits, Quota, TooManyHandshakes
 
 from .aiocoap_layer import Remote
 from .blocks import Answer, Transfer
@@ -111,11 +111,11 @@ class PeerTable:
     """All peers of a server, bounded in number and time; ``now`` is in seconds."""
 
     def __init__(self, limits: Limits, lifetime: float) -> None:
-        self._limits = limits
         self._lifetime = lifetime
         self._peers: dict[Address, Peer] = {}
         self._aging: OrderedDict[Address, float] = OrderedDict()
-        self._unfinished = Unfinished(limits)
+        self._unfinished = Quota.of_handshakes(limits)
+        self._quota = Quota.of_peers(limits)
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -145,11 +145,18 @@ class PeerTable:
         peer = self._peers.get(address)
         if peer is not None and peer.unfinished:
             return peer
-        if peer is None and len(self._peers) >= self._limits.sessions + self._limits.half_open:
-            raise TooManyHandshakes(f"{len(self._peers)} peers are connected")
-        peer = Peer(address, Remote(address)) if peer is None else peer
-        self.lease(peer, now)
-        self._peers[address] = peer
+        if peer is None:
+            peer = Peer(address, Remote(address))
+            self.lease(peer, now)
+            try:
+                self._quota.begin(address)
+            except TooManyHandshakes:
+                self.finish(peer)
+                del self._aging[address]
+                raise
+            self._peers[address] = peer
+        else:
+            self.lease(peer, now)
         peer.since, peer.datagrams, peer.bytes = now, 0, 0
         return peer
 
@@ -212,3 +219,4 @@ class PeerTable:
     def _drop_if_empty(self, peer: Peer) -> None:
         if not peer.handshakes and not peer.unfinished and peer.address not in self._aging:
             del self._peers[peer.address]
+            self._quota.end(peer.address)

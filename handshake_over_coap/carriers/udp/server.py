@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.conversation import OnEstablished
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
-from handshake_over_coap.carriers.limits import TooManyHandshakes, Unfinished
+from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
 from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.tls.alerts import AlertError
@@ -73,7 +73,8 @@ class UdpServer:
         self._proof = AddressProof(rng(32), parameters.state_lifetime)
         self._prelude = Prelude(counters)
         self._peers: dict[Address, _Peer] = {}
-        self._unfinished = Unfinished(parameters.limits)
+        self._unfinished = Quota.of_handshakes(parameters.limits)
+        self._quota = Quota.of_peers(parameters.limits)
         self.counters = counters
 
     @property
@@ -180,10 +181,13 @@ class UdpServer:
 
     def _admit(self, address: Address) -> None:
         """Count a new handshake; raises TooManyHandshakes where a bound forbids it."""
-        limits = self._parameters.limits
-        if address not in self._peers and len(self._peers) >= limits.sessions + limits.half_open:
-            raise TooManyHandshakes(f"{len(self._peers)} peers are connected")
         self._unfinished.begin(address)
+        if address not in self._peers:
+            try:
+                self._quota.begin(address)
+            except TooManyHandshakes:
+                self._unfinished.end(address)
+                raise
 
     def _feed(self, address: Address, peer: _Peer, half: _Half, data: bytes, now: float) -> None:
         half.datagrams += 1
@@ -255,8 +259,9 @@ class UdpServer:
         self._drop_if_empty(address, peer)
 
     def _drop_if_empty(self, address: Address, peer: _Peer) -> None:
-        if peer.half_open is None and not peer.complete:
-            self._peers.pop(address, None)
+        if peer.half_open is None and not peer.complete and address in self._peers:
+            del self._peers[address]
+            self._quota.end(address)
 
     def _send_all(
         self, datagrams: list[bytes], address: Address, half: _Half | None = None

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from handshake_over_coap.carriers.coap import CoapParameters
-from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER
-from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER, PeerTable
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.tls.codepoints import AlertDescription
@@ -202,3 +203,16 @@ async def test_nothing_stays_behind_of_a_rejected_first_flight() -> None:
         await open_half(raw)
         await asyncio.sleep(61)
         assert here.residue() == {}
+
+
+def test_sessions_of_one_address_are_bounded_too() -> None:
+    limits = Limits(sessions_per_address=2, per_address=1)
+    table = PeerTable(limits, 60.0)
+    peers = []
+    for port in range(1, 4):
+        peers.append(table.admit(Address("192.0.2.9", port), 0.0))
+        table.finish(peers[-1])
+    with pytest.raises(TooManyHandshakes):
+        table.admit(Address("192.0.2.9", 4), 0.0)
+    assert table.unfinished == 0
+    assert table.admit(Address("192.0.2.10", 4), 0.0).unfinished
