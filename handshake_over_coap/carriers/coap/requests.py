@@ -19,7 +19,7 @@ from .aiocoap_layer import CoapLayer, Remote
 from .blocks import as_option, block_at
 from .gate import Code, blocks
 from .parameters import BLOCK_SIZES, CoapParameters
-from .scan import Block, MessageFormatError, Scanned, scan
+from .scan import Block, MessageFormatError, Scanned, reset, scan
 
 REQUEST_TAG_LENGTH = 2
 """Bytes of a Request-Tag: random, so that bodies of one endpoint do not mix (RFC 9175 3)."""
@@ -96,8 +96,7 @@ class Requests:
             self._layer.receive(message.sanitised(), self._remote)
         elif message.type == 0:
             # Rejected: nobody waits for it, or it cannot be understood (RFC 7252 section 4.2).
-            reset = bytes([0x70, 0]) + message.message_id.to_bytes(2, "big")
-            self._endpoint.send(reset, self._remote.address)
+            self._endpoint.send(reset(data[2:4]), self._remote.address)
         return True
 
     def fail(self, reason: str) -> None:

@@ -168,6 +168,11 @@ class Scanned:
         return self.bare() + option_bytes(self.options) + payload
 
 
+def reset(message_id: bytes) -> bytes:
+    """The reset that rejects a confirmable message, or answers a ping (RFC 7252 4.2, 4.3)."""
+    return b"\x70\x00" + message_id
+
+
 def scan(data: bytes) -> Scanned:
     """Read a datagram as a CoAP message; raises :class:`MessageFormatError`."""
     if len(data) < 4 or data[0] >> 6 != 1:

@@ -35,7 +35,7 @@ from .blocks import (
 from .gate import Code, Gate, Reply
 from .parameters import BLOCK_SIZES, CoapParameters
 from .peers import Peer, PeerTable
-from .scan import Block, MessageFormatError, Scanned, scan
+from .scan import Block, MessageFormatError, Scanned, reset, scan
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class CoapServer:
         except MessageFormatError:
             self.counters["dropped: not CoAP"] += 1
             if len(data) >= 4 and data[0] >> 4 == 4:  # confirmable: rejected (RFC 7252 4.2)
-                self._endpoint.send(bytes([0x70, 0]) + data[2:4], address)
+                self._endpoint.send(reset(data[2:4]), address)
             return
         now = self._loop.time()
         self._expire(now)
@@ -107,8 +107,7 @@ class CoapServer:
         elif message.code == 0 and message.type in (2, 3) and peer is not None:
             self._layer.receive(data, peer.remote)
         elif message.code == 0 and message.type == 0:
-            reset = bytes([0x70, 0]) + data[2:4]  # CoAP ping (RFC 7252 section 4.3)
-            self._endpoint.send(reset, address)
+            self._endpoint.send(reset(data[2:4]), address)  # CoAP ping
         else:
             self.counters["dropped: CoAP message out of place"] += 1
 
