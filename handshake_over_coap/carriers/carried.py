@@ -7,8 +7,9 @@ DTLS stack written by others keeps its keys to itself; what stands for it here h
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.encodings.items import BodyItem
@@ -16,6 +17,19 @@ from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.trace.report import TrialFigures
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedFlight:
+    """A flight as it was carried: its items, whose it was, and when (seconds of the loop)."""
+
+    time: float
+    from_client: bool
+    items: tuple[BodyItem, ...]
+
+
+OnFlights: TypeAlias = Callable[[Address, Sequence[CarriedFlight]], None]
+"""Gets the flights of a handshake with a client at that address, just before it is established."""
 
 
 class Agreement(Protocol):

@@ -229,7 +229,11 @@ def _add_traces(group: Group) -> None:
     group.add_argument(
         "--pcap", metavar="FILE", help="write a capture (pcapng) of what was on the wire"
     )
-    group.add_argument("--pcap-dtls", metavar="FILE", help=argparse.SUPPRESS)
+    group.add_argument(
+        "--pcap-dtls",
+        metavar="FILE",
+        help="write the equivalent classic DTLS conversation (pcapng), with the secrets to read it",
+    )
 
 
 def _known(look_up: Callable[[str], object]) -> Callable[[str], str]:

@@ -59,7 +59,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         description="Run a server and a client in one process, over real UDP sockets on loopback: "
         "a handshake over CoAP and the same over UDP, with echoed application data. Credentials "
         "that are not given are made for this run. --key and --cert are the server's; --keylog and "
-        "--pcap are written by the client, the capture for CoAP.",
+        "the captures are written by the client, the captures for CoAP.",
         epilog=NAMES_OF_SUITES,
         allow_abbrev=False,
     )
@@ -85,7 +85,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
         chosen = values.copy()
         chosen["transport"] = transport
         if shows:  # one file each: the second would replace the first
-            chosen["pcap"] = None
+            chosen["pcap"] = chosen["pcap_dtls"] = None
         report = failed_report(transport, arguments.auth, arguments.encoding)
         shows.append(_Show(who, chosen, report, application))
         try:
@@ -140,7 +140,7 @@ class _Show:
         """Serve, connect, have some data echoed."""
         # Two sides writing one file each would spoil it: the client's traces are enough.
         of_server = self.values.copy()
-        of_server["keylog"] = of_server["pcap"] = None
+        of_server["keylog"] = of_server["pcap"] = of_server["pcap_dtls"] = None
         async with (
             serve(
                 (_HOST, 0),

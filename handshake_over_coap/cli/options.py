@@ -5,6 +5,7 @@ What cannot work is refused here, before a socket is opened, in the words of the
 
 from __future__ import annotations
 
+import itertools
 from argparse import Namespace
 from typing import Final
 
@@ -13,7 +14,6 @@ from handshake_over_coap.net.options import Options, OptionValues
 
 _LATER: Final = {
     "cid": "connection IDs are not built yet: leave --cid out",
-    "pcap_dtls": "--pcap-dtls is not built yet: --pcap FILE captures what was on the wire",
 }
 """Options that are promised for later, by their name in the arguments."""
 
@@ -48,6 +48,7 @@ def option_values(arguments: Namespace) -> OptionValues:
         timeout=arguments.timeout,
         keylog=arguments.keylog,
         pcap=arguments.pcap,
+        pcap_dtls=arguments.pcap_dtls,
     )
     # Both look at everything once, so that a mistake shows before files are made.
     options = Options(**values)
@@ -72,5 +73,8 @@ def _refuse_contradictions(arguments: Namespace) -> None:
         )
     if arguments.cert is not None and arguments.key is None:
         raise ConfigurationError("--cert without --key: add --key FILE, the certificate's key")
-    if arguments.keylog is not None and arguments.keylog == arguments.pcap:
-        raise ConfigurationError("--keylog and --pcap name the same file: give two")
+    files = {"--keylog": arguments.keylog, "--pcap": arguments.pcap}
+    files["--pcap-dtls"] = arguments.pcap_dtls
+    for one, other in itertools.combinations(files, 2):
+        if files[one] is not None and files[one] == files[other]:
+            raise ConfigurationError(f"{one} and {other} name the same file: give two")

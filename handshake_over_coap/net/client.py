@@ -49,7 +49,7 @@ class Client:
         self._session: Session | None = None
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
-        self._files = TraceFiles(options, endpoint.local_address, self.tap)
+        self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=True)
         self._carrier: CoapClient | UdpClient
         if options.transport == "udp":
             self._carrier = UdpClient(self._endpoint, server, options.udp, self.counters)
@@ -79,6 +79,8 @@ class Client:
         )
         connected = established.connected
         self._files.established(connected)
+        flights = self._carrier.flights if isinstance(self._carrier, CoapClient) else ()
+        self._files.flights(self._server, flights)
         self._session = Session(
             self._endpoint,
             self._server,

@@ -72,6 +72,7 @@ class OptionValues(TypedDict, total=False):
     timeout: float
     keylog: str | PathLike[str] | None
     pcap: str | PathLike[str] | None
+    pcap_dtls: str | PathLike[str] | None
     idle_timeout: float | None
     limits: Limits
 
@@ -84,7 +85,8 @@ class Options:
     (one or several; none means all that are supported).  ``mtu`` is the largest UDP payload in
     bytes.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP unless it is
     given.  Times are in seconds; ``idle_timeout`` ends a session that has been silent for so long
-    (``None``: an hour on a server, never on a client).  ``keylog`` and ``pcap`` name files.
+    (``None``: an hour on a server, never on a client).  ``keylog``, ``pcap`` and
+    ``pcap_dtls`` name files.
     Raises ConfigurationError, naming the option and the remedy.
     """
 
@@ -110,6 +112,7 @@ class Options:
     timeout: float = 60.0
     keylog: str | PathLike[str] | None = None
     pcap: str | PathLike[str] | None = None
+    pcap_dtls: str | PathLike[str] | None = None
     idle_timeout: float | None = None
     limits: Limits = field(default_factory=Limits)
 

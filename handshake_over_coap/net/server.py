@@ -6,11 +6,11 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias, Unpack
 
-from handshake_over_coap.carriers.carried import CarriedConversation, Completed
+from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Completed
 from handshake_over_coap.carriers.coap import CoapServer
 from handshake_over_coap.carriers.conversation import begin_server
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
@@ -67,7 +67,8 @@ class Server:
         self._closing = False
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
-        self._files = TraceFiles(options, endpoint.local_address, self.tap)
+        self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=False)
+        self._flights: Sequence[CarriedFlight] = ()
         self._sessions = Associations(self.counters)
         self._carrier: CoapServer | UdpServer
         if options.transport == "udp":
@@ -90,6 +91,7 @@ class Server:
                 rng,
                 self.counters,
                 think,
+                self._on_flights if self._files.wants_flights else None,
             )
         self._endpoint.start(self)
 
@@ -165,10 +167,16 @@ class Server:
         )
         self.counters["handshakes completed"] += 1
         self._files.established(connected)
+        self._files.flights(address, self._flights)
+        self._flights = ()
         self._sessions.add(session)
         task = asyncio.get_running_loop().create_task(self._run(session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _on_flights(self, address: Address, flights: Sequence[CarriedFlight]) -> None:
+        """What the handshake consisted of that is established next."""
+        self._flights = flights
 
     def _repeated(self, address: Address, name: str, plaintext: bytes) -> bool:
         carrier = self._carrier

@@ -1,56 +1,77 @@
-"""The files that a handshake may leave: key log and capture."""
+"""The files that a handshake may leave: key log, capture, and capture as classic DTLS."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
+from os import PathLike
 from pathlib import Path
 
-from handshake_over_coap.carriers.carried import Agreement
+from handshake_over_coap.carriers.carried import Agreement, CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.handshake import Connected
 from handshake_over_coap.trace.capture import Capture
+from handshake_over_coap.trace.classic import ClassicTrace
 from handshake_over_coap.trace.keylog import KeyLog, KeyLogLabel, key_log_line
-from handshake_over_coap.trace.tap import Tap
+from handshake_over_coap.trace.tap import Direction, Tap
 
 from .options import Options
+from .tapped import Protocol, protocol_of
 
 log = logging.getLogger(__name__)
 
 
 class TraceFiles:
-    """Key log and capture of one endpoint, as far as ``options`` ask for them.
+    """Key log and captures of one endpoint, as far as ``options`` ask for them.
 
-    Both are opened here, so that a file that cannot be written is known before anything is sent.
+    ``is_client`` says whose flights are sent here.  Every file is opened at once, so that one that
+    cannot be written is known before anything is sent.
     """
 
-    def __init__(self, options: Options, local: Address, tap: Tap) -> None:
+    def __init__(self, options: Options, local: Address, tap: Tap, *, is_client: bool) -> None:
         self._files = ExitStack()
         self._keylog: KeyLog | None = None
-        self._capture: Capture | None = None
+        self._captures: list[Capture] = []
+        self._classic: ClassicTrace | None = None
+        self._is_client = is_client
         with ExitStack() as opening:
             opening.push(self._files)
             if options.keylog is not None:
                 self._keylog = self._files.enter_context(KeyLog(Path(options.keylog)))
             if options.pcap is not None:
-                zero = time.time_ns() - int(asyncio.get_running_loop().time() * 1e9)
-                self._capture = self._files.enter_context(
-                    Capture(
-                        Path(options.pcap),
-                        local_host=local.host,
-                        local_port=local.port,
-                        time_zero_ns=zero,
-                    )
-                )
-                tap.add(self._capture)
-                self._files.callback(tap.remove, self._capture)
+                capture = self._open(options.pcap, local)
+                tap.add(capture)
+                self._files.callback(tap.remove, capture)
+            if options.pcap_dtls is not None:
+                capture = self._open(options.pcap_dtls, local)
+                self._classic = ClassicTrace(capture, _is_records)
+                tap.add(self._classic)
+                self._files.callback(tap.remove, self._classic)
             opening.pop_all()
 
+    def _open(self, path: str | PathLike[str], local: Address) -> Capture:
+        capture = self._files.enter_context(
+            Capture(
+                Path(path),
+                local_host=local.host,
+                local_port=local.port,
+                time_zero_ns=time.time_ns() - int(asyncio.get_running_loop().time() * 1e9),
+            )
+        )
+        self._captures.append(capture)
+        return capture
+
+    @property
+    def wants_flights(self) -> bool:
+        """Whether :meth:`flights` has any use for them."""
+        return self._classic is not None
+
     def established(self, connected: Agreement) -> None:
-        """Write a session's secret to the key log, and into the capture, if it is ours to tell."""
+        """Write a session's secrets to the key log, and into captures, if they are ours to tell."""
         if not isinstance(connected, Connected):
             return
         line = key_log_line(
@@ -61,9 +82,27 @@ class TraceFiles:
                 self._keylog.write(line)
             except ConfigurationError:  # a full disk is no reason to lose the session
                 log.exception("the key log misses a session")
-        if self._capture is not None:
-            self._capture.secrets(line)
+        for capture in self._captures:
+            capture.secrets(line)
+
+    def flights(self, peer: Address, flights: Sequence[CarriedFlight] = ()) -> None:
+        """A handshake with ``peer`` is complete; these are its flights where CoAP carried them."""
+        if self._classic is None:
+            return
+        directed = [
+            (
+                each.time,
+                Direction.SENT if each.from_client is self._is_client else Direction.RECEIVED,
+                each.items,
+            )
+            for each in flights
+        ]
+        self._classic.established(peer.host, peer.port, directed)
 
     def close(self) -> None:
         """Close the files."""
         self._files.close()
+
+
+def _is_records(data: bytes) -> bool:
+    return protocol_of(data) is Protocol.RECORDS

@@ -58,6 +58,7 @@ def test_every_option_reaches_the_library() -> None:
         *("--encoding", "plain", "--block-size", 64, "--token-length", 2, "--mtu", 500),
         *("--ack-timeout", 0.5, "--ack-random-factor", 1, "--max-interval", 8, "--timeout", 9),
         *("--max-retransmit", "none", "--initial-timeout", 9, "--keylog", "k", "--pcap", "p"),
+        *("--pcap-dtls", "q"),
     )
     assert given == OptionValues(
         transport="coap",
@@ -82,6 +83,7 @@ def test_every_option_reaches_the_library() -> None:
         timeout=9.0,
         keylog="k",
         pcap="p",
+        pcap_dtls="q",
     )
 
 
@@ -151,7 +153,10 @@ def test_help_fits_a_narrow_terminal(
         ),
         (["connect", "::1", "1", "--dtls", "1.3"], "--dtls 1.3"),
         (["connect", "::1", "1", "--cid", "00"], "--cid"),
-        (["connect", "::1", "1", "--pcap-dtls", "f"], "--pcap FILE"),
+        (
+            ["connect", "::1", "1", "--psk", PSK_TEXT, "--pcap", "f", "--pcap-dtls", "f"],
+            "name the same file",
+        ),
         (["connect", "::1", "1", "--initial-timeout", "0"], "--initial-timeout"),
         (["connect", "::1", "1", "--mutual", "--psk", PSK_TEXT], "--mutual goes with"),
         (["connect", "::1", "1", "--auth", "x509", "--cert", "c"], "add --key FILE"),

@@ -11,11 +11,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import random
+import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-from aiocoap import Context, Message
+from aiocoap import Context, Message, messagemanager
 from aiocoap.error import NetworkError
 from aiocoap.interfaces import EndpointAddress, MessageInterface
 from aiocoap.messagemanager import MessageManager
@@ -318,3 +322,40 @@ class CoapLayer:
         """Cancel timers and requests.  Closing again does nothing."""
         if self.tokens.outgoing_requests is not None:
             await self._context.shutdown()
+
+
+_draws: ContextVar[random.Random | None] = ContextVar("_draws", default=None)
+_installed: list[object] = []
+"""What the message manager drew from before, once for each who wants it otherwise."""
+_installing = threading.Lock()
+
+
+class _ContextDraws:
+    """Stands in for the module ``random``: the draws of the running context, if it has its own."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_draws.get() or random, name)
+
+
+@contextmanager
+def time_outs_drawn_from(draws: random.Random) -> Iterator[None]:
+    """Within, aiocoap spreads time-outs (RFC 7252 section 4.8) by ``draws``: for simulations.
+
+    It holds for the running context and the tasks begun in it; other threads, and tasks that ran
+    before, draw as they did.  At the end of the last of those that overlap, aiocoap is left as it
+    was found.
+    """
+    with _installing:
+        _installed.append(messagemanager.random)
+        if len(_installed) == 1:
+            messagemanager.random = _ContextDraws()
+    token = _draws.set(draws)
+    try:
+        yield
+    finally:
+        _draws.reset(token)
+        with _installing:
+            # The first to come found aiocoap's own; the others found the stand-in.
+            found = _installed.pop()
+            if not _installed:
+                messagemanager.random = found

@@ -14,7 +14,13 @@ from typing import Any
 
 from aiocoap import Message
 
-from handshake_over_coap.carriers.carried import CarriedConversation, CompletedT, OnCompleted
+from handshake_over_coap.carriers.carried import (
+    CarriedConversation,
+    CarriedFlight,
+    CompletedT,
+    OnCompleted,
+    OnFlights,
+)
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT, BodyEncoding, BodyItem, encoding_named
@@ -62,8 +68,10 @@ class FlightAnswers:
         counters: Counter[str],
         think: Callable[[bytes], float] | None,
         challenge: Callable[[Address], bytes],
+        on_flights: OnFlights | None = None,
     ) -> None:
         self._parameters = parameters
+        self._on_flights = on_flights
         self._peers = peers
         self._begin: Callable[[], CarriedConversation[Any]] = begin
         self._on_established: OnCompleted[Any] = on_established
@@ -164,6 +172,7 @@ class FlightAnswers:
         answer = self._flight_answer(encoding.encode(flight), work.number, handshake.name)
         handshake.answers[work.key] = answer
         handshake.body_bytes += [len(work.body), len(answer.payload)]
+        self._keep(handshake, tuple(items), tuple(flight))
         try:
             self._peers.lease(peer, asyncio.get_running_loop().time())
             peer.add_handshake(handshake)
@@ -240,9 +249,21 @@ class FlightAnswers:
             handshake.conversation = after
             answer = Answer(Code.CHANGED, encoding.encode(flight), work.number)
             handshake.body_bytes += [len(work.body), len(answer.payload)]
+            self._keep(handshake, tuple(items), tuple(flight))
             self._complete(work.peer, handshake)
         handshake.answers[work.key] = answer
         return answer
+
+    def _keep(
+        self, handshake: Handshake, asked: tuple[BodyItem, ...], answered: tuple[BodyItem, ...]
+    ) -> None:
+        """Remember two flights for whoever wants to know of them."""
+        if self._on_flights is not None:
+            now = asyncio.get_running_loop().time()
+            handshake.flights += [
+                CarriedFlight(now, from_client=True, items=asked),
+                CarriedFlight(now, from_client=False, items=answered),
+            ]
 
     def _complete(self, peer: Peer, handshake: Handshake) -> None:
         established = handshake.conversation.established
@@ -258,6 +279,9 @@ class FlightAnswers:
             retransmissions=0,
             body_bytes=tuple(handshake.body_bytes),
         )
+        if self._on_flights is not None:
+            self._on_flights(peer.address, handshake.flights)
+            handshake.flights = []
         self._on_established(peer.address, handshake.name, established, figures)
 
 

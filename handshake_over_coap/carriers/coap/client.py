@@ -12,7 +12,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from handshake_over_coap.carriers.carried import CarriedConversation, CompletedT
+from handshake_over_coap.carriers.carried import (
+    CarriedConversation,
+    CarriedFlight,
+    CompletedT,
+)
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.encodings import (
     BY_CONTENT_FORMAT,
@@ -61,7 +65,8 @@ class _StateLost(Error):
 class CoapClient:
     """One handshake with one server over CoAP.
 
-    ``body_bytes`` are the sizes of the encoded flights so far, in bytes.
+    ``body_bytes`` are the sizes of the encoded flights so far, in bytes; ``flights`` what is in
+    them.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class CoapClient:
         self._number = None if self._encoding is DEFAULT else self._encoding.content_format
         self._deadline = 0.0
         self.body_bytes: list[int] = []
+        self.flights: list[CarriedFlight] = []
 
     @property
     def retransmissions(self) -> int:
@@ -123,7 +129,7 @@ class CoapClient:
 
     async def _attempt(self, begin: Begin[CompletedT]) -> CompletedT:
         conversation, flight1 = begin()
-        self.body_bytes = []
+        self.body_bytes, self.flights = [], []
         reply = await self._flight_1(self._encode(flight1))
         path = self._session_path(reply)
         self.body_bytes.append(len(reply.payload))
@@ -132,6 +138,7 @@ class CoapClient:
             if any(map(_is_hello_verify_request, items)):
                 raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
             conversation, flight3 = conversation.receive(items)
+            self._keep(items, from_client=False)
         except AlertError as error:
             await self._reject(path, error)
             raise
@@ -140,7 +147,11 @@ class CoapClient:
     def _encode(self, items: tuple[BodyItem, ...]) -> bytes:
         body = self._encoding.encode(items)
         self.body_bytes.append(len(body))
+        self._keep(items, from_client=True)
         return body
+
+    def _keep(self, items: tuple[BodyItem, ...], *, from_client: bool) -> None:
+        self.flights.append(CarriedFlight(self._loop.time(), from_client, items))
 
     def _decode(self, reply: Reply, conversation: _AnyConversation) -> tuple[BodyItem, ...]:
         number = reply.content_format
@@ -208,6 +219,7 @@ class CoapClient:
         if established is None:
             raise CarrierError(f"{self._server} answered flight 3 with half a flight")
         self.body_bytes = [*self.body_bytes[:3], len(reply.payload)]
+        self._keep(items, from_client=False)
         return established
 
     def _session_path(self, reply: Reply) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from handshake_over_coap.carriers.carried import CarriedConversation
+from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, Quota, TooManyHandshakes
 
@@ -32,15 +32,17 @@ class Handshake:
     """One handshake as the server sees it, half-open or complete.
 
     ``answers`` maps the digest of a body to what it got, so that a repeated flight gets the same
-    bytes; ``body_bytes`` are the sizes of the flights so far.  A handshake that is ``over`` was
-    replaced or given up, or its session has ended: it takes nothing more, and is kept to repeat its
-    answers for as long as an Echo value that opened it may be valid.
+    bytes; ``body_bytes`` are the sizes of the flights so far, ``flights`` what is in them, where
+    anybody wants to know.  A handshake that is ``over`` was replaced or given up, or its session
+    has ended: it takes nothing more, and is kept to repeat its answers for as long as an Echo value
+    that opened it may be valid.
     """
 
     name: str
     conversation: CarriedConversation[Any]
     answers: dict[bytes, Answer] = field(default_factory=dict)
     body_bytes: list[int] = field(default_factory=list)
+    flights: list[CarriedFlight] = field(default_factory=list)
     failures: int = 0
     complete: bool = False
     over: bool = False

@@ -16,7 +16,12 @@ from collections.abc import Callable
 from aiocoap import Message
 from aiocoap.error import NetworkError
 
-from handshake_over_coap.carriers.carried import CarriedConversation, CompletedT, OnCompleted
+from handshake_over_coap.carriers.carried import (
+    CarriedConversation,
+    CompletedT,
+    OnCompleted,
+    OnFlights,
+)
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.tls.config import Rng
@@ -45,7 +50,8 @@ class CoapServer:
 
     ``begin`` makes a fresh server conversation; ``counters`` counts what was refused or dropped, by
     reason.  ``think`` gives the seconds that answering a body of so many bytes takes beyond
-    computing it (a slow device), for experiments.
+    computing it (a slow device), for experiments.  ``on_flights`` gets the flights of each
+    completed handshake.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class CoapServer:
         rng: Rng,
         counters: Counter[str] | None = None,
         think: Callable[[bytes], float] | None = None,
+        on_flights: OnFlights | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._parameters = parameters
@@ -73,6 +80,7 @@ class CoapServer:
             self.counters,
             think,
             challenge=lambda address: self._gate.echo_value(address, self._loop.time()),
+            on_flights=on_flights,
         )
         self._layer = CoapLayer(self._send, parameters, rng, self._loop, self._render)
         self._closed = False
