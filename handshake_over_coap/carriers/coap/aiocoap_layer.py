@@ -300,11 +300,17 @@ class CoapLayer:
         return (token, remote) in (self.tokens.outgoing_requests or ())
 
     def request(self, message: Message, remote: Remote) -> asyncio.Future[Message]:
-        """Send a confirmable request; the future gives the response or raises aiocoap's error."""
-        message.remote = remote
-        message.transport_tuning = self.tuning
+        """Send a confirmable request; the future gives the response or raises aiocoap's error.
+
+        ``message`` may be sent again: each time it gets a message ID and a token of its own.
+        """
+        # Its options are shared, as nobody changes them; aiocoap's copy of them costs more than
+        # all else that it does for a message.
+        request = Message(code=message.code, payload=message.payload, transport_tuning=self.tuning)
+        request.opt = message.opt
+        request.remote = remote
         response: asyncio.Future[Message] = self._context.request(
-            message, handle_blockwise=False
+            request, handle_blockwise=False
         ).response
         return response
 

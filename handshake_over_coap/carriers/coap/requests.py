@@ -219,7 +219,7 @@ class Requests:
         self._wait = self._repost_after
         while True:
             self._reposting = False
-            self._waiting = self._layer.request(message.copy(mid=None, token=b""), self._remote)
+            self._waiting = self._layer.request(message, self._remote)
             try:
                 return await self._waiting
             except asyncio.CancelledError:

@@ -96,6 +96,11 @@ class CoapServer:
         """Endpoints for which anything is kept."""
         return len(self.peers)
 
+    @property
+    def retransmissions(self) -> int:
+        """Confirmable messages sent again so far."""
+        return self._layer.messages.retransmissions
+
     def receive(self, data: bytes, address: Address) -> None:
         """Take a datagram whose first octet says CoAP.  Never raises for what is in it."""
         if self._closed:
