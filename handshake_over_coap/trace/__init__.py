@@ -1,7 +1,7 @@
 """What was seen: datagrams with time, direction and bytes, on real and simulated networks alike.
 
 An endpoint reports to a :class:`Tap`; observers count, record, or write a capture.  A recording
-becomes a ladder diagram in text; figures of handshakes become a report.
+becomes a ladder diagram in text or SVG; figures of handshakes become a report.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from handshake_over_coap.trace.ladder import ladder
 from handshake_over_coap.trace.packets import packet_address, udp_packet
 from handshake_over_coap.trace.pcapng import LinkType, PcapngWriter
 from handshake_over_coap.trace.report import HandshakeReport, Summary, TrialFigures
+from handshake_over_coap.trace.svg import ladder_svg
 from handshake_over_coap.trace.tap import (
     Counts,
     DatagramSeen,
@@ -42,6 +43,7 @@ __all__ = [
     "datagram_label",
     "key_log_line",
     "ladder",
+    "ladder_svg",
     "packet_address",
     "udp_packet",
 ]
