@@ -14,7 +14,7 @@ from handshake_over_coap.carriers.conversation import begin_client, begin_server
 from handshake_over_coap.carriers.datagram import Address, DatagramReceiver
 from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.carriers.udp.engine import Engine
-from handshake_over_coap.records import Opener, Sealer
+from handshake_over_coap.records import Opener, Opener13, Sealer, Sealer13
 from handshake_over_coap.tls import credentials, trust
 from handshake_over_coap.tls.codepoints import ContentType, NamedGroup
 from handshake_over_coap.tls.config import ClientConfig, Rng, ServerConfig
@@ -161,14 +161,29 @@ class Coap:
         self._loop.close()
 
 
-def records(payload: bytes) -> Callable[[], bytes]:
-    """Seals and opens one record of ``payload`` a call."""
+def records(payload: bytes, cid: bytes = b"") -> Callable[[], bytes]:
+    """Seals and opens one record of ``payload`` a call, of 1.2, with ``cid`` if there is one."""
     keys = TrafficKeys(1, AES_128_CCM_8, bytes(16), bytes(4))
-    seal, open_ = Sealer(keys).seal_datagram, Opener(keys).open_datagram
+    seal, open_ = Sealer(keys, cid=cid).seal_datagram, Opener(keys, cid=cid).open_datagram
 
     def once() -> bytes:
         opened = open_(seal(ContentType.application_data, payload))
         assert opened is not None
         return opened[1]
+
+    return once
+
+
+def records_13(payload: bytes, *, short_header: bool = False) -> Callable[[], bytes]:
+    """Seals and opens one record of ``payload`` a call, of 1.3, as long as one key may."""
+    keys = TrafficKeys(3, AES_128_CCM_8, bytes(16), bytes(12), bytes(16))
+    opener = Opener13()
+    opener.add(keys)
+    seal, open_ = Sealer13(keys, short_header=short_header).seal_datagram, opener.open_datagram
+
+    def once() -> bytes:
+        opened = open_(seal(ContentType.application_data, payload))
+        assert opened is not None
+        return opened.plaintext
 
     return once

@@ -12,7 +12,11 @@ from handshake_over_coap.errors import Error
 
 
 class NumbersExhausted(Error):
-    """All 2^48 sequence numbers of an epoch are used; the session must be replaced."""
+    """A key has sealed all that it may: the session must be replaced, or in 1.3 the key.
+
+    In 1.2 all 2^48 sequence numbers of the epoch, in 1.3 what the algorithm bears (RFC 9147
+    section 4.5.3).
+    """
 
 
 class RecordDropped(Error):
@@ -26,7 +30,7 @@ class RecordDropped(Error):
 
 
 class MalformedRecord(RecordDropped):
-    """Bytes that are no record of DTLS 1.2; whatever follows them in the datagram is lost too."""
+    """Bytes that are no record; whatever follows them in the datagram is lost too."""
 
     default_reason = "malformed"
 
@@ -35,6 +39,12 @@ class WrongEpoch(RecordDropped):
     """A record of an epoch that these keys do not serve."""
 
     default_reason = "wrong-epoch"
+
+
+class UnknownConnectionId(RecordDropped):
+    """A record without the connection ID that the peer was told to send, or with another."""
+
+    default_reason = "connection-id"
 
 
 class ReplayedRecord(RecordDropped):

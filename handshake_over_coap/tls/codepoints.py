@@ -133,6 +133,7 @@ class NamedGroup(IntEnum):
     secp521r1 = 25
     x25519 = 29
     x448 = 30
+    X25519MLKEM768 = 0x11EC
 
 
 class ECCurveType(IntEnum):
@@ -183,6 +184,27 @@ class CertificateType(IntEnum):
 
     X509 = 0
     RawPublicKey = 2
+
+
+class PskKeyExchangeMode(IntEnum):
+    """Registry "TLS PskKeyExchangeMode": a pre-shared key alone, or with an ephemeral one."""
+
+    psk_ke = 0
+    psk_dhe_ke = 1
+
+
+class KeyUpdateRequest(IntEnum):
+    """KeyUpdateRequest of RFC 8446 section 4.6.3: whether the peer is to update as well."""
+
+    update_not_requested = 0
+    update_requested = 1
+
+
+class ConnectionIdUsage(IntEnum):
+    """ConnectionIdUsage of RFC 9147 section 9: when new connection IDs are to be used."""
+
+    cid_immediate = 0
+    cid_spare = 1
 
 
 class NameType(IntEnum):

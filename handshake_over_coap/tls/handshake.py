@@ -15,17 +15,31 @@ from handshake_over_coap.errors import ConfigurationError
 from .alerts import NoRenegotiation, UnexpectedMessage
 from .codepoints import CertificateType, HandshakeType, ProtocolVersion
 from .flight import Flight, HandshakeMessage, Item
+from .identity import PeerIdentity
 from .keys import TrafficKeys
 from .schedule12 import export
 from .suites import CipherSuite, KeyExchange
+from .tickets import Ticket
+
+__all__ = ["Connected", "EpochKeys", "PeerIdentity", "State", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
 class EpochKeys:
-    """Keys that a side may use from now on: to open what it reads, to seal what it writes."""
+    """Keys that a side may use from now on: to open what it reads, to seal what it writes.
 
-    read: TrafficKeys
-    write: TrafficKeys
+    A handshake gives both directions of an epoch at once; a KeyUpdate of 1.3 changes one direction
+    alone and leaves the other None.  ``own_cid`` is the connection ID in the records that are read,
+    ``peer_cid`` the one for those that are written; empty means none.  ``peer_record_limit`` is the
+    longest plaintext that the peer takes, in bytes (RFC 8449; 1.3 counts the content type and
+    padding in), or None where the version's own limit is all there is.
+    """
+
+    read: TrafficKeys | None
+    write: TrafficKeys | None
+    own_cid: bytes = b""
+    peer_cid: bytes = b""
+    peer_record_limit: int | None = None
 
 
 class State(Protocol):
@@ -43,32 +57,24 @@ class Step:
     """What an item led to.
 
     ``flight`` is a whole flight to be sent now, or nothing while the peer's goes on; ``keys`` are
-    new keys, made before the flight that uses them.
+    new keys, made before the flight that uses them, one entry for each epoch: 1.2 has one for the
+    whole handshake, 1.3 one for its handshake and one for what follows.  ``tickets`` are what a
+    client may keep to resume the session.
     """
 
     state: State
     flight: Flight = ()
-    keys: EpochKeys | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PeerIdentity:
-    """Who the peer proved to be; all empty for a client that was not asked.
-
-    ``psk_identity`` is the identity both sides used; ``raw_public_key`` a DER
-    SubjectPublicKeyInfo; ``certificates`` a DER chain, leaf first.
-    """
-
-    psk_identity: bytes | None = None
-    raw_public_key: bytes | None = None
-    certificates: tuple[bytes, ...] = ()
+    keys: tuple[EpochKeys, ...] = ()
+    tickets: tuple[Ticket, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
     """The last state: the handshake is complete and both sides' Finished have been verified.
 
-    ``verify_data`` are the client's and the server's Finished, 12 bytes each in 1.2.
+    ``verify_data`` are the client's and the server's Finished, 12 bytes each.  Connection IDs are
+    None where the extension was not negotiated, and empty where none is wanted; the limit is that
+    of :class:`EpochKeys`.
     """
 
     version: ProtocolVersion
@@ -82,6 +88,9 @@ class Connected:
     extended_master_secret: bool
     verify_data: tuple[bytes, bytes]
     transcript: bytes = field(repr=False)
+    own_cid: bytes | None = None
+    peer_cid: bytes | None = None
+    peer_record_limit: int | None = None
 
     @property
     def auth(self) -> str:

@@ -13,10 +13,12 @@ class TrafficKeys:
 
     ``key`` is the AEAD key; ``iv`` the part of the nonce that does not travel: in 1.2 the fixed
     IV of ``aead.fixed_iv_length`` bytes (RFC 5246 section 6.3), in 1.3 the whole 12 bytes of
-    write_iv (RFC 8446 section 5.3).  The text form shows neither.
+    write_iv (RFC 8446 section 5.3).  ``sn_key`` encrypts record numbers in 1.3 (RFC 9147 section
+    4.2.3) and is empty in 1.2.  The text form shows none of them.
     """
 
     epoch: int
     aead: AeadAlgorithm
     key: bytes = field(repr=False)
     iv: bytes = field(repr=False)
+    sn_key: bytes = field(default=b"", repr=False)

@@ -15,6 +15,7 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes, hmac
 
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.effort import HMAC_BLOCKS, Primitive, note
 from handshake_over_coap.tls.keys import TrafficKeys
 from handshake_over_coap.tls.suites import AeadAlgorithm
 
@@ -40,6 +41,7 @@ def prf(secret: bytes, label: bytes, seed: bytes, length: int) -> bytes:
 
     The keyed HMAC is made once and copied: a copy costs a quarter of a new object.
     """
+    note(Primitive.HASH_BLOCK, 2 * HMAC_BLOCKS * -(-length // _HASH_LENGTH))
     keyed = hmac.HMAC(secret, _SHA256)
     chained = labelled = label + seed
     out = b""

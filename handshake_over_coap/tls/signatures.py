@@ -8,7 +8,8 @@ simulated runs rely on.  Verifiers cannot tell the difference.
 In TLS 1.2 the scheme "ecdsa with SHA-256" names no curve, but P-256 is the only one supported, so
 one scheme serves both versions.
 
-Source: RFC 5246 section 4.7, RFC 8422 section 5.10 (Ed25519 signs the data unhashed).
+Source: RFC 5246 section 4.7, RFC 8422 section 5.10 (Ed25519 signs the data unhashed), RFC 8446
+sections 4.2.3 and 4.4.3.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.alerts import DecryptError, IllegalParameter
 from handshake_over_coap.tls.codepoints import SignatureScheme
+from handshake_over_coap.tls.effort import Primitive, note
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -42,6 +44,10 @@ def _deterministic() -> ec.ECDSA:
 
 _ECDSA_TO_SIGN: Final = _deterministic()
 _ECDSA_TO_VERIFY: Final = ec.ECDSA(hashes.SHA256())
+
+_PADDING: Final = b" " * 64
+_SERVER_CONTEXT: Final = b"TLS 1.3, server CertificateVerify\x00"
+_CLIENT_CONTEXT: Final = b"TLS 1.3, client CertificateVerify\x00"
 
 
 def scheme_for_key(key: object) -> SignatureScheme:
@@ -67,6 +73,15 @@ def is_supported(key: object) -> bool:
     return True
 
 
+def signed_content(transcript_hash: bytes, *, by_server: bool) -> bytes:
+    """What a CertificateVerify of 1.3 signs: the side and the hash (RFC 8446 section 4.4.3).
+
+    ``transcript_hash`` covers the messages up to that side's Certificate.  DTLS 1.3 keeps the
+    strings of TLS.
+    """
+    return _PADDING + (_SERVER_CONTEXT if by_server else _CLIENT_CONTEXT) + transcript_hash
+
+
 def sign(private_key: PrivateKey, scheme: int, data: bytes) -> bytes:
     """Sign ``data``: 64 bytes of Ed25519, or a DER ECDSA-Sig-Value of 70 to 72 bytes, rarely less.
 
@@ -74,6 +89,7 @@ def sign(private_key: PrivateKey, scheme: int, data: bytes) -> bytes:
     """
     if scheme != scheme_for_key(private_key):
         raise ConfigurationError(f"the key does not sign with scheme {scheme:#06x}")
+    note(Primitive.SIGN)
     if isinstance(private_key, ed25519.Ed25519PrivateKey):
         return private_key.sign(data)
     return private_key.sign(data, _ECDSA_TO_SIGN)
@@ -87,6 +103,7 @@ def verify(public_key: PublicKey, scheme: int, data: bytes, signature: bytes) ->
     """
     if scheme != scheme_for_key(public_key):
         raise IllegalParameter(f"signature scheme {scheme:#06x} does not fit the peer's key")
+    note(Primitive.VERIFY)
     try:
         if isinstance(public_key, ed25519.Ed25519PublicKey):
             public_key.verify(signature, data)

@@ -49,3 +49,9 @@ class Transcript:
             context.update(self.bytes)
             self._digest.append(context.finalize())
         return self._digest[0]
+
+    def hash_with(self, partial: builtins.bytes) -> builtins.bytes:
+        """The SHA-256 of everything so far and then ``partial``: what a PSK binder covers."""
+        context = hashes.Hash(_SHA256)
+        context.update(self.bytes + partial)
+        return context.finalize()

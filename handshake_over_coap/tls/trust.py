@@ -47,6 +47,8 @@ from handshake_over_coap.tls.alerts import (
     UnknownCa,
     UnsupportedCertificate,
 )
+from handshake_over_coap.tls.codepoints import CertificateType, SignatureScheme
+from handshake_over_coap.tls.effort import Primitive, note
 from handshake_over_coap.tls.keyfiles import (
     CertificateSources,
     FilePath,
@@ -56,7 +58,7 @@ from handshake_over_coap.tls.keyfiles import (
     read_file,
     subject_public_key_info,
 )
-from handshake_over_coap.tls.signatures import PublicKey, is_supported
+from handshake_over_coap.tls.signatures import SCHEMES, PublicKey, is_supported, scheme_for_key
 
 MAX_CHAIN_LENGTH: Final = 8
 """Certificates that a peer may send at most: it bounds the work of building a path."""
@@ -86,6 +88,7 @@ class Trust:
     """The pinned keys as DER SubjectPublicKeyInfo."""
     insecure: bool
     _store: verification.Store | None = field(repr=False)
+    _pinned_schemes: frozenset[SignatureScheme] = field(repr=False)
 
     def __init__(
         self,
@@ -98,12 +101,14 @@ class Trust:
             raw_public_keys, bytes | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
         ):
             raw_public_keys = (raw_public_keys,)
-        pins = frozenset(subject_public_key_info(load_public_key(key)) for key in raw_public_keys)
+        keys = [load_public_key(key) for key in raw_public_keys]
+        pins = frozenset(map(subject_public_key_info, keys))
         store = verification.Store(list(certificates)) if certificates else None
         object.__setattr__(self, "anchors", certificates)
         object.__setattr__(self, "raw_public_keys", pins)
         object.__setattr__(self, "insecure", insecure)
         object.__setattr__(self, "_store", store)
+        object.__setattr__(self, "_pinned_schemes", frozenset(map(scheme_for_key, keys)))
 
     @classmethod
     def from_files(
@@ -132,6 +137,15 @@ class Trust:
     def accepts_raw_public_keys(self) -> bool:
         """Whether any raw public key can be accepted."""
         return self.insecure or bool(self.raw_public_keys)
+
+    def schemes(self, forms: Iterable[CertificateType]) -> tuple[SignatureScheme, ...]:
+        """The signatures of a peer that could be accepted, if it shows its key in one of ``forms``.
+
+        Those of the pinned keys where nothing but a pinned key will do, or all that are supported.
+        """
+        pinned_only = not self.insecure and set(forms) == {CertificateType.RawPublicKey}
+        found = tuple(scheme for scheme in SCHEMES if scheme in self._pinned_schemes)
+        return found if pinned_only and found else SCHEMES
 
     def require_usable(self) -> None:
         """Raise ConfigurationError if no peer could ever be accepted."""
@@ -208,6 +222,7 @@ class _Check:
             verifier = self._builder().build_server_verifier(subject)
         except ValueError as error:
             raise ConfigurationError(f"server name {subject.value}: {error}") from None
+        note(Primitive.VERIFY, 1 + len(self.others))
         try:
             verifier.verify(self.leaf, self.others)
         except verification.VerificationError as error:
@@ -215,6 +230,7 @@ class _Check:
 
     def client(self) -> None:
         verifier = self._builder(names_optional=True).build_client_verifier()
+        note(Primitive.VERIFY, 1 + len(self.others))
         try:
             verifier.verify(self.leaf, self.others)
         except verification.VerificationError as error:

@@ -71,6 +71,10 @@ class Reader:
         """Three bytes as a number."""
         return int.from_bytes(self.take(3), "big")
 
+    def u32(self) -> int:
+        """Four bytes as a number."""
+        return int.from_bytes(self.take(4), "big")
+
     def u48(self) -> int:
         """Six bytes as a number: a DTLS sequence number."""
         return int.from_bytes(self.take(6), "big")
@@ -127,6 +131,11 @@ def u16(n: int) -> bytes:
 def u24(n: int) -> bytes:
     """``n`` as three bytes."""
     return _number(n, 3)
+
+
+def u32(n: int) -> bytes:
+    """``n`` as four bytes."""
+    return _number(n, 4)
 
 
 def u48(n: int) -> bytes:

@@ -7,7 +7,7 @@ becomes a ladder diagram in text or SVG; figures of handshakes become a report.
 from __future__ import annotations
 
 from handshake_over_coap.trace.capture import Capture
-from handshake_over_coap.trace.keylog import KeyLog, KeyLogLabel, key_log_line
+from handshake_over_coap.trace.keylog import KeyLog, KeyLogLabel, key_log_line, key_log_lines
 from handshake_over_coap.trace.label import datagram_label
 from handshake_over_coap.trace.ladder import ladder
 from handshake_over_coap.trace.packets import packet_address, udp_packet
@@ -42,6 +42,7 @@ __all__ = [
     "TrialFigures",
     "datagram_label",
     "key_log_line",
+    "key_log_lines",
     "ladder",
     "ladder_svg",
     "packet_address",

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.dtls13.connected import Completed, Connected13
 from handshake_over_coap.trace.files import cannot_write, open_private
 
 _RANDOM_LENGTH: Final = 32
@@ -19,26 +20,54 @@ _WHAT: Final = "key log"
 
 
 class KeyLogLabel(StrEnum):
-    """What the secret of a line is; DTLS 1.3 adds one label for each of its traffic secrets."""
+    """What the secret of a line is; those of 1.3 have 32 bytes with SHA-256."""
 
     CLIENT_RANDOM = "CLIENT_RANDOM"
     """The master secret of TLS or DTLS up to 1.2, 48 bytes."""
+    CLIENT_HANDSHAKE_TRAFFIC_SECRET = "CLIENT_HANDSHAKE_TRAFFIC_SECRET"
+    """What the client seals epoch 2 with."""
+    SERVER_HANDSHAKE_TRAFFIC_SECRET = "SERVER_HANDSHAKE_TRAFFIC_SECRET"
+    """What the server seals epoch 2 with."""
+    CLIENT_TRAFFIC_SECRET_0 = "CLIENT_TRAFFIC_SECRET_0"
+    """What the client seals epoch 3 with; later epochs follow from it."""
+    SERVER_TRAFFIC_SECRET_0 = "SERVER_TRAFFIC_SECRET_0"
+    """What the server seals epoch 3 with; later epochs follow from it."""
+    EXPORTER_SECRET = "EXPORTER_SECRET"
+    """What keying material for the application is made of."""
 
 
-_SECRET_LENGTHS: Final = {KeyLogLabel.CLIENT_RANDOM: frozenset({48})}
+_MASTER_SECRET: Final = frozenset({48})
+_TRAFFIC_SECRET: Final = frozenset({32})
 
 
 def key_log_line(label: KeyLogLabel, client_random: bytes, secret: bytes) -> str:
-    """One line, without its end; for DTLS 1.2 the label is CLIENT_RANDOM.
+    """One line, without its end; for DTLS 1.2 the label is CLIENT_RANDOM, for 1.3 one of the rest.
 
     ``client_random`` has 32 bytes.  Raises ConfigurationError where it has not, or where no secret
     of this label has the length of ``secret``.
     """
     if len(client_random) != _RANDOM_LENGTH:
         raise ConfigurationError(f"a client random has 32 bytes, not {len(client_random)}")
-    if len(secret) not in _SECRET_LENGTHS[label]:
+    lengths = _MASTER_SECRET if label is KeyLogLabel.CLIENT_RANDOM else _TRAFFIC_SECRET
+    if len(secret) not in lengths:
         raise ConfigurationError(f"no secret {label} has {len(secret)} bytes")
     return f"{label} {client_random.hex()} {secret.hex()}"
+
+
+def key_log_lines(connected: Completed) -> tuple[str, ...]:
+    """The lines of a session that a key log needs: one in 1.2, five in 1.3."""
+    if not isinstance(connected, Connected13):
+        secret = connected.master_secret
+        return (key_log_line(KeyLogLabel.CLIENT_RANDOM, connected.client_random, secret),)
+    secrets = connected.secrets
+    labelled = (
+        (KeyLogLabel.CLIENT_HANDSHAKE_TRAFFIC_SECRET, secrets.client_handshake),
+        (KeyLogLabel.SERVER_HANDSHAKE_TRAFFIC_SECRET, secrets.server_handshake),
+        (KeyLogLabel.CLIENT_TRAFFIC_SECRET_0, secrets.client_application),
+        (KeyLogLabel.SERVER_TRAFFIC_SECRET_0, secrets.server_application),
+        (KeyLogLabel.EXPORTER_SECRET, secrets.exporter),
+    )
+    return tuple(key_log_line(label, connected.client_random, each) for label, each in labelled)
 
 
 class KeyLog:

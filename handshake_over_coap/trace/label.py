@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 from handshake_over_coap.records.dtls12 import PlaintextRecord, RawRecord, split_datagram
+from handshake_over_coap.records.dtls13 import CiphertextRecord, split13
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.trace.coap import (
@@ -23,13 +25,16 @@ from handshake_over_coap.trace.coap import (
 
 _MOST_RECORDS: Final = 4
 
+_AnyRecord: TypeAlias = RawRecord | CiphertextRecord
+
 
 def datagram_label(data: bytes) -> str:
     """What a UDP payload is, ending in its size in bytes; never raises, whatever ``data`` is.
 
     A CoAP message gives type, code, path, Location, Block1, Block2 (number/more/size), Echo and
     Content-Format: ``CON POST /.well-known/dtls, Block1 0/1/64, Echo, 91 B``.  Records give content
-    type, epoch and sequence number: ``record application_data epoch 1 #1, 45 B``.
+    type, epoch and sequence number: ``record application_data epoch 1 #1, 45 B``; of a protected
+    record of DTLS 1.3 only two bits of its epoch can be seen.
     """
     message = read_coap(data)
     if message is not None:
@@ -77,18 +82,32 @@ def _uint_text(value: bytes, most: int) -> str:
 
 
 def _of_records(data: bytes) -> list[str]:
-    words: list[str] = []
-    records = split_datagram(data)
-    try:
-        words.extend(_record_text(record) for record in islice(records, _MOST_RECORDS))
-        if next(records, None) is not None:
-            words.append("...")
-    except RecordDropped:
+    """The records of either version: the one that reads further is the one that was meant."""
+    found, whole = max(
+        (_read(split_datagram(data)), _read(split13(data))), key=lambda each: len(each[0])
+    )
+    words = [_record_text(record) for record in found[:_MOST_RECORDS]]
+    if len(found) > _MOST_RECORDS:
+        words.append("...")
+    elif not whole:
         words.append("then no record" if words else f"no record, first octet {data[0]:#04x}")
     return words
 
 
-def _record_text(record: RawRecord) -> str:
+def _read(records: Iterator[_AnyRecord]) -> tuple[list[_AnyRecord], bool]:
+    """The first few records, one more than are shown, and whether nothing was wrong with them."""
+    found: list[_AnyRecord] = []
+    try:
+        found.extend(islice(records, _MOST_RECORDS + 1))
+    except RecordDropped:
+        return found, False
+    return found, True
+
+
+def _record_text(record: _AnyRecord) -> str:
+    if isinstance(record, CiphertextRecord):
+        # Which epoch and which number it is, only the holder of the keys can tell.
+        return f"protected record, epoch bits {record.epoch_bits}"
     text = (
         f"record {_name(ContentType, record.content_type)}"
         f" epoch {record.epoch} #{record.sequence_number}"

@@ -78,4 +78,4 @@ def saying(
     hello = change(state.hello)
     message = replace(first, body=hello.encode())
     state = replace(state, hello=hello, transcript=Transcript().append(message))
-    return replace(point, client=Conversation(state, 0), flights=((message,),))
+    return replace(point, client=Conversation(True, state), flights=((message,),))

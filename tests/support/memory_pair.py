@@ -15,11 +15,13 @@ import pytest
 from handshake_over_coap.carriers.conversation import (
     Conversation,
     Established,
+    Established13,
     begin_client,
     begin_server,
 )
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.records.dtls12 import SealedRecord
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
@@ -116,14 +118,43 @@ _SHARED = (
 def agreed(point: Point) -> tuple[Established, Established]:
     """Client's and server's result, after asserting that they are one and the same."""
     client, server = point.client.established, point.server.established
-    assert client is not None
-    assert server is not None
+    assert isinstance(client, Established)
+    assert isinstance(server, Established)
     ours, theirs = client.connected, server.connected
     for name in _SHARED:
         assert getattr(ours, name) == getattr(theirs, name), name
     for one, other in ((client, server), (server, client)):
         datagram = one.sealer.seal_datagram(ContentType.application_data, b"some data")
         assert other.opener.open_datagram(datagram) == (ContentType.application_data, b"some data")
+    return client, server
+
+
+_SHARED_13 = (
+    "version",
+    "suite",
+    "group",
+    "auth",
+    "client_random",
+    "server_random",
+    "server_name",
+    "verify_data",
+    "transcript",
+    "secrets",
+)
+
+
+def agreed13(point: Point) -> tuple[Established13, Established13]:
+    """The same for DTLS 1.3."""
+    client, server = point.client.established, point.server.established
+    assert isinstance(client, Established13)
+    assert isinstance(server, Established13)
+    for name in _SHARED_13:
+        assert getattr(client.connected, name) == getattr(server.connected, name), name
+    for one, other in ((client, server), (server, client)):
+        datagram = one.sealer.seal_datagram(ContentType.application_data, b"some data")
+        opened = other.opener.open_datagram(datagram)
+        assert opened is not None
+        assert (opened.content_type, opened.plaintext, opened.epoch) == (23, b"some data", 3)
     return client, server
 
 
@@ -150,7 +181,9 @@ def refused(
         except AlertError as error:
             assert (receiver, type(error), error.received) == (by, alert, False)
             if undamaged is not None:
-                agreed(undamaged.finish())
+                after = undamaged.finish()
+                is_13 = isinstance(after.client.established, Established13)
+                (agreed13 if is_13 else agreed)(after)
             return error.detail
     pytest.fail("the handshake is complete")
 
@@ -209,14 +242,16 @@ def body(items: Body, kind: HandshakeType) -> bytes:
 
 
 def change_item(index: int, change: Callable[[bytes], bytes]) -> Damage:
-    """Change the body of a message, or the fragment of a sealed record."""
+    """Change the body of a message, the fragment of a record, or its ciphertext in 1.3."""
 
     def apply(items: Body) -> Body:
         item = items[index]
         if isinstance(item, ChangeCipherSpec):
-            raise TypeError("a ChangeCipherSpec has nothing to change")
+            raise TypeError("nothing to change")
         if isinstance(item, SealedRecord):
             changed: BodyItem = replace(item, fragment=change(item.fragment))
+        elif isinstance(item, CiphertextRecord):
+            changed = replace(item, ciphertext=change(item.ciphertext))
         else:
             changed = replace(item, body=change(item.body))
         return (*items[:index], changed, *items[index + 1 :])

@@ -26,7 +26,9 @@ from handshake_over_coap.tls.alerts import (
     UnknownCa,
     UnsupportedCertificate,
 )
+from handshake_over_coap.tls.codepoints import CertificateType
 from handshake_over_coap.tls.credentials import RawPublicKey
+from handshake_over_coap.tls.signatures import SCHEMES
 from handshake_over_coap.tls.trust import MAX_CHAIN_LENGTH, Address, PeerRole, Trust
 from tests.support import pki
 
@@ -374,3 +376,14 @@ def test_a_leaf_whose_own_names_are_no_names_is_bad_certificate() -> None:
     der = issued.certificate.public_bytes(serialization.Encoding.DER)
     with pytest.raises(BadCertificate):
         verify([der.replace(b"aab.example", b"\xc3\xa9b.example")])
+
+
+def test_the_schemes_of_pinned_keys_are_asked_for_where_nothing_else_will_do() -> None:
+    p256, ed25519 = pki.p256_key("server").public_key(), pki.ed25519_key("server").public_key()
+    raw, chains = CertificateType.RawPublicKey, CertificateType.X509
+    assert Trust(raw_public_keys=p256).schemes((raw,)) == SCHEMES[:1]
+    assert Trust(raw_public_keys=ed25519).schemes((raw,)) == SCHEMES[1:]
+    assert Trust(raw_public_keys=(ed25519, p256)).schemes((raw,)) == SCHEMES
+    assert Trust(ROOT.certificate, raw_public_keys=p256).schemes((raw, chains)) == SCHEMES
+    assert Trust(raw_public_keys=p256, insecure=True).schemes((raw,)) == SCHEMES
+    assert Trust(ROOT.certificate).schemes((raw,)) == SCHEMES

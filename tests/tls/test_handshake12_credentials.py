@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from handshake_over_coap.carriers.protection import Protection12
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.sealer import Sealer
@@ -282,8 +283,10 @@ def test_a_finished_record_that_is_tampered_with(scenario: Scenario, number: int
 def test_a_finished_that_is_sealed_well_and_wrong(scenario: Scenario, number: int) -> None:
     point = Point.start(scenario.client(), scenario.server()).until(number)
     client, _ = agreed(point.finish())
-    assert point.client.keys is not None
-    keys = point.client.keys.write if number == 3 else point.client.keys.read
+    protection = point.client.protection
+    assert isinstance(protection, Protection12)
+    keys = protection.keys.write if number == 3 else protection.keys.read
+    assert keys is not None
     data = client.connected.verify_data[number - 3]
     of_peer = client.connected.verify_data[4 - number]
     seq = _seq_of_finished(point)

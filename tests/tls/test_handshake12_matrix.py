@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.tls.codepoints import CertificateType, HandshakeType, NamedGroup
 from handshake_over_coap.tls.config import certificate_type
 from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, psk_lookup
-from handshake_over_coap.tls.flight import ChangeCipherSpec
+from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.groups import GROUPS
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.messages import (
@@ -70,9 +69,9 @@ def test_equal_seeds_give_equal_flights(scenario: Scenario) -> None:
 
 def shape(items: Body) -> list[str]:
     return [
-        type(item).__name__
-        if isinstance(item, ChangeCipherSpec | SealedRecord)
-        else HandshakeType(item.type).name
+        HandshakeType(item.type).name
+        if isinstance(item, HandshakeMessage)
+        else type(item).__name__
         for item in items
     ]
 

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import pytest
 
+from handshake_over_coap.carriers.protection import Protection12
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.sealer import Sealer
@@ -233,14 +234,18 @@ def test_a_sealed_certificate_verify_is_refused() -> None:
 
 def sealer_of_client(point: Point) -> Sealer:
     """A sealer that does what the client's own does, from number 0 on."""
-    assert point.client.keys is not None
-    return Sealer(point.client.keys.write)
+    protection = point.client.protection
+    assert isinstance(protection, Protection12)
+    assert protection.keys.write is not None
+    return Sealer(protection.keys.write)
 
 
 def sealer_of_server(point: Point) -> Sealer:
     """As :func:`sealer_of_client`, for the other direction."""
-    assert point.client.keys is not None
-    return Sealer(point.client.keys.read)
+    protection = point.client.protection
+    assert isinstance(protection, Protection12)
+    assert protection.keys.read is not None
+    return Sealer(protection.keys.read)
 
 
 def finished(scenario: Scenario, number: int) -> HandshakeMessage:

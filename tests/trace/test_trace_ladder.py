@@ -161,7 +161,12 @@ def option(delta: int, value: bytes) -> bytes:
         (b"\x40\x02", "unknown, first octet 0x40, 2 B"),
         (b"\xff", "unknown, first octet 0xff, 1 B"),
         (b"\x14", "no record, first octet 0x14, 1 B"),
-        (b"\x2f" + bytes(20), "no record, first octet 0x2f, 21 B"),
+        (b"\x1f" + bytes(20), "no record, first octet 0x1f, 21 B"),
+        (b"\x2b" + bytes(20), "protected record, epoch bits 3, 21 B"),
+        (
+            bytes.fromhex("16fefd 0000 000000000001 0001 02") + b"\x22" + bytes(20),
+            "record handshake epoch 0 #1 server_hello, protected record, epoch bits 2, 35 B",
+        ),
         (DATA, "record application_data epoch 1 #1, 45 B"),
         (
             bytes.fromhex("16fefd 0000 000000000000 0001 01") + DATA,

@@ -6,7 +6,8 @@
           -> ExpectServerHelloDone -> ExpectChangeCipherSpec -> ExpectFinished -> Connected
 
 Source: RFC 5246 section 7.4; RFC 4279, RFC 5489, RFC 8422 (key exchanges); RFC 7250 (raw public
-keys); RFC 7627; RFC 5746.
+keys); RFC 7627; RFC 5746; RFC 9146 (connection IDs); RFC 8449 (record limits); RFC 8446 section
+4.1.3 (what a server of 1.3 says in its random).
 """
 
 from __future__ import annotations
@@ -20,14 +21,26 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedCertificate,
     UnsupportedExtension,
 )
-from handshake_over_coap.tls.codepoints import CertificateType, CipherSuiteId, HandshakeType
+from handshake_over_coap.tls.codepoints import (
+    CertificateType,
+    CipherSuiteId,
+    ExtensionType,
+    HandshakeType,
+)
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
-from handshake_over_coap.tls.config import ClientConfig, certificate_type
+from handshake_over_coap.tls.config import (
+    MAX_RECORD_LIMIT_1_2,
+    ClientConfig,
+    certificate_type,
+    groups12,
+)
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
+    ConnectionId,
     ECPointFormats,
     ExtendedMasterSecret,
     Extensions,
+    RecordSizeLimit,
     RenegotiationInfo,
     SelectedClientCertificateType,
     SelectedServerCertificateType,
@@ -40,6 +53,8 @@ from handshake_over_coap.tls.extensions import (
 from handshake_over_coap.tls.flight import HandshakeMessage, Item
 from handshake_over_coap.tls.handshake import Step
 from handshake_over_coap.tls.messages import (
+    DOWNGRADE_TO_1_0,
+    DOWNGRADE_TO_1_2,
     CertificateRequest,
     ClientHello,
     HelloVerifyRequest,
@@ -50,6 +65,7 @@ from handshake_over_coap.tls.messages import (
     ServerKeyExchangePsk,
 )
 from handshake_over_coap.tls.signatures import SCHEMES, verify
+from handshake_over_coap.tls.steps import expect, is_message, unexpected
 from handshake_over_coap.tls.suites import CipherSuite, KeyExchange
 from handshake_over_coap.tls.transcript import Transcript
 from handshake_over_coap.tls.trust import PeerRole
@@ -61,12 +77,16 @@ from .common import (
     Secrets,
     check_finished,
     connected,
-    expect,
     expect_change_cipher_spec,
-    is_message,
     read_certificate,
-    unexpected,
 )
+
+_OF_1_3 = {
+    ExtensionType.pre_shared_key,
+    ExtensionType.supported_versions,
+    ExtensionType.psk_key_exchange_modes,
+    ExtensionType.key_share,
+}
 
 _MAX_HELLO_VERIFY_REQUESTS = 4
 """A server may ask for a cookie again when its secret has changed, but not for ever."""
@@ -105,7 +125,7 @@ def _extensions(config: ClientConfig) -> list[TypedExtension]:
         found.append(ServerName(config.sni))
     if any(exchange.uses_ecdhe for exchange in exchanges):
         # No ec_point_formats: without it the server assumes the one form there is (RFC 8422 5.1).
-        found.append(SupportedGroups(config.groups))
+        found.append(SupportedGroups(groups12(config.groups)))
     if KeyExchange.ECDHE_ECDSA in exchanges:
         found.append(SignatureAlgorithms(SCHEMES))
         credential = config.credential
@@ -114,6 +134,10 @@ def _extensions(config: ClientConfig) -> list[TypedExtension]:
         if config.server_certificate_types != (CertificateType.X509,):
             found.append(ServerCertificateType(config.server_certificate_types))
     found.append(ExtendedMasterSecret())
+    if config.record_size_limit is not None:
+        found.append(RecordSizeLimit(min(config.record_size_limit, MAX_RECORD_LIMIT_1_2)))
+    if config.connection_id is not None:
+        found.append(ConnectionId(config.connection_id))
     return found
 
 
@@ -151,6 +175,7 @@ class ExpectServerHello:
     def _check(self, hello: ServerHello) -> Parameters:
         if hello.version != Version.DTLS_1_2:
             raise ProtocolVersion(f"the server chose version {hello.version:#06x}")
+        self._check_downgrade(hello)
         suite = next((s for s in self.config.usable_suites if s.id == hello.cipher_suite), None)
         if suite is None:
             raise IllegalParameter(f"cipher suite {hello.cipher_suite:#06x} was not offered")
@@ -161,6 +186,8 @@ class ExpectServerHello:
         if not extended and self.config.require_extended_master_secret:
             raise HandshakeFailure("the server does without the extended master secret (RFC 7627)")
         server_type, client_type = self._certificate_types(hello.extensions, suite)
+        cid = hello.extensions.find(ConnectionId)
+        limit = hello.extensions.find(RecordSizeLimit)
         return Parameters(
             suite=suite,
             client_random=self.hello.random,
@@ -169,7 +196,16 @@ class ExpectServerHello:
             server_certificate_type=server_type,
             client_certificate_type=client_type,
             server_name=self.config.sni,
+            own_cid=None if cid is None else self.config.connection_id,
+            peer_cid=None if cid is None else cid.cid,
+            peer_record_limit=None if limit is None else min(limit.limit, MAX_RECORD_LIMIT_1_2),
         )
+
+    def _check_downgrade(self, hello: ServerHello) -> None:
+        """A server that speaks 1.3 says so in its random: then our offer of it was stripped."""
+        offered = Version.DTLS_1_3 in self.config.usable_versions
+        if offered and hello.random.endswith((DOWNGRADE_TO_1_2, DOWNGRADE_TO_1_0)):
+            raise IllegalParameter("DTLS 1.2, although both sides speak 1.3 (RFC 8446 4.1.3)")
 
     def _check_extensions(self, extensions: Extensions) -> None:
         # renegotiation_info answers the signalling suite; ec_point_formats is often sent unasked.
@@ -181,6 +217,8 @@ class ExpectServerHello:
         for number in extensions.types():
             if number not in offered:
                 raise UnsupportedExtension(f"extension {number} was not offered")
+            if number in _OF_1_3:
+                raise IllegalParameter(f"extension {number} does not belong into DTLS 1.2")
         renegotiation = extensions.find(RenegotiationInfo)
         if renegotiation is not None and renegotiation.renegotiated_connection:
             raise HandshakeFailure("renegotiation_info is not empty in a first handshake")
@@ -262,7 +300,7 @@ class ExpectServerKeyExchange:
             signed = ServerKeyExchangeEcdheEcdsa.decode(message.body)
             self._check_signature(signed)
             server = replace(server, group=signed.named_curve, public=signed.public)
-        if server.group is not None and server.group not in self.common.config.groups:
+        if server.group is not None and server.group not in groups12(self.common.config.groups):
             raise IllegalParameter(f"group {server.group} was not offered")
         return Step(ExpectServerHelloDone(self.common, self.transcript.append(message), server))
 
@@ -292,7 +330,7 @@ class ExpectServerHelloDone:
         state = ExpectChangeCipherSpec(
             self.common.parameters, answer.secrets, answer.transcript, answer.verify_data
         )
-        return Step(state, answer.items, answer.keys)
+        return Step(state, answer.items, (answer.keys,))
 
     def _requested(self, message: HandshakeMessage) -> Step:
         by_certificate = self.common.parameters.suite.key_exchange.uses_certificates

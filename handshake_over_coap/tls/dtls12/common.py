@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 
-from handshake_over_coap.tls.alerts import BadCertificate, DecryptError, UnexpectedMessage
+from handshake_over_coap.tls import steps
+from handshake_over_coap.tls.alerts import BadCertificate, DecryptError
 from handshake_over_coap.tls.codepoints import CertificateType, HandshakeType, ProtocolVersion
 from handshake_over_coap.tls.config import AsymmetricCredential
 from handshake_over_coap.tls.credentials import RawPublicKey
@@ -29,6 +30,7 @@ from handshake_over_coap.tls.schedule12 import (
     server_verify_data,
 )
 from handshake_over_coap.tls.signatures import PublicKey, sign, verify
+from handshake_over_coap.tls.steps import expect, unexpected
 from handshake_over_coap.tls.suites import CipherSuite
 from handshake_over_coap.tls.transcript import Transcript
 
@@ -44,6 +46,9 @@ class Parameters:
     server_certificate_type: CertificateType
     client_certificate_type: CertificateType
     server_name: str | None
+    own_cid: bytes | None = None
+    peer_cid: bytes | None = None
+    peer_record_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,55 +59,16 @@ class Secrets:
     peer: PeerIdentity
 
 
-def name_of(item: Item) -> str:
-    """An item's name, for messages."""
-    if isinstance(item, ChangeCipherSpec):
-        return "change_cipher_spec"
-    try:
-        return HandshakeType(item.type).name
-    except ValueError:
-        return f"handshake type {item.type}"
-
-
-def is_message(item: Item, kind: HandshakeType) -> bool:
-    """Whether ``item`` is a message of that type in the clear."""
-    return isinstance(item, HandshakeMessage) and item.type == kind and item.epoch == 0
-
-
-def unexpected(item: Item, expected: str) -> UnexpectedMessage:
-    """The alert for an item out of order."""
-    return UnexpectedMessage(f"{name_of(item)} where {expected} belongs")
-
-
-def expect(item: Item, kind: HandshakeType, epoch: int = 0) -> HandshakeMessage:
-    """``item`` as a message of type ``kind`` in ``epoch``; raises UnexpectedMessage."""
-    if not isinstance(item, HandshakeMessage) or item.type != kind or item.epoch != epoch:
-        raise unexpected(item, kind.name)
-    return item
-
-
 def expect_change_cipher_spec(item: Item) -> None:
     """Raises UnexpectedMessage for anything but a ChangeCipherSpec."""
     if not isinstance(item, ChangeCipherSpec):
         raise unexpected(item, "change_cipher_spec")
 
 
-class FlightBuilder:
-    """Collects a flight: numbers its messages and adds them to the transcript."""
+class FlightBuilder(steps.FlightBuilder):
+    """A flight of 1.2, which may end with Finished under new keys."""
 
-    __slots__ = ("items", "next_seq", "transcript")
-
-    def __init__(self, transcript: Transcript, next_seq: int) -> None:
-        self.items: list[Item] = []
-        self.transcript = transcript
-        self.next_seq = next_seq
-
-    def add(self, message: Message, epoch: int = 0) -> None:
-        """Add a message, in the transcript too."""
-        framed = HandshakeMessage(message.msg_type, message.encode(), self.next_seq, epoch)
-        self.next_seq += 1
-        self.items.append(framed)
-        self.transcript = self.transcript.append(framed)
+    __slots__ = ()
 
     def add_finished(self, verify_data: bytes) -> None:
         """Add ChangeCipherSpec and a Finished under the new keys."""
@@ -151,9 +117,13 @@ def epoch_keys(parameters: Parameters, master: bytes, *, client: bool) -> EpochK
     keys = connection_keys(
         master, parameters.suite.aead, parameters.client_random, parameters.server_random
     )
-    if client:
-        return EpochKeys(read=keys.server_write, write=keys.client_write)
-    return EpochKeys(read=keys.client_write, write=keys.server_write)
+    return EpochKeys(
+        read=keys.server_write if client else keys.client_write,
+        write=keys.client_write if client else keys.server_write,
+        own_cid=parameters.own_cid or b"",
+        peer_cid=parameters.peer_cid or b"",
+        peer_record_limit=parameters.peer_record_limit,
+    )
 
 
 def finished_data(master: bytes, transcript: Transcript, *, client: bool) -> bytes:
@@ -192,4 +162,7 @@ def connected(
         extended_master_secret=parameters.extended_master_secret,
         verify_data=verify_data,
         transcript=transcript.bytes,
+        own_cid=parameters.own_cid,
+        peer_cid=parameters.peer_cid,
+        peer_record_limit=parameters.peer_record_limit,
     )

@@ -1,12 +1,12 @@
 """What a server chooses from a ClientHello, and the ServerHello that says so.
 
 Source: RFC 5246 sections 7.4.1.2 to 7.4.1.4; RFC 8422 section 4 and 5.1; RFC 7250 section 4.2;
-RFC 7627 section 5.3; RFC 5746 section 3.6.
+RFC 7627 section 5.3; RFC 5746 section 3.6; RFC 9146 section 3; RFC 8449 section 4.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handshake_over_coap.tls.alerts import (
     HandshakeFailure,
@@ -22,12 +22,20 @@ from handshake_over_coap.tls.codepoints import (
     SignatureScheme,
 )
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
-from handshake_over_coap.tls.config import AsymmetricCredential, ServerConfig, certificate_type
+from handshake_over_coap.tls.config import (
+    MAX_RECORD_LIMIT_1_2,
+    AsymmetricCredential,
+    ServerConfig,
+    certificate_type,
+    groups12,
+)
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
+    ConnectionId,
     ECPointFormats,
     ExtendedMasterSecret,
     Extensions,
+    RecordSizeLimit,
     RenegotiationInfo,
     SelectedClientCertificateType,
     SelectedServerCertificateType,
@@ -159,7 +167,8 @@ def _group(config: ServerConfig, offer: _Offer) -> NamedGroup | None:
     """A common group, in our order; without the extension any group will do (RFC 8422 4)."""
     if not offer.uncompressed:
         return None
-    return next((g for g in config.groups if offer.groups is None or g in offer.groups), None)
+    known = groups12(config.groups)
+    return next((g for g in known if offer.groups is None or g in offer.groups), None)
 
 
 def _credential(config: ServerConfig, offer: _Offer) -> tuple[AsymmetricCredential | None, bool]:
@@ -194,8 +203,21 @@ def _client_type(config: ServerConfig, offer: _Offer, *, asked: bool) -> Certifi
     raise UnsupportedCertificate("no client certificate type in common (RFC 7250)")
 
 
+def with_connection(config: ServerConfig, hello: ClientHello, parameters: Parameters) -> Parameters:
+    """With connection IDs and the client's record limit, if it offers them (RFC 9146, RFC 8449)."""
+    peer_cid = hello.extensions.find(ConnectionId)
+    own_cid = None if peer_cid is None else config.new_connection_id()
+    limit = hello.extensions.find(RecordSizeLimit)
+    return replace(
+        parameters,
+        own_cid=own_cid,
+        peer_cid=None if peer_cid is None or own_cid is None else peer_cid.cid,
+        peer_record_limit=None if limit is None else min(limit.limit, MAX_RECORD_LIMIT_1_2),
+    )
+
+
 def server_hello(
-    config: ServerConfig, hello: ClientHello, choice: Selection, random: bytes
+    config: ServerConfig, hello: ClientHello, choice: Selection, parameters: Parameters
 ) -> ServerHello:
     """The ServerHello that announces ``choice``: no session ID, as nothing is resumed."""
     found: list[TypedExtension] = []
@@ -210,9 +232,14 @@ def server_hello(
             found.append(SelectedClientCertificateType(choice.client_certificate_type))
     if choice.extended_master_secret:
         found.append(ExtendedMasterSecret())
+    if parameters.peer_record_limit is not None:
+        own_limit = config.record_size_limit or MAX_RECORD_LIMIT_1_2
+        found.append(RecordSizeLimit(min(own_limit, MAX_RECORD_LIMIT_1_2)))
+    if parameters.own_cid is not None:
+        found.append(ConnectionId(parameters.own_cid))
     return ServerHello(
         version=Version.DTLS_1_2,
-        random=random,
+        random=parameters.server_random,
         session_id=b"",
         cipher_suite=choice.suite.id,
         extensions=Extensions.of(*found),

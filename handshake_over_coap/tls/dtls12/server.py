@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 
 from handshake_over_coap.tls.alerts import HandshakeFailure, InternalError
 from handshake_over_coap.tls.codepoints import ClientCertificateType as RequestedType
-from handshake_over_coap.tls.codepoints import HandshakeType
+from handshake_over_coap.tls.codepoints import HandshakeType, ProtocolVersion
 from handshake_over_coap.tls.config import ServerConfig
 from handshake_over_coap.tls.flight import HandshakeMessage, Item
 from handshake_over_coap.tls.groups import EphemeralKey, generate
 from handshake_over_coap.tls.handshake import PeerIdentity, Step
 from handshake_over_coap.tls.messages import (
+    DOWNGRADE_TO_1_2,
+    RANDOM_LENGTH,
     CertificateRequest,
     ClientHello,
     ClientKeyExchangeEcdhe,
@@ -34,6 +36,7 @@ from handshake_over_coap.tls.messages import (
 )
 from handshake_over_coap.tls.schedule12 import ecdhe_psk_premaster, psk_premaster
 from handshake_over_coap.tls.signatures import SCHEMES, PublicKey, sign
+from handshake_over_coap.tls.steps import expect
 from handshake_over_coap.tls.suites import KeyExchange
 from handshake_over_coap.tls.transcript import Transcript
 from handshake_over_coap.tls.trust import PeerRole
@@ -48,12 +51,11 @@ from .common import (
     connected,
     derive_master,
     epoch_keys,
-    expect,
     expect_change_cipher_spec,
     finished_data,
     read_certificate,
 )
-from .selection import Selection, select, server_hello
+from .selection import Selection, select, server_hello, with_connection
 
 
 def start_server(config: ServerConfig) -> ExpectClientHello:
@@ -72,11 +74,11 @@ class ExpectClientHello:
         message = expect(item, HandshakeType.client_hello)
         hello = ClientHello.decode(message.body)
         choice = select(self.config, hello)
-        random = self.config.rng(32)
-        parameters = choice.parameters(hello.random, random)
+        parameters = choice.parameters(hello.random, self._random())
+        parameters = with_connection(self.config, hello, parameters)
         # A stateless cookie exchange leaves its number of messages in the sequence (RFC 6347 4.2.2)
         builder = FlightBuilder(Transcript().append(message), message.message_seq)
-        builder.add(server_hello(self.config, hello, choice, random))
+        builder.add(server_hello(self.config, hello, choice, parameters))
         if choice.credential is not None:
             builder.add(certificate_message(choice.credential))
         ephemeral = self._add_key_exchange(builder, choice, parameters)
@@ -89,6 +91,13 @@ class ExpectClientHello:
             return Step(ExpectCertificate(common, builder.transcript), tuple(builder.items))
         state = ExpectClientKeyExchange(common, builder.transcript, PeerIdentity())
         return Step(state, tuple(builder.items))
+
+    def _random(self) -> bytes:
+        """Ours, which tells a client where 1.3 would have been spoken (RFC 8446 4.1.3)."""
+        random = self.config.rng(RANDOM_LENGTH)
+        if ProtocolVersion.DTLS_1_3 not in self.config.usable_versions:
+            return random
+        return random[: -len(DOWNGRADE_TO_1_2)] + DOWNGRADE_TO_1_2
 
     def _add_key_exchange(
         self, builder: FlightBuilder, choice: Selection, parameters: Parameters
@@ -176,7 +185,7 @@ class ExpectClientKeyExchange:
         transcript = self.transcript.append(message)
         parameters = self.common.parameters
         master = derive_master(parameters, premaster, transcript)
-        keys = epoch_keys(parameters, master, client=False)
+        keys = (epoch_keys(parameters, master, client=False),)
         finishing = _Finishing(parameters, Secrets(master, identity), self.common.next_seq)
         if self.client_key is not None:
             return Step(ExpectCertificateVerify(finishing, transcript, self.client_key), keys=keys)

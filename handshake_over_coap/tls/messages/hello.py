@@ -1,4 +1,6 @@
-"""The hellos of DTLS 1.2, and the messages without content that frame them.
+"""The hellos, and the messages without content that frame those of 1.2.
+
+1.3 uses ClientHello and ServerHello as they are; what it adds is in ``hello13``.
 
 Source: RFC 5246 section 7.4.1 and 7.4.5; RFC 6347 section 4.2.1 and 4.3.2 for the cookie.
 """

@@ -1,145 +1,21 @@
-"""Hello extensions: raw, as a block, and typed.
+"""Typed extensions of 1.2, and those that 1.3 took over from it.
 
-A hello keeps its extensions raw and in order (:class:`Extensions`), so what was received encodes
-to the same bytes again, unknown extensions included.  Typed codecs stand beside that, one frozen
-dataclass per extension and per form: where client and server say different things under one
-number, there are two classes, and the caller picks the one that fits the message it reads.
-``encode`` and ``decode`` deal in extension_data only.
-
-A new extension is a new class with ``extension_type``, ``encode`` and ``decode``, here or in a
-module of its own; nothing has to be registered.
-
-Source: RFC 5246 section 7.4.1.4; each class names its own.
+1.3 moved some answers from the ServerHello to EncryptedExtensions; their bytes are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self, TypeVar
+from typing import ClassVar, Self
 
-from ..errors import ConfigurationError
-from .alerts import DecodeError, IllegalParameter
-from .codepoints import ExtensionType, NameType
-from .wire import Reader, join_u16, u8, u16, u16_items, vec8, vec16
+from ...errors import ConfigurationError
+from ..alerts import DecodeError, IllegalParameter
+from ..codepoints import ExtensionType, NameType
+from ..wire import Reader, join_u16, u8, u16, u16_items, vec8, vec16
 
 MAX_HOST_NAME = 255
 MIN_RECORD_SIZE_LIMIT = 64
 MAX_U16_LIST = 0xFFFE  # longest list of 16-bit numbers behind a 16-bit length, in bytes
-
-
-class TypedExtension(Protocol):
-    """What every typed codec offers.  decode raises AlertError, encode ConfigurationError."""
-
-    extension_type: ClassVar[ExtensionType]
-
-    def encode(self) -> bytes:
-        """The extension_data."""
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Parse the extension_data, all of it."""
-
-
-T = TypeVar("T", bound=TypedExtension)
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """One extension as on the wire: its 16-bit number and its extension_data."""
-
-    type: int
-    data: bytes
-
-    @classmethod
-    def of(cls, typed: TypedExtension) -> Extension:
-        """The raw form of ``typed``."""
-        return cls(int(typed.extension_type), typed.encode())
-
-    def encode(self) -> bytes:
-        """Number, length, data."""
-        return u16(self.type) + vec16(self.data)
-
-
-@dataclass(frozen=True, slots=True)
-class Extensions:
-    """The extensions of one message, in order, each type at most once.
-
-    A hello of 1.2 may leave the whole block out.  No ``items`` stands for an absent block, unless
-    ``empty_block`` says that a block of length zero is there: the two differ in the transcript.
-    """
-
-    items: tuple[Extension, ...] = ()
-    empty_block: bool = False
-
-    @classmethod
-    def of(cls, *typed: TypedExtension) -> Extensions:
-        """The raw forms of ``typed``, in that order."""
-        return cls(tuple(map(Extension.of, typed)))
-
-    def __iter__(self) -> Iterator[Extension]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __contains__(self, extension_type: object) -> bool:
-        return any(item.type == extension_type for item in self.items)
-
-    def types(self) -> tuple[int, ...]:
-        """The numbers of the extensions, in order."""
-        return tuple(item.type for item in self.items)
-
-    def get(self, extension_type: int) -> bytes | None:
-        """The extension_data of that number, or None."""
-        for item in self.items:
-            if item.type == extension_type:
-                return item.data
-        return None
-
-    def find(self, kind: type[T]) -> T | None:
-        """The extension that ``kind`` stands for, decoded, or None where there is none.
-
-        Raises AlertError when it is there and malformed.
-        """
-        wanted = kind.extension_type
-        for item in self.items:
-            if item.type == wanted:
-                return kind.decode(item.data)
-        return None
-
-    def encode_block(self) -> bytes:
-        """The block with its 16-bit length, even when empty; ConfigurationError on duplicates."""
-        if len(set(self.types())) != len(self.items):
-            raise ConfigurationError("an extension stands twice")
-        return vec16(b"".join(item.encode() for item in self.items))
-
-    def encode_optional(self) -> bytes:
-        """The block as the end of a hello of 1.2: nothing at all when it is absent."""
-        return self.encode_block() if self.items or self.empty_block else b""
-
-    @classmethod
-    def read_block(cls, reader: Reader) -> Extensions:
-        """Read a block with its length; raises DecodeError, or IllegalParameter on duplicates.
-
-        RFC 8446 section 4.2 rules duplicates out as RFC 5246 does and leaves the alert open.
-        """
-        block = Reader(reader.vec16())
-        found: dict[int, Extension] = {}
-        while block.remaining:
-            item = Extension(block.u16(), block.vec16())
-            if item.type in found:
-                raise IllegalParameter(f"extension {item.type} stands twice")
-            found[item.type] = item
-        return cls(tuple(found.values()), empty_block=not found)
-
-    @classmethod
-    def read_optional(cls, reader: Reader) -> Extensions:
-        """Read the end of a hello of 1.2: a block or nothing.  Raises as :meth:`read_block`."""
-        return cls.read_block(reader) if reader.remaining else cls()
-
-
-NO_EXTENSIONS = Extensions()
 
 
 def _check_empty(data: bytes) -> None:
@@ -242,7 +118,11 @@ class ECPointFormats:
 
 @dataclass(frozen=True, slots=True)
 class SignatureAlgorithms:
-    """signature_algorithms: SignatureScheme numbers, best first (RFC 5246 section 7.4.1.4.1)."""
+    """signature_algorithms: SignatureScheme numbers, best first.
+
+    In a ClientHello, and in a CertificateRequest of 1.3 (RFC 5246 section 7.4.1.4.1, RFC 8446
+    section 4.2.3).
+    """
 
     extension_type: ClassVar[ExtensionType] = ExtensionType.signature_algorithms
     schemes: tuple[int, ...]
@@ -367,7 +247,8 @@ class RenegotiationInfo:
 class RecordSizeLimit:
     """record_size_limit: longest record plaintext its sender takes, in bytes (RFC 8449 section 4).
 
-    From 64 up.  A value above what the version allows is legal and means the version's own limit.
+    From 64 up; in 1.3 it counts the byte of the content type and padding as well.  A value above
+    what the version allows is legal and means the version's own limit.
     """
 
     extension_type: ClassVar[ExtensionType] = ExtensionType.record_size_limit
@@ -388,3 +269,27 @@ class RecordSizeLimit:
         if limit < MIN_RECORD_SIZE_LIMIT:
             raise IllegalParameter(f"record size limit {limit} is below 64")
         return cls(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionId:
+    """connection_id: the CID that its sender wants on records sent to it (RFC 9146 section 3).
+
+    0 to 255 bytes, in ClientHello and ServerHello alike.  Empty: its sender wants none, and would
+    put the peer's on what it sends.
+    """
+
+    extension_type: ClassVar[ExtensionType] = ExtensionType.connection_id
+    cid: bytes
+
+    def encode(self) -> bytes:
+        """The CID with its 8-bit length."""
+        return vec8(self.cid)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Parse it; raises DecodeError."""
+        reader = Reader(data)
+        cid = reader.vec8()
+        reader.done()
+        return cls(cid)

@@ -1,0 +1,281 @@
+"""The client's states from EncryptedExtensions on, all of them in epoch 2.
+
+::
+
+    ExpectEncryptedExtensions -> [ExpectCertificate -> ExpectCertificateVerify] -> ExpectFinished
+        -> Connected13
+
+Source: RFC 8446 sections 4.3 and 4.4; RFC 7250 (raw public keys); RFC 8449.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from handshake_over_coap.tls.alerts import (
+    DecodeError,
+    IllegalParameter,
+    MissingExtension,
+    UnsupportedCertificate,
+)
+from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType, HandshakeType
+from handshake_over_coap.tls.config import (
+    MAX_RECORD_LIMIT_1_3,
+    AsymmetricCredential,
+    ClientConfig,
+    certificate_type,
+)
+from handshake_over_coap.tls.extensions import (
+    Extensions,
+    RecordSizeLimit,
+    SelectedClientCertificateType,
+    SelectedServerCertificateType,
+    ServerNameAcknowledged,
+    SignatureAlgorithms,
+)
+from handshake_over_coap.tls.flight import HandshakeMessage, Item
+from handshake_over_coap.tls.handshake import Step
+from handshake_over_coap.tls.identity import PeerIdentity
+from handshake_over_coap.tls.messages import (
+    Certificate13,
+    CertificateRequest13,
+    EncryptedExtensions,
+    Finished13,
+)
+from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH, verify_data
+from handshake_over_coap.tls.signatures import PublicKey
+from handshake_over_coap.tls.steps import FlightBuilder, expect, is_message, unexpected
+from handshake_over_coap.tls.transcript import Transcript
+from handshake_over_coap.tls.trust import PeerRole
+
+from .common import (
+    HandshakeSecrets,
+    Parameters,
+    application_keys,
+    certificate_message,
+    certificate_verify,
+    check_allowed,
+    check_certificate_verify,
+    check_finished,
+    read_certificate,
+)
+from .connected import Ending, connected
+from .offer import OfferedKey
+
+_IN_ENCRYPTED_EXTENSIONS = {
+    int(ExtensionType.server_name),
+    int(ExtensionType.supported_groups),
+    int(ExtensionType.client_certificate_type),
+    int(ExtensionType.server_certificate_type),
+    int(ExtensionType.record_size_limit),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCommon:
+    """What all states after ServerHello know.
+
+    ``offered`` are the numbers of the extensions in our hello, ``key`` the pre-shared key in use.
+    """
+
+    config: ClientConfig
+    offered: tuple[int, ...]
+    secrets: HandshakeSecrets
+    next_seq: int
+    key: OfferedKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectEncryptedExtensions:
+    """ServerHello has come, and with it the keys of epoch 2."""
+
+    common: ClientCommon
+    parameters: Parameters
+    transcript: Transcript
+
+    def handle(self, item: Item) -> Step:
+        """EncryptedExtensions: what is agreed on besides the keys."""
+        message = expect(item, HandshakeType.encrypted_extensions, HANDSHAKE_EPOCH)
+        extensions = EncryptedExtensions.decode(message.body).extensions
+        check_allowed(extensions, _IN_ENCRYPTED_EXTENSIONS, self.common.offered)
+        extensions.find(ServerNameAcknowledged)
+        limit = extensions.find(RecordSizeLimit)
+        server_type, client_type = self._certificate_types(extensions)
+        parameters = replace(
+            self.parameters,
+            server_certificate_type=server_type,
+            client_certificate_type=client_type,
+            peer_record_limit=None if limit is None else min(limit.limit, MAX_RECORD_LIMIT_1_3),
+        )
+        transcript = self.transcript.append(message)
+        if parameters.psk:
+            return Step(ExpectFinished(self.common, parameters, transcript, self._peer()))
+        return Step(ExpectCertificate(self.common, parameters, transcript))
+
+    def _certificate_types(self, extensions: Extensions) -> tuple[CertificateType, CertificateType]:
+        """Server's and client's form; X.509 where nothing is said (RFC 7250 section 4.2)."""
+        config, key = self.common.config, self.common.key
+        server = extensions.find(SelectedServerCertificateType)
+        client = extensions.find(SelectedClientCertificateType)
+        server_type = CertificateType.X509 if server is None else server.type
+        client_type = CertificateType.X509 if client is None else client.type
+        matters = server is not None or not self.parameters.psk
+        if matters and server_type not in config.server_certificate_types:
+            raise UnsupportedCertificate("the server's kind of certificate was not offered")
+        credential = config.credential
+        if client is not None and (
+            credential is None or client_type != certificate_type(credential)
+        ):
+            raise IllegalParameter("the client certificate type was not offered")
+        if key is not None and key.ticket is not None:
+            server_type = key.ticket.server_certificate_type
+        return CertificateType(server_type), CertificateType(client_type)
+
+    def _peer(self) -> PeerIdentity:
+        """Who the server is by having the pre-shared key."""
+        key = self.common.key
+        if key is None:
+            return PeerIdentity()
+        if key.ticket is not None:
+            return key.ticket.peer
+        return PeerIdentity(psk_identity=key.identity)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectCertificate:
+    """The server proves itself with a key of its own."""
+
+    common: ClientCommon
+    parameters: Parameters
+    transcript: Transcript
+    request: CertificateRequest13 | None = None
+
+    def handle(self, item: Item) -> Step:
+        """CertificateRequest at most once, then Certificate, checked against the trust."""
+        if self.request is None and is_message(
+            item, HandshakeType.certificate_request, HANDSHAKE_EPOCH
+        ):
+            return self._requested(expect(item, HandshakeType.certificate_request, HANDSHAKE_EPOCH))
+        message = expect(item, HandshakeType.certificate, HANDSHAKE_EPOCH)
+        config = self.common.config
+        identity = read_certificate(message.body, self.parameters.server_certificate_type)
+        trust = config.trust
+        if trust is None:
+            raise UnsupportedCertificate("a certificate, and nothing to check it against")
+        if identity.raw_public_key is not None:
+            key = trust.verify_raw_public_key(identity.raw_public_key)
+        elif not identity.certificates:
+            raise DecodeError("the server shows no certificate or key (RFC 8446 4.4.2.4)")
+        else:
+            key = trust.verify_chain(
+                identity.certificates,
+                role=PeerRole.SERVER,
+                now=config.now(),
+                server_name=config.server_name,
+                server_address=config.server_address,
+            )
+        transcript = self.transcript.append(message)
+        shown = _Shown(identity, key, self.request)
+        return Step(ExpectCertificateVerify(self.common, self.parameters, transcript, shown))
+
+    def _requested(self, message: HandshakeMessage) -> Step:
+        request = CertificateRequest13.decode(message.body)
+        if request.context:
+            raise IllegalParameter("a certificate request with a context")
+        if request.extensions.find(SignatureAlgorithms) is None:
+            raise MissingExtension("a certificate request without signature_algorithms")
+        return Step(replace(self, transcript=self.transcript.append(message), request=request))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the server has shown of itself, and asked."""
+
+    identity: PeerIdentity
+    key: PublicKey
+    request: CertificateRequest13 | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectCertificateVerify:
+    """The server's key is known, and not yet that it is its own."""
+
+    common: ClientCommon
+    parameters: Parameters
+    transcript: Transcript
+    shown: _Shown
+
+    def handle(self, item: Item) -> Step:
+        """CertificateVerify over all messages before it."""
+        message = expect(item, HandshakeType.certificate_verify, HANDSHAKE_EPOCH)
+        check_certificate_verify(message.body, self.shown.key, self.transcript, by_server=True)
+        return Step(
+            ExpectFinished(
+                self.common,
+                self.parameters,
+                self.transcript.append(message),
+                self.shown.identity,
+                self.shown.request,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectFinished:
+    """The end of the server's flight."""
+
+    common: ClientCommon
+    parameters: Parameters
+    transcript: Transcript
+    peer: PeerIdentity
+    request: CertificateRequest13 | None = None
+
+    def handle(self, item: Item) -> Step:
+        """Finished, verified, which draws the client's last flight: the handshake is complete."""
+        if not is_message(item, HandshakeType.finished, HANDSHAKE_EPOCH):
+            raise unexpected(item, "finished")
+        secrets = self.common.secrets
+        message = check_finished(item, secrets.server, self.transcript)
+        transcript = self.transcript.append(message)
+        traffic = secrets.application(transcript)
+        builder = self._flight(transcript)
+        own = verify_data(secrets.client, builder.transcript.hash())
+        builder.add(Finished13(own), HANDSHAKE_EPOCH)
+        ending = Ending(
+            parameters=self.parameters,
+            peer=self.peer,
+            secrets=traffic,
+            resumption=secrets.master.resumption(builder.transcript.hash()),
+            verify_data=(own, message.body),
+            transcript=builder.transcript.bytes,
+            next_seq=builder.next_seq,
+        )
+        state = connected(ending, client=True, now=self.common.config.now)
+        keys = application_keys(self.parameters, traffic, client=True)
+        return Step(state, tuple(builder.items), (keys,))
+
+    def _flight(self, transcript: Transcript) -> FlightBuilder:
+        """Our key if it was asked for; a client without one says so (RFC 8446 4.4.2)."""
+        builder = FlightBuilder(transcript, self.common.next_seq)
+        if self.request is None:
+            return builder
+        credential = self._credential(self.request)
+        if credential is None:
+            builder.add(Certificate13(), HANDSHAKE_EPOCH)
+            return builder
+        builder.add(certificate_message(credential), HANDSHAKE_EPOCH)
+        verify = certificate_verify(credential, builder.transcript, by_server=False)
+        builder.add(verify, HANDSHAKE_EPOCH)
+        return builder
+
+    def _credential(self, request: CertificateRequest13) -> AsymmetricCredential | None:
+        """Our key, if the request takes it."""
+        credential = self.common.config.credential
+        schemes = request.extensions.find(SignatureAlgorithms)
+        if credential is None or schemes is None:
+            return None
+        fits = (
+            certificate_type(credential) == self.parameters.client_certificate_type
+            and credential.scheme in schemes.schemes
+        )
+        return credential if fits else None

@@ -1,0 +1,134 @@
+"""Tickets that carry their session, sealed by the server for itself, so that it keeps nothing.
+
+A ticket is a constant that tells it from an external PSK identity, a nonce of 12 bytes, and the
+session under AES-256-GCM with the ticket key.
+
+Source: RFC 8446 sections 4.6.1 and 4.2.11.1; RFC 5077 section 4 for the construction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.codepoints import CertificateType
+from handshake_over_coap.tls.config import ServerConfig
+from handshake_over_coap.tls.identity import PeerIdentity
+from handshake_over_coap.tls.tickets import MAX_TICKET_LIFETIME
+from handshake_over_coap.tls.wire import Reader, u8, u16, u64, vec8, vec16, vec24
+
+_PREFIX: Final = b"\x00hoc\x13tk\x01"
+_NONCE_LENGTH: Final = 12
+_PSK_LENGTH: Final = 32
+_MAX_IDENTITY: Final = 4096
+"""Bytes of the client's identity in a ticket; a longer chain is not worth carrying about."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketContent:
+    """A session as its server will meet it again.
+
+    Times are milliseconds since 1970: ``issued_at`` of this ticket, ``authenticated_at`` of the
+    last handshake in which both sides proved who they are.  ``peer`` is the client.
+    """
+
+    suite: int
+    psk: bytes = field(repr=False)
+    issued_at: int
+    authenticated_at: int
+    lifetime: int
+    server_name: str | None
+    peer: PeerIdentity
+    server_certificate_type: CertificateType
+
+    def encode(self) -> bytes:
+        """The content in the clear."""
+        name = b"" if self.server_name is None else self.server_name.encode("latin-1")
+        return b"".join(
+            (
+                u16(self.suite),
+                self.psk,
+                u64(self.issued_at),
+                u64(self.authenticated_at),
+                u64(self.lifetime),
+                vec8(name),
+                vec16(self.peer.psk_identity or b""),
+                vec16(self.peer.raw_public_key or b""),
+                vec24(b"".join(vec24(der, 1) for der in self.peer.certificates)),
+                u8(self.server_certificate_type),
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> TicketContent:
+        """Parse what :meth:`encode` gave; raises DecodeError for what another version gave."""
+        reader = Reader(data)
+        suite, psk = reader.u16(), reader.take(_PSK_LENGTH)
+        issued_at, authenticated_at, lifetime = reader.u64(), reader.u64(), reader.u64()
+        name, identity, raw = reader.vec8(), reader.vec16(), reader.vec16()
+        chain, certificates = Reader(reader.vec24()), []
+        while chain.remaining:
+            certificates.append(chain.vec24(1))
+        form = reader.u8()
+        reader.done()
+        if form not in (CertificateType.X509, CertificateType.RawPublicKey):
+            raise DecodeError(f"certificate type {form} in a ticket")
+        return cls(
+            suite=suite,
+            psk=psk,
+            issued_at=issued_at,
+            authenticated_at=authenticated_at,
+            lifetime=lifetime,
+            server_name=name.decode("latin-1") or None,
+            peer=PeerIdentity(identity or None, raw or None, tuple(certificates)),
+            server_certificate_type=CertificateType(form),
+        )
+
+
+def milliseconds(moment: datetime) -> int:
+    """``moment``, which has a time zone, as milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def is_ticket(identity: bytes) -> bool:
+    """Whether a PSK identity has the form of a ticket, of this server or another."""
+    return identity.startswith(_PREFIX)
+
+
+def ticket_lifetime(config: ServerConfig, authenticated_at: int) -> int:
+    """Seconds that a ticket given now may live: no session outlives its proofs by seven days."""
+    age = (milliseconds(config.now()) - authenticated_at) // 1000
+    return max(0, min(config.ticket_lifetime, MAX_TICKET_LIFETIME - age))
+
+
+def seal_ticket(config: ServerConfig, content: TicketContent) -> bytes | None:
+    """The ticket for ``content``; None where the client's identity is too long to go into it."""
+    peer = content.peer
+    parts = (peer.psk_identity or b"", peer.raw_public_key or b"", *peer.certificates)
+    if sum(map(len, parts)) > _MAX_IDENTITY:
+        return None
+    nonce = config.rng(_NONCE_LENGTH)
+    sealed = AESGCM(config.ticket_key).encrypt(nonce, content.encode(), _PREFIX)
+    return _PREFIX + nonce + sealed
+
+
+def open_ticket(config: ServerConfig, ticket: bytes) -> TicketContent | None:
+    """What a ticket of ours carries while it is good; None for any other bytes."""
+    if not is_ticket(ticket) or not config.ticket_key:
+        return None
+    start = len(_PREFIX) + _NONCE_LENGTH
+    nonce, sealed = ticket[len(_PREFIX) : start], ticket[start:]
+    try:
+        content = TicketContent.decode(AESGCM(config.ticket_key).decrypt(nonce, sealed, _PREFIX))
+    except (InvalidTag, DecodeError, ValueError):  # ValueError: a nonce cut short
+        return None
+    age = milliseconds(config.now()) - content.issued_at
+    return content if 0 <= age <= 1000 * content.lifetime else None

@@ -1,0 +1,228 @@
+"""The key schedule of DTLS 1.3, for suites with SHA-256.
+
+Three secrets follow one from the other: early (from a pre-shared key), handshake (and a shared
+secret), master.  Each is a small value that gives the traffic secrets derived from it; what is
+derived from a traffic secret is a function.  Secrets come and go as 32 bytes, and transcripts as
+their hash.
+
+The label prefix is the only difference to TLS 1.3.  It is an argument, so that the vectors
+published for TLS can judge this module.
+
+Source: RFC 8446 sections 4.4.4, 4.6.1 and 7, RFC 9147 sections 4.2.3 and 5.9, RFC 5869.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives import hashes, hmac
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.effort import HMAC_BLOCKS, Primitive, note
+from handshake_over_coap.tls.keys import TrafficKeys
+from handshake_over_coap.tls.suites import NONCE_LENGTH, AeadAlgorithm
+
+DTLS13_PREFIX: Final = b"dtls13"
+"""Label prefix of DTLS 1.3: no space follows it (RFC 9147 section 5.9)."""
+
+TLS13_PREFIX: Final = b"tls13 "
+"""Label prefix of TLS 1.3 (RFC 8446 section 7.1)."""
+
+HASH_LENGTH: Final = 32
+
+HANDSHAKE_EPOCH: Final = 2
+APPLICATION_EPOCH: Final = 3
+
+_SHA256: Final = hashes.SHA256()
+_ZEROS: Final = bytes(HASH_LENGTH)
+_MAX_LABEL: Final = 255
+_MAX_EXPANDED: Final = 255 * HASH_LENGTH
+_EMPTY_HASH: Final = bytes.fromhex(
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)
+
+
+def _hmac(key: bytes, data: bytes) -> bytes:
+    note(Primitive.HASH_BLOCK, HMAC_BLOCKS)
+    context = hmac.HMAC(key, _SHA256)
+    context.update(data)
+    return context.finalize()
+
+
+def _sha256(data: bytes) -> bytes:
+    context = hashes.Hash(_SHA256)
+    context.update(data)
+    return context.finalize()
+
+
+def hkdf_extract(salt: bytes, key_material: bytes) -> bytes:
+    """HKDF-Extract: 32 bytes of pseudorandom key (RFC 5869 section 2.2)."""
+    return _hmac(salt, key_material)
+
+
+def hkdf_expand(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand: ``length`` bytes, at most 8160 (RFC 5869 section 2.3)."""
+    out = block = _hmac(key, info + b"\x01")
+    number = 1
+    while len(out) < length:
+        number += 1
+        block = _hmac(key, block + info + bytes((number,)))
+        out += block
+    return out[:length]
+
+
+def hkdf_expand_label(
+    secret: bytes, label: bytes, context: bytes, length: int, prefix: bytes = DTLS13_PREFIX
+) -> bytes:
+    """HKDF-Expand-Label: ``length`` bytes bound to a label and a context (RFC 8446 section 7.1)."""
+    full = prefix + label
+    info = b"".join(
+        (
+            length.to_bytes(2, "big"),
+            len(full).to_bytes(1, "big"),
+            full,
+            len(context).to_bytes(1, "big"),
+            context,
+        )
+    )
+    return hkdf_expand(secret, info, length)
+
+
+def derive_secret(
+    secret: bytes, label: bytes, transcript_hash: bytes, prefix: bytes = DTLS13_PREFIX
+) -> bytes:
+    """Derive-Secret, from the hash of the messages: 32 bytes (RFC 8446 section 7.1)."""
+    return hkdf_expand_label(secret, label, transcript_hash, HASH_LENGTH, prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlySecret:
+    """The first secret: of a pre-shared key, or of none.  ``secret`` is 32 bytes."""
+
+    secret: bytes = field(repr=False)
+    prefix: bytes = DTLS13_PREFIX
+
+    @classmethod
+    def of(cls, psk: bytes | None = None, prefix: bytes = DTLS13_PREFIX) -> EarlySecret:
+        """From a pre-shared key of any length, or 32 zeros where there is none."""
+        return cls(hkdf_extract(_ZEROS, _ZEROS if psk is None else psk), prefix)
+
+    def external_binder_key(self) -> bytes:
+        """binder_key of a key that was agreed on beforehand."""
+        return derive_secret(self.secret, b"ext binder", _EMPTY_HASH, self.prefix)
+
+    def resumption_binder_key(self) -> bytes:
+        """binder_key of a key that came with a ticket."""
+        return derive_secret(self.secret, b"res binder", _EMPTY_HASH, self.prefix)
+
+    def handshake(self, shared_secret: bytes | None = None) -> HandshakeSecret:
+        """The next secret: with the (EC)DHE or KEM secret, or none where the key is all."""
+        salt = derive_secret(self.secret, b"derived", _EMPTY_HASH, self.prefix)
+        given = _ZEROS if shared_secret is None else shared_secret
+        return HandshakeSecret(hkdf_extract(salt, given), self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeSecret:
+    """The second secret; transcripts run from ClientHello to ServerHello."""
+
+    secret: bytes = field(repr=False)
+    prefix: bytes = DTLS13_PREFIX
+
+    def client_traffic(self, transcript_hash: bytes) -> bytes:
+        """client_handshake_traffic_secret."""
+        return derive_secret(self.secret, b"c hs traffic", transcript_hash, self.prefix)
+
+    def server_traffic(self, transcript_hash: bytes) -> bytes:
+        """server_handshake_traffic_secret."""
+        return derive_secret(self.secret, b"s hs traffic", transcript_hash, self.prefix)
+
+    def master(self) -> MasterSecret:
+        """The last secret."""
+        salt = derive_secret(self.secret, b"derived", _EMPTY_HASH, self.prefix)
+        return MasterSecret(hkdf_extract(salt, _ZEROS), self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class MasterSecret:
+    """The last secret; transcripts run to the server's Finished but for resumption."""
+
+    secret: bytes = field(repr=False)
+    prefix: bytes = DTLS13_PREFIX
+
+    def client_traffic(self, transcript_hash: bytes) -> bytes:
+        """client_application_traffic_secret_0."""
+        return derive_secret(self.secret, b"c ap traffic", transcript_hash, self.prefix)
+
+    def server_traffic(self, transcript_hash: bytes) -> bytes:
+        """server_application_traffic_secret_0."""
+        return derive_secret(self.secret, b"s ap traffic", transcript_hash, self.prefix)
+
+    def exporter(self, transcript_hash: bytes) -> bytes:
+        """exporter_master_secret, for :func:`export`."""
+        return derive_secret(self.secret, b"exp master", transcript_hash, self.prefix)
+
+    def resumption(self, transcript_hash: bytes) -> bytes:
+        """resumption_master_secret, for :func:`ticket_psk`: up to the client's Finished."""
+        return derive_secret(self.secret, b"res master", transcript_hash, self.prefix)
+
+
+def verify_data(base_key: bytes, transcript_hash: bytes, prefix: bytes = DTLS13_PREFIX) -> bytes:
+    """The 32 bytes of a Finished, or of a PSK binder (RFC 8446 sections 4.4.4 and 4.2.11.2).
+
+    ``base_key`` is the sender's handshake traffic secret, or the binder_key.
+    """
+    return _hmac(finished_key(base_key, prefix), transcript_hash)
+
+
+def finished_key(base_key: bytes, prefix: bytes = DTLS13_PREFIX) -> bytes:
+    """finished_key of RFC 8446 section 4.4.4, 32 bytes."""
+    return hkdf_expand_label(base_key, b"finished", b"", HASH_LENGTH, prefix)
+
+
+def traffic_keys(
+    secret: bytes, epoch: int, aead: AeadAlgorithm, prefix: bytes = DTLS13_PREFIX
+) -> TrafficKeys:
+    """The keys of one direction in ``epoch`` (RFC 8446 section 7.3, RFC 9147 section 4.2.3)."""
+    return TrafficKeys(
+        epoch,
+        aead,
+        key=hkdf_expand_label(secret, b"key", b"", aead.key_length, prefix),
+        iv=hkdf_expand_label(secret, b"iv", b"", NONCE_LENGTH, prefix),
+        sn_key=hkdf_expand_label(secret, b"sn", b"", aead.key_length, prefix),
+    )
+
+
+def next_traffic_secret(secret: bytes, prefix: bytes = DTLS13_PREFIX) -> bytes:
+    """application_traffic_secret_N+1, after a KeyUpdate (RFC 8446 section 7.2)."""
+    return hkdf_expand_label(secret, b"traffic upd", b"", HASH_LENGTH, prefix)
+
+
+def ticket_psk(resumption_secret: bytes, nonce: bytes, prefix: bytes = DTLS13_PREFIX) -> bytes:
+    """The pre-shared key that goes with a ticket's nonce, 32 bytes (RFC 8446 section 4.6.1)."""
+    return hkdf_expand_label(resumption_secret, b"resumption", nonce, HASH_LENGTH, prefix)
+
+
+def export(
+    exporter_secret: bytes,
+    label: str,
+    length: int,
+    context: bytes | None = None,
+    prefix: bytes = DTLS13_PREFIX,
+) -> bytes:
+    """``length`` bytes of keying material for the application (RFC 8446 section 7.5).
+
+    No context and an empty context give the same bytes, unlike in 1.2.  Raises ConfigurationError
+    for a label that is not ASCII, empty or too long (249 bytes), and a length outside 1 to 8160.
+    """
+    try:
+        octets = label.encode("ascii")
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"exporter label {label!r} is not ASCII") from None
+    if not 1 <= len(octets) <= _MAX_LABEL - len(prefix):
+        raise ConfigurationError(f"an exporter label of {len(octets)} bytes")
+    if not 1 <= length <= _MAX_EXPANDED:
+        raise ConfigurationError(f"cannot export {length} bytes")
+    secret = derive_secret(exporter_secret, octets, _EMPTY_HASH, prefix)
+    return hkdf_expand_label(secret, b"exporter", _sha256(context or b""), length, prefix)
