@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.records.dtls12 import SealedRecord
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import (
     AlertError,
     BadRecordMac,
@@ -95,6 +96,14 @@ class StackConversation:
         self.next_message_seq += sum(isinstance(item, HandshakeMessage) for item in flight)
         return self, answer
 
+    def continues(self, hello: HandshakeMessage) -> bool:
+        """Never: a stack that asks for a second hello is refused."""
+        return False
+
+    def confirm(self, datagram: bytes) -> StackEstablished | None:
+        """Nothing: a stack of DTLS 1.2 has completed when its peer's Finished has come."""
+        return None
+
     def sealed_alert(self, error: AlertError) -> bytes | None:
         """The stack's own alert where it has sealed one: nobody else has its keys."""
         return None if self._sealed_alert is None else self._sealed_alert.to_bytes()
@@ -106,6 +115,8 @@ class StackConversation:
         if self._established is not None:
             raise UnexpectedMessage("the handshake is complete")
         for item in flight:
+            if isinstance(item, CiphertextRecord):
+                raise UnexpectedMessage("a record of DTLS 1.3, which the stack does not speak")
             if isinstance(item, HandshakeMessage):
                 known = self._heard.get(item.message_seq, item)
                 if known != item:

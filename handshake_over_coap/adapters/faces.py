@@ -18,7 +18,7 @@ from handshake_over_coap.tls.config import Rng
 
 from .conversation import NewStack, begin_client, begin_server
 
-_OF_THE_STACK = ("auth", "mutual", "suite", "group", "server_name", "keylog")
+_OF_THE_STACK = ("auth", "mutual", "suite", "group", "server_name", "cid", "tickets", "keylog")
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from handshake_over_coap.carriers.udp.reassembly import Reassembly, read_fragments
+from handshake_over_coap.carriers.reassembly import Reassembly, read_fragments
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.records.dtls12 import (
     MAX_PLAINTEXT,
@@ -20,8 +20,9 @@ from handshake_over_coap.records.dtls12 import (
     SealedRecord,
     split_datagram,
 )
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.errors import RecordDropped
-from handshake_over_coap.tls.alerts import Alert, DecodeError, HandshakeFailure
+from handshake_over_coap.tls.alerts import Alert, DecodeError, HandshakeFailure, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import AlertLevel, ContentType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from handshake_over_coap.tls.wire import u8, u16, u24
@@ -36,7 +37,12 @@ class ToStack:
         self._next_number = 0
 
     def datagrams(self, item: BodyItem) -> Iterator[bytes]:
-        """One for each item; more only for a message that is too long for one record."""
+        """One for each item; more only for a message that is too long for one record.
+
+        Raises UnexpectedMessage for a record of DTLS 1.3, which the stack does not speak.
+        """
+        if isinstance(item, CiphertextRecord):
+            raise UnexpectedMessage("a record of DTLS 1.3 in a handshake of DTLS 1.2")
         if isinstance(item, SealedRecord):
             yield item.to_bytes()
         elif isinstance(item, ChangeCipherSpec):

@@ -1,8 +1,14 @@
 """The address check: values that prove an address without any state.
 
 Over CoAP they travel in Echo options (RFC 9175 section 2), over UDP in cookies (RFC 6347 section
-4.2.1).  A value is one byte of a coarse time and seven bytes of a MAC over that time and the
-endpoint; it is valid for between three and four quarters of its lifetime after it was made.
+4.2.1, RFC 9147 section 5.1).  A value is one byte of a coarse time and seven bytes of a MAC over
+that time and the endpoint; it is valid for between three and four quarters of its lifetime after it
+was made.  The MAC may cover content as well, which then follows in the clear, and what both
+sides know, which does not follow at all.
+
+Seven bytes are enough for what they prove.  They cannot be tried but by asking us, one value a
+datagram, and one right guess among 2^56 opens the state of one handshake; no handshake is the safer
+for them, as its transcript covers everything that the values protect.
 """
 
 from __future__ import annotations
@@ -39,16 +45,41 @@ class AddressProof:
 
     def verify(self, value: bytes, address: Address, now: float) -> bool:
         """Whether ``value`` was made here, for this endpoint, within the lifetime."""
-        if len(value) != PROOF_LENGTH:
-            return False
-        current = int(now / self._slot_length)
-        age = (current - value[0]) & 0xFF
-        if age >= _SLOTS or age > current:
-            return False
-        return hmac.compare_digest(value, self._value(address, current - age))
+        return len(value) == PROOF_LENGTH and self.open(value, address, now) is not None
 
-    def _value(self, address: Address, slot: int) -> bytes:
+    def protect(self, content: bytes, address: Address, now: float, context: bytes = b"") -> bytes:
+        """``content`` after the :data:`PROOF_LENGTH` bytes that bind it to an endpoint and time.
+
+        And to ``context``, up to 65,535 bytes that do not travel.
+        """
+        slot = int(now / self._slot_length)
+        return self._value(address, slot, content, context) + content
+
+    def open(
+        self, value: bytes, address: Address, now: float, context: bytes = b""
+    ) -> bytes | None:
+        """What :meth:`protect` was given.
+
+        None where forged, too old, or made for another endpoint or context.
+        """
+        proof, content = value[:PROOF_LENGTH], value[PROOF_LENGTH:]
+        if len(proof) != PROOF_LENGTH:
+            return None
+        current = int(now / self._slot_length)
+        age = (current - proof[0]) & 0xFF
+        if age >= _SLOTS or age > current:
+            return None
+        genuine = hmac.compare_digest(proof, self._value(address, current - age, content, context))
+        return content if genuine else None
+
+    def _value(
+        self, address: Address, slot: int, content: bytes = b"", context: bytes = b""
+    ) -> bytes:
         mac = self._hmac.copy()
         mac.update(slot.to_bytes(8, "big") + address.port.to_bytes(2, "big"))
-        mac.update(f"{address.host}%{address.scope_id}".encode())
+        host = f"{address.host}%{address.scope_id}".encode()
+        # Lengths before the parts, so that none can pass for a piece of another.
+        mac.update(len(host).to_bytes(2, "big") + host)
+        if context or content:
+            mac.update(len(context).to_bytes(2, "big") + context + content)
         return bytes([slot & 0xFF]) + mac.finalize()[:_MAC_LENGTH]

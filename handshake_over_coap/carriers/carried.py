@@ -15,6 +15,7 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.trace.report import TrialFigures
 
@@ -80,14 +81,18 @@ class DatagramOpener(Protocol):
 
 
 class Completed(Protocol):
-    """A completed handshake: what was agreed on, and both directions of the record layer.
-
-    ``early`` are content type and plaintext of records that were opened before completion.
-    """
+    """A completed handshake; what it leaves of a record layer depends on the version."""
 
     @property
     def connected(self) -> Agreement:
         """What was agreed on."""
+
+
+class CompletedRecords(Completed, Protocol):
+    """A completed handshake whose record layer is one epoch in each direction, as in DTLS 1.2.
+
+    ``early`` are content type and plaintext of records that were opened before completion.
+    """
 
     @property
     def sealer(self) -> DatagramSealer:
@@ -127,6 +132,12 @@ class CarriedConversation(Protocol[_Completed_co]):
         conversation is then still there for the flight that is right: ours as it was, another as
         far as its stack allows.
         """
+
+    def continues(self, hello: HandshakeMessage) -> bool:
+        """Whether a ClientHello is the second of this conversation, after a HelloRetryRequest."""
+
+    def confirm(self, datagram: bytes) -> _Completed_co | None:
+        """The result, if a datagram of records from the server shows that it has completed."""
 
     def sealed_alert(self, error: AlertError) -> bytes | None:
         """A datagram that tells a peer who may be complete already that we never will be.

@@ -3,26 +3,32 @@
 A body is a sequence of items, at least one, told apart by their first byte::
 
     0ttttttt  length 16  body                      handshake message in the clear, of type t
-    10cccccc  length 16  ciphertext and tag        sealed record of content type c, short form
-    11cccccc  epoch 16  sequence_number 48  length 16  fragment         the same, long form
+    100ccccc  length 16  ciphertext and tag        1.2: sealed record of content type c, short form
+    110ccccc  epoch 16  sequence_number 48  length 16  fragment         the same, long form
+    1010SLEE  number 8 or 16  [length 16]  ciphertext and tag           1.3: protected record
 
 **Handshake messages.**  Left out: the upper byte of the length (a body is far below 64 KiB), the
 fragment fields (no message is ever fragmented) and message_seq, which counts up by one from the
 number that the receiver expects next.  All of them precede the first sealed record: a sealed
 message takes a message_seq too, and the codec cannot see it.
 
-**Sealed records.**  The content type is 22 (handshake) or 21 (alert): nothing else belongs to a
-flight.  The short form is the one for the records of DTLS 1.2.  It leaves out the epoch, which is
-1; the sequence number, which is the number of sealed records before it in the body; and the
-explicit nonce of 8 bytes, which is epoch and sequence number.  Where one of the three is otherwise,
-the long form keeps epoch, number and the whole fragment.  It is refused where the short form
-would do, so that an item has one encoding and decoding loses nothing in either direction.
+**Sealed records of DTLS 1.2.** The content type is 22 (handshake), 21 (alert), or 25 where a
+connection ID hides it (RFC 9146); then the ID follows the first byte, its length in one byte before
+it.  The short form is the one for the records of DTLS 1.2.  It leaves out the
+epoch, which is 1; the sequence number, which is the number of sealed records before it in the body;
+and the explicit nonce of 8 bytes, which is epoch and sequence number.  Where one of the three is
+otherwise, the long form keeps epoch, number and the whole fragment.  It is refused where the short
+form would do, so that an item has one encoding and decoding loses nothing in either direction.
+
+**Protected records of DTLS 1.3** are as on the wire (RFC 9147 section 4), but for the first bit of
+the unified header, which is set.  They carry no connection ID, as the session is known.  One
+without a length is the last item.
 
 **ChangeCipherSpec** is not sent.  It is implied directly before a sealed record of epoch 1 that is
-the body's first and holds a handshake message (Finished).  A body whose first sealed record is an
+the body's first and no alert: it holds Finished.  A body whose first sealed record is an
 alert implies none: the sender's own change of cipher came earlier, with its Finished.
 
-Version and, of the record header, everything else are those of DTLS 1.2.
+Version and, of a short form's record header, everything else are those of DTLS 1.2.
 """
 
 from __future__ import annotations
@@ -41,14 +47,25 @@ from handshake_over_coap.records.dtls12 import (
     SEQUENCE_BITS,
     SealedRecord,
 )
+from handshake_over_coap.records.dtls13 import (
+    CID_BIT,
+    FIXED_BITS,
+    FIXED_MASK,
+    LENGTH_BIT,
+    LONG_NUMBER_BIT,
+    MAX_CIPHERTEXT,
+    MIN_CIPHERTEXT,
+    CiphertextRecord,
+)
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
-from handshake_over_coap.tls.wire import MAX_U16, Reader, u8, u16, u48, vec16
+from handshake_over_coap.tls.wire import MAX_U16, Reader, u8, u16, u48, vec8, vec16
 
 _SEALED: Final = 0x80
 _LONG: Final = 0x40
-_SEALED_TYPES: Final = frozenset({int(ContentType.handshake), int(ContentType.alert)})
+_CID_TYPE: Final = int(ContentType.tls12_cid)
+_SEALED_TYPES: Final = frozenset({int(ContentType.handshake), int(ContentType.alert), _CID_TYPE})
 # Explicit nonce, the shortest tag, and a byte of content: a handshake or alert record is never
 # empty (RFC 5246 section 6.2.1).
 _MIN_FRAGMENT: Final = EXPLICIT_NONCE_LENGTH + 8 + 1
@@ -79,6 +96,8 @@ class PlainEncoding:
                     writer.change_cipher_spec()
                 case SealedRecord():
                     writer.sealed(item)
+                case CiphertextRecord():
+                    writer.protected(item)
         return writer.finish()
 
     def decode(self, body: bytes, *, next_message_seq: int) -> tuple[BodyItem, ...]:
@@ -92,6 +111,10 @@ class PlainEncoding:
         message_seq, sealed = next_message_seq, 0
         while reader.remaining or not items:
             first = reader.u8()
+            if first & (_SEALED | FIXED_MASK) == _SEALED | FIXED_BITS:
+                items.append(_read_protected(reader, first & ~_SEALED))
+                sealed += 1
+                continue
             if first & _SEALED:
                 record = _read_sealed(reader, first, sealed)
                 if _implies_change_cipher_spec(record, sealed):
@@ -123,8 +146,8 @@ def _is_short(record: SealedRecord, sealed_before: int) -> bool:
 
 
 def _implies_change_cipher_spec(record: SealedRecord, sealed_before: int) -> bool:
-    is_handshake = record.content_type == ContentType.handshake
-    return record.epoch == 1 and sealed_before == 0 and is_handshake
+    not_alert = record.content_type != ContentType.alert
+    return record.epoch == 1 and sealed_before == 0 and not_alert
 
 
 def _read_sealed(reader: Reader, first: int, sealed_before: int) -> SealedRecord:
@@ -132,12 +155,13 @@ def _read_sealed(reader: Reader, first: int, sealed_before: int) -> SealedRecord
     content_type = first & ~(_SEALED | _LONG)
     if content_type not in _SEALED_TYPES:
         raise DecodeError(f"sealed record of content type {content_type} in a body")
+    cid = reader.vec8(1) if content_type == _CID_TYPE else b""
     if first & _LONG:
         epoch, number = reader.u16(), reader.u48()
         if epoch == 0:
             raise DecodeError("sealed record of epoch 0")
         fragment = reader.vec16(_MIN_FRAGMENT, MAX_FRAGMENT)
-        record = SealedRecord(content_type, epoch, number, fragment)
+        record = SealedRecord(content_type, epoch, number, fragment, cid)
         if _is_short(record, sealed_before):
             raise DecodeError("long form of a sealed record that has a short one")
         return record
@@ -145,18 +169,34 @@ def _read_sealed(reader: Reader, first: int, sealed_before: int) -> SealedRecord
         _MIN_FRAGMENT - EXPLICIT_NONCE_LENGTH, MAX_FRAGMENT - EXPLICIT_NONCE_LENGTH
     )
     fragment = _short_nonce(1, sealed_before) + sealed
-    return SealedRecord(content_type, 1, sealed_before, fragment)
+    return SealedRecord(content_type, 1, sealed_before, fragment, cid)
+
+
+def _read_protected(reader: Reader, first: int) -> CiphertextRecord:
+    """The record of 1.3 after the first byte of its header."""
+    if first & CID_BIT:
+        raise DecodeError("connection ID in a body")
+    header = u8(first) + reader.take(2 if first & LONG_NUMBER_BIT else 1)
+    if first & LENGTH_BIT:
+        length = reader.take(2)
+        header, size = header + length, int.from_bytes(length, "big")
+    else:
+        size = reader.remaining
+    if not MIN_CIPHERTEXT <= size <= MAX_CIPHERTEXT:
+        raise DecodeError(f"ciphertext of {size} bytes in a body")
+    return CiphertextRecord(header, reader.take(size))
 
 
 class _Writer:
     """A body in the making; every method raises ConfigurationError for what has no place in it."""
 
-    __slots__ = ("_change_pending", "_message_seq", "_parts", "_sealed")
+    __slots__ = ("_change_pending", "_ended", "_message_seq", "_parts", "_sealed")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._message_seq: int | None = None
         self._change_pending = False
+        self._ended = False
         self._sealed = 0
 
     def message(self, message: HandshakeMessage) -> None:
@@ -180,10 +220,13 @@ class _Writer:
     def sealed(self, record: SealedRecord) -> None:
         if record.content_type not in _SEALED_TYPES:
             raise ConfigurationError(f"sealed record of content type {record.content_type}")
+        if bool(record.cid) is not (record.content_type == _CID_TYPE):
+            raise ConfigurationError("a connection ID goes with content type 25, and with no other")
         if not 1 <= record.epoch <= MAX_EPOCH:
             raise ConfigurationError(f"sealed record of epoch {record.epoch}")
         if not 0 <= record.sequence_number <= MAX_SEQUENCE_NUMBER:
             raise ConfigurationError(f"sequence number {record.sequence_number}")
+        self._check_not_ended()
         if self._change_pending != _implies_change_cipher_spec(record, self._sealed):
             raise ConfigurationError(
                 "ChangeCipherSpec stands directly before the first sealed record of epoch 1 if "
@@ -193,14 +236,32 @@ class _Writer:
         self._change_pending = False
         self._sealed += 1
 
+    def protected(self, record: CiphertextRecord) -> None:
+        self._check_not_ended()
+        if record.header[0] & CID_BIT:
+            raise ConfigurationError("records in a body have no connection ID")
+        if not MIN_CIPHERTEXT <= len(record.ciphertext) <= MAX_CIPHERTEXT:
+            raise ConfigurationError(f"ciphertext of {len(record.ciphertext)} bytes")
+        if self._change_pending:
+            raise ConfigurationError("ChangeCipherSpec before a record of DTLS 1.3")
+        data = record.to_bytes()
+        self._parts.append(u8(_SEALED | data[0]) + data[1:])
+        self._ended = not record.has_length
+        self._sealed += 1
+
+    def _check_not_ended(self) -> None:
+        if self._ended:
+            raise ConfigurationError("a record without its length is the last item of a body")
+
     def _encoded(self, record: SealedRecord) -> bytes:
         if not _MIN_FRAGMENT <= len(record.fragment) <= MAX_FRAGMENT:
             raise ConfigurationError(f"sealed fragment of {len(record.fragment)} bytes")
+        cid = vec8(record.cid) if record.cid else b""
         if _is_short(record, self._sealed):
             sealed = record.fragment[EXPLICIT_NONCE_LENGTH:]
-            return u8(_SEALED | record.content_type) + vec16(sealed)
+            return u8(_SEALED | record.content_type) + cid + vec16(sealed)
         number = u16(record.epoch) + u48(record.sequence_number)
-        return u8(_SEALED | _LONG | record.content_type) + number + vec16(record.fragment)
+        return u8(_SEALED | _LONG | record.content_type) + cid + number + vec16(record.fragment)
 
     def finish(self) -> bytes:
         if self._change_pending:

@@ -14,10 +14,11 @@ from handshake_over_coap.carriers.coap import Begin, CoapClient
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpClient
-from handshake_over_coap.errors import ConfigurationError, Error
+from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
 from handshake_over_coap.tls.credentials import PSK
-from handshake_over_coap.tls.dtls12 import start_client
+from handshake_over_coap.tls.negotiation import start_client
+from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.trace.tap import Counts
@@ -57,6 +58,17 @@ class Client:
             self._carrier = CoapClient(self._endpoint, server, options.coap, rng)
         self._endpoint.start(self)
 
+    @property
+    def retransmissions(self) -> int:
+        """Datagrams sent again because a timer ran out."""
+        later = 0 if self._session is None else self._session.retransmissions
+        return self._carrier.retransmissions + later
+
+    @property
+    def body_bytes(self) -> tuple[int, ...]:
+        """Bytes of each encoded flight so far; none where no carrier encodes."""
+        return tuple(self._carrier.body_bytes)
+
     async def handshake(self, config: ClientConfig | Begin[Completed]) -> Session:
         """Make the handshake; raises AlertError, HandshakeTimeout or CarrierError.
 
@@ -67,33 +79,50 @@ class Client:
         self.tap.add(counts)
         try:
             established = await self._carry(config)
+            connected = established.connected
+            self._files.established(connected)
+            flights = self._carrier.flights if isinstance(self._carrier, CoapClient) else ()
+            self._files.flights(self._server, flights)
+            self._session = session = Session(
+                self._endpoint,
+                self._server,
+                established,
+                report_of(connected, self._options, self._figures(counts, began)),
+                options=self._options,
+                idle_timeout=self._options.idle_timeout,
+                on_handshake=self._repeated,
+            )
+            for data in self._early:
+                session.on_datagram(data)
+            self._early.clear()
+            await self._confirmed(session, began)
         finally:
             self.tap.remove(counts)
-        figures = TrialFigures(
+        session.report = report_of(connected, self._options, self._figures(counts, began))
+        return session
+
+    async def _confirmed(self, session: Session, began: float) -> None:
+        """Wait until the server is known to have completed; raises HandshakeTimeout."""
+        try:
+            async with asyncio.timeout_at(began + self._options.timeout):
+                await session.confirmed()
+        except TimeoutError as error:
+            if isinstance(error, HandshakeTimeout):
+                raise
+            raise HandshakeTimeout(
+                f"{self._server} did not acknowledge the last flight in {self._options.timeout:g} s"
+            ) from None
+
+    def _figures(self, counts: Counts, began: float) -> TrialFigures:
+        """What the handshake has cost up to now."""
+        return TrialFigures(
             completed=True,
             datagrams=counts.datagrams,
             bytes=counts.total_bytes,
             duration_s=self._loop.time() - began,
-            retransmissions=self._carrier.retransmissions,
-            body_bytes=tuple(self._carrier.body_bytes),
+            retransmissions=self.retransmissions,
+            body_bytes=self.body_bytes,
         )
-        connected = established.connected
-        self._files.established(connected)
-        flights = self._carrier.flights if isinstance(self._carrier, CoapClient) else ()
-        self._files.flights(self._server, flights)
-        self._session = Session(
-            self._endpoint,
-            self._server,
-            established,
-            report_of(connected, self._options, figures),
-            mtu=self._options.mtu,
-            idle_timeout=self._options.idle_timeout,
-            on_handshake=self._repeated,
-        )
-        for data in self._early:
-            self._session.on_datagram(data)
-        self._early.clear()
-        return self._session
 
     async def _carry(self, config: ClientConfig | Begin[Completed]) -> Completed:
         carrier = self._carrier
@@ -116,12 +145,17 @@ class Client:
                 self.counters["dropped: CoAP message out of place"] += 1
         elif self._session is not None:
             self._session.on_datagram(data)
-        elif isinstance(self._carrier, UdpClient) and self._carrier.receive(data, address):
+        elif self._taken_by_carrier(data, address):
             return
         elif len(self._early) < EARLY_RECORDS:
             self._early.append(data)
         else:
             self.counters["dropped: early record"] += 1
+
+    def _taken_by_carrier(self, data: bytes, address: Address) -> bool:
+        if isinstance(self._carrier, UdpClient):
+            return self._carrier.receive(data, address)
+        return self._carrier.receive_records(data)
 
     def _repeated(self, plaintext: bytes) -> bool:
         """Whether a handshake record repeats the server's last flight: no renegotiation, then."""
@@ -150,6 +184,7 @@ async def connect(
     credential: PSK | AsymmetricCredential | None = None,
     *,
     trust: Trust | None = None,
+    ticket: Ticket | None = None,
     local: HostPort | None = None,
     rng: Rng = os.urandom,
     clock: Clock = now_utc,
@@ -159,8 +194,9 @@ async def connect(
 
     ``credential`` is a pre-shared key, or the client's raw public key or certificate;  ``trust``
     is what the server's is checked against, for ``server_name`` or, without one, the address.
-    ``local`` binds the client's own host and port.  Further keywords are those of
-    :class:`Options`.  The session is closed when the block is left.
+    ``ticket``, one of the ``tickets`` of an earlier session, resumes that (DTLS 1.3).  ``local``
+    binds the client's own host and port.  Further keywords are those of :class:`Options`.  The
+    session is closed when the block is left.
 
     Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError.
     """
@@ -171,7 +207,7 @@ async def connect(
     try:
         if server is None:
             raise Error("the endpoint is not connected")
-        config = chosen.client_config(credential, trust, server.host, rng, clock)
+        config = chosen.client_config(credential, trust, server.host, rng, clock, ticket)
         client = Client(endpoint, server, chosen, rng)
         yield await client.handshake(config)
     finally:

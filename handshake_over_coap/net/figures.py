@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from handshake_over_coap.carriers.carried import Agreement
+from handshake_over_coap.tls.dtls13 import Connected13
 from handshake_over_coap.trace.report import HandshakeReport, TrialFigures
 
 from .options import Options
+
+
+def version_text(connected: Agreement) -> str:
+    """The version that was agreed on, as the option ``dtls`` says it."""
+    return "1.3" if isinstance(connected, Connected13) else "1.2"
 
 
 def report_of(connected: Agreement, options: Options, figures: TrialFigures) -> HandshakeReport:
@@ -13,7 +19,7 @@ def report_of(connected: Agreement, options: Options, figures: TrialFigures) -> 
     return HandshakeReport.from_trials(
         [figures],
         transport=options.transport,
-        dtls=options.dtls,
+        dtls=version_text(connected),
         auth=connected.auth,
         encoding=options.encoding if options.transport == "coap" else None,
         seed=None,

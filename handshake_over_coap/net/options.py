@@ -16,7 +16,12 @@ from handshake_over_coap.carriers.coap import CoapParameters
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.tls.codepoints import CertificateType, NamedGroup
+from handshake_over_coap.tls.codepoints import (
+    CertificateType,
+    NamedGroup,
+    ProtocolVersion,
+    PskKeyExchangeMode,
+)
 from handshake_over_coap.tls.config import (
     AsymmetricCredential,
     ClientConfig,
@@ -27,11 +32,18 @@ from handshake_over_coap.tls.config import (
 from handshake_over_coap.tls.credentials import PSK, PskSource, psk_lookup
 from handshake_over_coap.tls.groups import GROUPS, group_by_name
 from handshake_over_coap.tls.suites import SUITES, CipherSuite, KeyExchange, suite_by_name
+from handshake_over_coap.tls.suites13 import SUITES13, CipherSuite13, suite13_by_name
+from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.tls.trust import Trust
 
 AUTHS = ("psk", "ecdhe-psk", "rpk", "x509")
 TRANSPORTS = ("coap", "udp")
 VERSIONS = ("1.2", "1.3")
+_NAMES_OF_1_3 = frozenset(suite.name for suite in SUITES13)
+_PSK_MODES = {
+    "psk": (PskKeyExchangeMode.psk_ke,),
+    "ecdhe-psk": (PskKeyExchangeMode.psk_dhe_ke,),
+}
 
 _EXCHANGES = {
     "psk": KeyExchange.PSK,
@@ -39,6 +51,13 @@ _EXCHANGES = {
     "rpk": KeyExchange.ECDHE_ECDSA,
     "x509": KeyExchange.ECDHE_ECDSA,
 }
+_VERSIONS = {"1.2": ProtocolVersion.DTLS_1_2, "1.3": ProtocolVersion.DTLS_1_3}
+_UP_TO = {
+    "1.2": (ProtocolVersion.DTLS_1_2,),
+    "1.3": (ProtocolVersion.DTLS_1_3, ProtocolVersion.DTLS_1_2),
+}
+LONGEST_CID = 32
+"""Bytes of the longest connection ID that this side asks for: they are in every record."""
 _CERTIFICATE_TYPES = {"rpk": CertificateType.RawPublicKey, "x509": CertificateType.X509}
 
 
@@ -63,6 +82,8 @@ class OptionValues(TypedDict, total=False):
     encoding: str
     block_size: int | None
     token_length: int
+    cid: str | None
+    tickets: bool
     mtu: int
     ack_timeout: float
     ack_random_factor: float
@@ -81,8 +102,13 @@ class OptionValues(TypedDict, total=False):
 class Options:
     """The options of a handshake; names and defaults are those of the command line.
 
-    ``auth`` ``None`` takes whatever the credentials allow.  ``suite`` and ``group`` are IANA names
-    (one or several; none means all that are supported).  ``mtu`` is the largest UDP payload in
+    ``dtls`` is the version of a client, and the newest one of a server: at 1.3 it speaks 1.2 to
+    those who ask for that.  ``auth`` ``None`` takes whatever the credentials allow; in 1.3 ``psk``
+    is psk_ke and ``ecdhe-psk`` psk_dhe_ke.  ``suite`` and ``group`` are IANA names (one or several;
+    none means all that are supported).  ``cid`` is the connection ID in what the peer sends, in
+    hexadecimal: empty to send with the peer's only; a server gives it to its first client, and
+    random ones of its length to others.  ``tickets``: a server of 1.3 gives each client a ticket to
+    resume with, a client asks for one.  ``mtu`` is the largest UDP payload in
     bytes.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP unless it is
     given.  Times are in seconds; ``idle_timeout`` ends a session that has been silent for so long
     (``None``: an hour on a server, never on a client).  ``keylog``, ``pcap`` and
@@ -91,7 +117,7 @@ class Options:
     """
 
     transport: str = "coap"
-    dtls: str = "1.2"
+    dtls: str = "1.3"
     auth: str | None = None
     mutual: bool = False
     suite: str | Sequence[str] = ()
@@ -103,6 +129,8 @@ class Options:
     encoding: str = "plain"
     block_size: int | None = None
     token_length: int = 4
+    cid: str | None = None
+    tickets: bool = False
     mtu: int = 1152
     ack_timeout: float = 2.0
     ack_random_factor: float = 1.5
@@ -121,8 +149,6 @@ class Options:
             raise ConfigurationError(f"transport {self.transport!r} is none of coap, udp")
         if self.dtls not in VERSIONS:
             raise ConfigurationError(f"DTLS version {self.dtls!r} is none of 1.2, 1.3")
-        if self.dtls == "1.3":
-            raise ConfigurationError("DTLS 1.3 is not built yet: use 1.2")
         if self.auth is not None and self.auth not in AUTHS:
             raise ConfigurationError(f"auth {self.auth!r} is none of {', '.join(AUTHS)}")
         if self.mutual and self.auth in ("psk", "ecdhe-psk"):
@@ -130,19 +156,57 @@ class Options:
                 f"mutual goes with rpk and x509: with {self.auth} both sides prove the same key"
             )
 
+        self._check_suites()
+        _ = self.connection_id
+
+    def _check_suites(self) -> None:
+        """At least one suite of the version has to be left."""
+        if self.dtls == "1.3" and self.suites13:
+            return
+        if not self.suites:
+            named = ", ".join(_names(self.suite))
+            fit = f"DTLS {self.dtls}" + (f" with auth {self.auth}" if self.auth else "")
+            raise ConfigurationError(f"none of {named} is a suite for {fit}: leave suite out")
+        if self.dtls == "1.3":
+            raise ConfigurationError("these suites are of DTLS 1.2: choose dtls 1.2, or others")
+
     @property
     def suites(self) -> tuple[CipherSuite, ...]:
-        """The suites that ``suite`` and ``auth`` leave, in the order given."""
-        named = tuple(suite_by_name(name) for name in _names(self.suite)) or SUITES
+        """The suites of DTLS 1.2 that ``suite`` and ``auth`` leave, in the order given."""
+        names = _names(self.suite)
+        every = map(any_suite_by_name, names)
+        named = tuple(suite for suite in every if isinstance(suite, CipherSuite))
+        left = named if names else SUITES
         if self.auth is None:
-            return named
+            return left
         exchange = _EXCHANGES[self.auth]
-        left = tuple(s for s in named if s.key_exchange is exchange)
-        if not left:
-            raise ConfigurationError(
-                f"none of {', '.join(s.name for s in named)} is a suite for auth {self.auth}"
-            )
-        return left
+        return tuple(s for s in left if s.key_exchange is exchange)
+
+    @property
+    def suites13(self) -> tuple[CipherSuite13, ...]:
+        """The suites of DTLS 1.3 that ``suite`` leaves, in the order given."""
+        names = _names(self.suite)
+        every = map(any_suite_by_name, names)
+        named = tuple(suite for suite in every if isinstance(suite, CipherSuite13))
+        return named if names else SUITES13
+
+    @property
+    def connection_id(self) -> bytes | None:
+        """``cid`` as bytes."""
+        if self.cid is None:
+            return None
+        try:
+            cid = bytes.fromhex(self.cid)
+        except ValueError:
+            raise ConfigurationError(f"cid {self.cid!r} is not hexadecimal") from None
+        if len(cid) > LONGEST_CID:
+            raise ConfigurationError(f"cid of {len(cid)} bytes: at most {LONGEST_CID}")
+        return cid
+
+    @property
+    def _psk_modes(self) -> tuple[PskKeyExchangeMode, ...]:
+        every = (PskKeyExchangeMode.psk_dhe_ke, PskKeyExchangeMode.psk_ke)
+        return every if self.auth is None else _PSK_MODES.get(self.auth, every)
 
     @property
     def udp(self) -> UdpParameters:
@@ -183,21 +247,31 @@ class Options:
         server_address: str,
         rng: Rng,
         clock: Clock = now_utc,
+        ticket: Ticket | None = None,
     ) -> ClientConfig:
-        """A client's side of the handshake with a server at ``server_address``."""
+        """A client's side of the handshake with a server at ``server_address``.
+
+        ``ticket`` resumes a session of DTLS 1.3.
+        """
         if self.auth in _CERTIFICATE_TYPES:
             types: tuple[CertificateType, ...] = (_CERTIFICATE_TYPES[self.auth],)
             self._require_trust(trust)
         else:
             types = ()
         psk = credential if isinstance(credential, PSK) else None
-        if self.auth in ("psk", "ecdhe-psk") and psk is None:
+        if self.auth in ("psk", "ecdhe-psk") and psk is None and ticket is None:
             raise ConfigurationError(f"auth {self.auth} needs a pre-shared key (psk)")
         return ClientConfig(
             rng=rng,
             now=clock,
+            versions=(_VERSIONS[self.dtls],),
             suites=self.suites,
+            suites13=self.suites13,
             groups=self._groups(),
+            psk_modes=self._psk_modes,
+            ticket=ticket,
+            ask_for_tickets=self.tickets,
+            connection_id=self.connection_id,
             psk=psk,
             credential=None if isinstance(credential, PSK) else credential,
             trust=trust,
@@ -223,11 +297,17 @@ class Options:
         own = tuple(each for each in given if not isinstance(each, PSK))
         if self.mutual:
             self._require_trust(trust)
+        cid = self.connection_id
         return ServerConfig(
             rng=rng,
             now=clock,
+            versions=_UP_TO[self.dtls],
             suites=self.suites,
+            suites13=self.suites13,
             groups=self._groups(),
+            psk_modes=self._psk_modes,
+            tickets=1 if self.tickets else 0,
+            connection_id=None if cid is None else _CidSource(cid, rng),
             psk=None if source is None else psk_lookup(source, rng(32)),
             credentials=own,
             trust=trust,
@@ -251,6 +331,32 @@ class Options:
                 "nothing to check the peer's key against: give a trust anchor (ca) or a pinned raw"
                 " public key (peer-key), or say insecure to accept anybody"
             )
+
+
+class _CidSource:
+    """A server's connection IDs: the one it was given for its first client, then random ones."""
+
+    def __init__(self, first: bytes, rng: Rng) -> None:
+        self._first: bytes | None = first
+        self._length = len(first)
+        self._rng = rng
+
+    def __call__(self) -> bytes:
+        first, self._first = self._first, None
+        return self._rng(self._length) if first is None else first
+
+
+def any_suite_by_name(name: str) -> CipherSuite | CipherSuite13:
+    """The suite of an IANA name, of either version.
+
+    Raises ConfigurationError, naming the known ones.
+    """
+    if name in _NAMES_OF_1_3:
+        return suite13_by_name(name)
+    try:
+        return suite_by_name(name)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}, {', '.join(sorted(_NAMES_OF_1_3))}") from None
 
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:

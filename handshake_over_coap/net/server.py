@@ -16,9 +16,9 @@ from handshake_over_coap.carriers.conversation import begin_server
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpServer
 from handshake_over_coap.errors import Closed, ConfigurationError, Error
+from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.config import AsymmetricCredential, Clock, Rng, ServerConfig
 from handshake_over_coap.tls.credentials import PSK, PskSource
-from handshake_over_coap.tls.dtls12 import start_server
 from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import TrialFigures
 
@@ -77,7 +77,7 @@ class Server:
             self._carrier = UdpServer(
                 self._endpoint,
                 options.udp,
-                lambda: start_server(config),
+                config,
                 self._on_established,
                 rng,
                 self.counters,
@@ -117,6 +117,11 @@ class Server:
         return self._carrier.unfinished
 
     @property
+    def retransmissions(self) -> int:
+        """Datagrams sent again because a timer ran out."""
+        return self._carrier.retransmissions
+
+    @property
     def peers(self) -> int:
         """Endpoints for which the carrier keeps anything."""
         return self._carrier.known_peers
@@ -138,7 +143,7 @@ class Server:
         carrier = self._carrier
         if isinstance(carrier, CoapServer):
             self._sessions.on_datagram(data, address)
-        elif data[3:5] == b"\0\0":
+        elif data[0] <= ContentType.ack and data[3:5] == b"\0\0":
             carrier.receive(data, address)
         else:
             self._sessions.on_datagram(data, address, lambda: carrier.take(data, address))
@@ -160,16 +165,17 @@ class Server:
             address,
             established,
             report_of(connected, self._options, figures),
-            mtu=self._options.mtu,
+            options=self._options,
             idle_timeout=SESSION_IDLE_TIMEOUT if idle is None else idle,
-            on_end=lambda ended: self._on_end(ended, name),
+            on_end=lambda ended: self._on_end(ended, address, name),
             on_handshake=lambda plaintext: self._repeated(address, name, plaintext),
         )
         self.counters["handshakes completed"] += 1
         self._files.established(connected)
         self._files.flights(address, self._flights)
         self._flights = ()
-        self._sessions.add(session)
+        if not session.closed:  # a goodbye may have come early
+            self._sessions.add(session)
         task = asyncio.get_running_loop().create_task(self._run(session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -182,9 +188,10 @@ class Server:
         carrier = self._carrier
         return isinstance(carrier, UdpServer) and carrier.repeated(address, name, plaintext)
 
-    def _on_end(self, session: Session, name: str) -> None:
+    def _on_end(self, session: Session, address: Address, name: str) -> None:
+        """A session has ended whose handshake was made from ``address``."""
         self._sessions.remove(session)
-        self._carrier.release(session.address, name)
+        self._carrier.release(address, name)
 
     async def _run(self, session: Session) -> None:
         """Run the handler on one session; whatever it raises ends that session alone."""

@@ -8,33 +8,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from handshake_over_coap.carriers.carried import Completed
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
-from handshake_over_coap.errors import Closed, ConfigurationError, DatagramTooLarge
-from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
+from handshake_over_coap.carriers.established import Established13
+from handshake_over_coap.errors import (
+    Closed,
+    ConfigurationError,
+    DatagramTooLarge,
+    HandshakeTimeout,
+)
 from handshake_over_coap.records.errors import NumbersExhausted, RecordDropped
 from handshake_over_coap.tls.alerts import Alert, AlertError, alert_error
 from handshake_over_coap.tls.codepoints import AlertDescription, AlertLevel, ContentType
+from handshake_over_coap.tls.dtls13 import Connected13
 from handshake_over_coap.tls.handshake import Connected, PeerIdentity
+from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.trace.report import HandshakeReport
+
+from .inbox import Inbox
+from .layers import Layer12, Layer13, RecordLayer, application_contents, is_one_epoch
+from .options import Options
 
 log = logging.getLogger(__name__)
 
-RECEIVE_QUEUE = 1024
-"""Datagrams kept for an application that does not fetch them; more are dropped and counted."""
+MOST_TICKETS = 8
+"""Tickets that a session keeps: the newest."""
 
 _CLOSE_NOTIFY = Alert(AlertLevel.warning, AlertDescription.close_notify)
 _NO_RENEGOTIATION = Alert(AlertLevel.warning, AlertDescription.no_renegotiation)
+
+_SAME_INSTANT = 1e-6
+"""Seconds by which a timer may come early: rounded times must not set it again and again."""
 
 
 class Session:
     """An established session with one peer.
 
-    ``report`` tells what the handshake took, ``connected`` what it agreed on; ``counters`` counts
-    records that were dropped, by reason.  ``on_handshake`` gets the plaintext of sealed handshake
+    ``report`` tells what the handshake took, ``connected`` what it agreed on; ``tickets`` are what
+    the server gave to resume it with (DTLS 1.3); ``counters`` counts records that were dropped, by
+    reason.  ``on_handshake`` gets the plaintext of sealed handshake
     records and says whether they belong to the handshake that made the session.
     """
 
@@ -45,40 +60,78 @@ class Session:
         established: Completed,
         report: HandshakeReport,
         *,
-        mtu: int,
+        options: Options,
         idle_timeout: float | None = None,
         on_end: Callable[[Session], None] = lambda _: None,
         on_handshake: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._endpoint = endpoint
-        self._sealer = established.sealer
-        self._opener = established.opener
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[bytes] = deque()
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._inbox = Inbox()
         self._end: Closed | None = None
         self._on_end = on_end
         self._on_handshake = on_handshake
         self._renegotiation_refused = False
         self._idle_timeout = idle_timeout
         self._heard = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
-        self._watch()
-        self.address = address
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._layer_timer: asyncio.TimerHandle | None = None
         self._agreement = established.connected
+        self._mtu = options.mtu
+        self.address = address
         self.report = report
+        self.tickets: list[Ticket] = []
         self.counters: Counter[str] = Counter()
-        self.limit = mtu - self._sealer.overhead
-        for content_type, plaintext in established.early:
+        self._layer = self._layer_of(established, options)
+        self._confirmed: asyncio.Future[None] = self._loop.create_future()
+        self._watch()
+        self._set_timer()
+        if isinstance(established, Established13):
+            self.tickets += established.tickets
+            early = list(application_contents(established.early, self.counters))
+        else:
+            early = list(established.early) if is_one_epoch(established) else []
+        for content_type, plaintext in early:
             self._deliver(content_type, plaintext)
 
+    def _layer_of(self, established: Completed, options: Options) -> RecordLayer:
+        if isinstance(established, Established13):
+            return Layer13(
+                established,
+                mtu=options.mtu,
+                timing=options.udp.timing,
+                counters=self.counters,
+                now=self._loop.time(),
+            )
+        if not is_one_epoch(established):
+            raise ConfigurationError("a completed handshake without a record layer")
+        limit = None
+        if isinstance(self._agreement, Connected):
+            limit = self._agreement.peer_record_limit
+        return Layer12(established, limit)
+
     @property
-    def connected(self) -> Connected:
+    def limit(self) -> int:
+        """The most bytes that one datagram of the application may have."""
+        return min(self._mtu - self._layer.overhead, self._layer.longest)
+
+    @property
+    def retransmissions(self) -> int:
+        """Datagrams of handshake messages that the session itself sent again (DTLS 1.3)."""
+        return self._layer.retransmissions
+
+    @property
+    def own_cid(self) -> bytes:
+        """The connection ID in what the peer sends; empty for none."""
+        return self._layer.own_cid
+
+    @property
+    def connected(self) -> Connected | Connected13:
         """What the handshake agreed on.
 
         Raises ConfigurationError where a DTLS stack of others made it: that keeps its secrets.
         """
-        if not isinstance(self._agreement, Connected):
+        if not isinstance(self._agreement, Connected | Connected13):
             raise ConfigurationError("ask the DTLS stack behind this session what it agreed on")
         return self._agreement
 
@@ -111,37 +164,46 @@ class Session:
         if len(data) > self.limit:
             raise DatagramTooLarge(len(data), self.limit)
         try:
-            record = self._sealer.seal_datagram(ContentType.application_data, data)
+            record = self._layer.seal(ContentType.application_data, data)
         except NumbersExhausted as error:
-            self.end(Closed(f"{error}: make a new handshake"))
-            raise Closed(f"{error}: make a new handshake") from error
+            raise Closed(str(self._fail(error))) from error
         self._endpoint.send(record, self.address)
+        self._renew()
 
     async def receive(self) -> bytes:
         """The next datagram; raises Closed once the session has ended and all are fetched.
 
         May be called by several tasks; each datagram goes to one.
         """
-        while not self._queue:
-            if self._end is not None:
-                raise Closed(str(self._end)) from self._end.__cause__
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                elif self._queue:
-                    self._wake()
-                raise
-        return self._queue.popleft()
+        return await self._inbox.get()
 
     async def close(self) -> None:
         """Say close_notify and end the session.  Closing again does nothing."""
         if self._end is None:
             self._send_alert(_CLOSE_NOTIFY)
             self.end(Closed("the session was closed here"))
+
+    async def confirmed(self) -> None:
+        """Wait until the peer is known to have completed the handshake too.
+
+        In DTLS 1.3 over UDP a client is complete when it has sent its last flight, but only the
+        server's ACK tells that this has arrived.  Raises the error that ended the session before.
+        """
+        await asyncio.shield(self._confirmed)
+
+    async def update_keys(self, *, request: bool = False) -> None:
+        """Change the keys that this side writes with, and ``request`` the same of the peer.
+
+        Raises ConfigurationError where the handshake was of DTLS 1.2, which has no such thing.
+        """
+        if not isinstance(self._layer, Layer13):
+            raise ConfigurationError("DTLS 1.2 changes its keys by a new handshake")
+        if self._end is not None:
+            raise Closed(str(self._end))
+        try:
+            self._send_all(self._layer.post.update_keys(self._loop.time(), request=request))
+        except NumbersExhausted as error:
+            raise Closed(str(self._fail(error))) from error
 
     def on_datagram(self, data: bytes) -> None:
         """Take a datagram of records from the peer's address; drops and counts what is wrong."""
@@ -150,53 +212,109 @@ class Session:
         except RecordDropped as dropped:
             self.drop(dropped)
 
-    def open(self, data: bytes) -> None:
-        """Open a datagram of records; raises RecordDropped for the first that is not ours."""
-        opened = self._opener.open_datagram(data)
-        if opened is not None:
-            self._deliver(*opened)
-            return
-        genuine = False
+    def open(self, data: bytes, source: Address | None = None) -> bool:
+        """Open a datagram of records; raises RecordDropped where nothing in it is ours.
+
+        ``source`` is where it came from, if perhaps not from the peer's address so far.  The peer
+        has moved there if a record is newer than all before it (RFC 9146 section 6); True then.
+        """
+        if self._end is not None:
+            self.counters["dropped: closed"] += 1
+            return False
         try:
-            for record in split_datagram(data):
-                if not isinstance(record, SealedRecord):
-                    self.counters["dropped: unprotected"] += 1
-                    continue
-                self._deliver(record.content_type, self._opener.open(record))
-                genuine = True
-        except RecordDropped as dropped:
-            if not genuine:
-                raise
-            self.drop(dropped)
+            taken = self._layer.open(data, self._loop.time())
+        except (AlertError, NumbersExhausted) as error:
+            self._fail(error)
+            return False
+        moved = source is not None and taken.newest
+        if source is not None and moved and source != self.address:
+            self.address = source
+            self.counters["address changes"] += 1
+        self._send_all(taken.send)
+        self.tickets = (self.tickets + list(taken.tickets))[-MOST_TICKETS:]
+        if taken.unprotected:
+            self.counters["dropped: unprotected"] += taken.unprotected
+        if taken.authentic:
+            self._heard = self._loop.time()
+        for content_type, plaintext in taken.contents:
+            self._deliver(content_type, plaintext)
+        if taken.dropped is not None:
+            self.drop(taken.dropped)
+        self._renew()
+        return moved
 
     def drop(self, dropped: RecordDropped) -> None:
         """Count a record that was not taken."""
         self.counters[f"dropped: {dropped.reason}"] += 1
-        if self._opener.dead:
+        self.end_if_dead()
+        self._renew()
+
+    def end_if_dead(self) -> None:
+        """End the session if so many records were forged that its keys open nothing more."""
+        if self._layer.dead:
             self.end(Closed("too many forged records for this key: make a new handshake"))
+
+    def _renew(self) -> None:
+        """Begin to change the keys, if they have protected enough."""
+        if self._end is not None:
+            return
+        try:
+            self._send_all(self._layer.renew(self._loop.time()))
+        except NumbersExhausted as error:
+            self._fail(error)
+
+    def _fail(self, error: AlertError | NumbersExhausted) -> Closed:
+        """A message of the peer after the handshake was wrong, or the keys are used up: end."""
+        if isinstance(error, AlertError):
+            self._send_alert(error.alert)
+            closed = Closed(f"the session was ended: {error}")
+        else:
+            closed = Closed(f"{error}: make a new handshake")
+        closed.__cause__ = error
+        self.end(closed)
+        return closed
+
+    def _send_all(self, datagrams: Iterable[bytes]) -> None:
+        for datagram in datagrams:
+            self._endpoint.send(datagram, self.address)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Have the record layer called when it has something to do."""
+        if self._layer.confirmed and not self._confirmed.done():
+            self._confirmed.set_result(None)
+        deadline = None if self._end is not None else self._layer.deadline
+        timer = self._layer_timer
+        if timer is not None:
+            if deadline is not None and timer.when() == deadline:
+                return
+            timer.cancel()
+        self._layer_timer = None
+        if deadline is not None:
+            self._layer_timer = self._loop.call_at(deadline, self._on_layer_timer)
+
+    def _on_layer_timer(self) -> None:
+        self._layer_timer = None
+        try:
+            self._send_all(self._layer.on_timer(self._loop.time()))
+        except HandshakeTimeout as error:
+            closed = Closed(f"the peer never completed the handshake: {error}")
+            closed.__cause__ = error
+            self.end(closed)
+        except NumbersExhausted as error:
+            self._fail(error)
 
     def _deliver(self, content_type: int, plaintext: bytes) -> None:
         if self._end is not None:
             self.counters["dropped: closed"] += 1
             return
-        self._heard = self._loop.time()
         if content_type == ContentType.application_data:
-            if len(self._queue) >= RECEIVE_QUEUE:
+            if not self._inbox.put(plaintext):
                 self.counters["dropped: receive queue full"] += 1
-                return
-            self._queue.append(plaintext)
-            self._wake()
         elif content_type == ContentType.alert:
             self._on_alert(plaintext)
         elif not self._on_handshake(plaintext):
             self._refuse_renegotiation()
-
-    def _wake(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
 
     def _on_alert(self, plaintext: bytes) -> None:
         try:
@@ -207,7 +325,7 @@ class Session:
         if alert.description == AlertDescription.close_notify:
             self._send_alert(_CLOSE_NOTIFY)
             self.end(Closed("the peer closed the session"))
-        elif alert.level == AlertLevel.fatal:
+        elif alert.level == AlertLevel.fatal or self._always_fatal(alert):
             error = alert_error(
                 alert.description, received=True, level=alert.level, authenticated=True
             )
@@ -216,6 +334,12 @@ class Session:
             self.end(closed)
         else:
             self.counters["warning alerts"] += 1
+
+    def _always_fatal(self, alert: Alert) -> bool:
+        """In 1.3 the level means nothing, and all errors are fatal (RFC 8446 section 6)."""
+        return (
+            isinstance(self._layer, Layer13) and alert.description != AlertDescription.user_canceled
+        )
 
     def _refuse_renegotiation(self) -> None:
         """A handshake message under the session's keys: refused once, counted always."""
@@ -226,7 +350,7 @@ class Session:
 
     def _send_alert(self, alert: Alert) -> None:
         try:
-            record = self._sealer.seal_datagram(ContentType.alert, alert.encode())
+            record = self._layer.seal(ContentType.alert, alert.encode())
         except NumbersExhausted:
             return
         self._endpoint.send(record, self.address)
@@ -236,20 +360,21 @@ class Session:
         if self._end is not None:
             return
         self._end = reason
-        if self._timer is not None:
-            self._timer.cancel()
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters.clear()
+        for timer in (self._idle_timer, self._layer_timer):
+            if timer is not None:
+                timer.cancel()
+        self._inbox.end(reason)
+        if not self._confirmed.done():
+            self._confirmed.set_exception(reason.__cause__ or reason)
+            self._confirmed.exception()  # nobody need wait for it
         self._on_end(self)
 
     def _watch(self) -> None:
         """End the session when no valid record has come for ``idle_timeout`` seconds."""
         if self._idle_timeout is None:
             return
-        silent = self._loop.time() - self._heard
-        if silent >= self._idle_timeout:
+        left = self._heard + self._idle_timeout - self._loop.time()
+        if left <= _SAME_INSTANT:
             self.end(Closed(f"nothing from the peer for {self._idle_timeout:g} s"))
         else:
-            self._timer = self._loop.call_later(self._idle_timeout - silent, self._watch)
+            self._idle_timer = self._loop.call_later(left, self._watch)

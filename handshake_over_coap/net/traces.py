@@ -13,10 +13,10 @@ from pathlib import Path
 from handshake_over_coap.carriers.carried import Agreement, CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.tls.handshake import Connected
+from handshake_over_coap.tls.negotiation import Completed
 from handshake_over_coap.trace.capture import Capture
 from handshake_over_coap.trace.classic import ClassicTrace
-from handshake_over_coap.trace.keylog import KeyLog, KeyLogLabel, key_log_line
+from handshake_over_coap.trace.keylog import KeyLog, key_log_lines
 from handshake_over_coap.trace.tap import Direction, Tap
 
 from .options import Options
@@ -59,7 +59,7 @@ class TraceFiles:
                 Path(path),
                 local_host=local.host,
                 local_port=local.port,
-                time_zero_ns=time.time_ns() - int(asyncio.get_running_loop().time() * 1e9),
+                time_zero_ns=_time_zero_ns(asyncio.get_running_loop()),
             )
         )
         self._captures.append(capture)
@@ -72,18 +72,18 @@ class TraceFiles:
 
     def established(self, connected: Agreement) -> None:
         """Write a session's secrets to the key log, and into captures, if they are ours to tell."""
-        if not isinstance(connected, Connected):
+        if not isinstance(connected, Completed):
             return
-        line = key_log_line(
-            KeyLogLabel.CLIENT_RANDOM, connected.client_random, connected.master_secret
-        )
+        lines = key_log_lines(connected)
         if self._keylog is not None:
             try:
-                self._keylog.write(line)
+                for line in lines:
+                    self._keylog.write(line)
             except ConfigurationError:  # a full disk is no reason to lose the session
                 log.exception("the key log misses a session")
         for capture in self._captures:
-            capture.secrets(line)
+            for line in lines:
+                capture.secrets(line)
 
     def flights(self, peer: Address, flights: Sequence[CarriedFlight] = ()) -> None:
         """A handshake with ``peer`` is complete; these are its flights where CoAP carried them."""
@@ -102,6 +102,12 @@ class TraceFiles:
     def close(self) -> None:
         """Close the files."""
         self._files.close()
+
+
+def _time_zero_ns(loop: asyncio.AbstractEventLoop) -> int:
+    """The time of day when the clock of ``loop`` was 0; a loop on virtual time has its own."""
+    virtual: int | None = getattr(loop, "time_zero_ns", None)
+    return time.time_ns() - int(loop.time() * 1e9) if virtual is None else virtual
 
 
 def _is_records(data: bytes) -> bool:

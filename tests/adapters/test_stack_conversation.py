@@ -13,11 +13,12 @@ from handshake_over_coap.adapters.conversation import (
     begin_server,
 )
 from handshake_over_coap.adapters.framing import ToStack
-from handshake_over_coap.carriers.udp.reassembly import read_fragments
+from handshake_over_coap.carriers.reassembly import read_fragments
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.errors import NumbersExhausted
 from handshake_over_coap.tls.alerts import (
     AlertError,
@@ -54,6 +55,8 @@ def shape(flight: Flight) -> list[str]:
         else "change_cipher_spec"
         if isinstance(item, ChangeCipherSpec)
         else f"sealed {ContentType(item.content_type).name}"
+        if isinstance(item, SealedRecord)
+        else "record of DTLS 1.3"
         for item in flight
     ]
 
@@ -183,6 +186,20 @@ def test_a_message_that_contradicts_what_the_stack_was_told_is_refused() -> None
     with pytest.raises(AlertError):
         talk.server.receive(talk.flights[2])
     assert talk.server.established is None
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_record_of_dtls_13_does_not_reach_the_stack(number: int) -> None:
+    new = CiphertextRecord(b"\x2c\x00", bytes(40))
+    talk = pair(PSK_CCM_8)
+    while len(talk.flights) <= number:
+        talk.next()
+    side = talk.client if number % 2 else talk.server
+    genuine = talk.flights[number]
+    for flight in ((new,), (*genuine, new), (*genuine[:-1], new)):
+        with pytest.raises(UnexpectedMessage, match="DTLS 1.3"):
+            side.receive(flight)
+    complete(talk)
 
 
 def test_a_flight_is_not_believed_a_second_time_in_another_form() -> None:

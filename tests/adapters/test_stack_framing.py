@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from functools import cache
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,8 @@ from handshake_over_coap.records.dtls12 import (
     SealedRecord,
     split_datagram,
 )
-from handshake_over_coap.tls.alerts import Alert
+from handshake_over_coap.records.dtls13 import CiphertextRecord
+from handshake_over_coap.tls.alerts import Alert, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from tests.support.openssl_stacks import ECDSA_CCM_8
@@ -98,3 +100,8 @@ def test_output_that_was_mutated_raises_nothing_but_our_errors(data: st.DataObje
     with contextlib.suppress(Error):
         found = framing.said(bytes(output[: data.draw(st.integers(0, len(output)))]))
         assert sum(isinstance(item, HandshakeMessage) for item in found.items) <= 5
+
+
+def test_a_record_of_dtls_13_has_no_datagram() -> None:
+    with pytest.raises(UnexpectedMessage, match="DTLS 1.3"):
+        framed([CiphertextRecord(b"\x2c\x00", bytes(40))])

@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from handshake_over_coap.carriers.conversation import begin_client, begin_server
+from handshake_over_coap.carriers.conversation import Established, begin_client, begin_server
+from handshake_over_coap.carriers.protection import Protection12
 from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.errors import ReplayedRecord
@@ -36,8 +37,11 @@ def start(scenario: Scenario) -> Point:
 
 def sealer_to(point: Point) -> Sealer:
     """A sealer with the keys of the side that has sent the pending flight, from number 0 on."""
-    assert point.client.keys is not None
-    return Sealer(point.client.keys.write if point.number == 3 else point.client.keys.read)
+    protection = point.client.protection
+    assert isinstance(protection, Protection12)
+    keys = protection.keys.write if point.number == 3 else protection.keys.read
+    assert keys is not None
+    return Sealer(keys)
 
 
 def test_a_conversation_cannot_be_changed() -> None:
@@ -62,7 +66,7 @@ def test_nothing_is_established_before_the_last_flight(scenario: Scenario) -> No
 @typical
 def test_the_server_begins_with_nothing_of_any_client(scenario: Scenario) -> None:
     server = begin_server(scenario.server())
-    assert (server.next_message_seq, server.sealer, server.keys, server.opener) == (0, *[None] * 3)
+    assert (server.next_message_seq, server.hello_random, server.protection) == (0, b"", None)
 
 
 @typical
@@ -72,7 +76,7 @@ def test_the_handshakes_records_take_the_first_numbers(scenario: Scenario) -> No
         (record,) = (item for item in flight if isinstance(item, SealedRecord))
         assert (record.epoch, record.sequence_number) == (1, 0)
     for side in (point.client.established, point.server.established):
-        assert side is not None
+        assert isinstance(side, Established)
         assert side.sealer.next_sequence_number == 1
         assert side.opener.highest == 0
         assert (side.sealer.epoch, side.opener.epoch) == (1, 1)
@@ -83,7 +87,7 @@ def test_finished_cannot_be_replayed_as_a_record(scenario: Scenario) -> None:
     point = run(scenario.client(), scenario.server())
     sides = (point.client.established, point.server.established)
     for side, flight in zip(sides, (point.flights[3], point.flights[2]), strict=True):
-        assert side is not None
+        assert isinstance(side, Established)
         record = flight[-1]
         assert isinstance(record, SealedRecord)
         with pytest.raises(ReplayedRecord):

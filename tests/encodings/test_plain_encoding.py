@@ -14,6 +14,7 @@ from handshake_over_coap.encodings import (
 from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records import Opener, SealedRecord, Sealer
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from handshake_over_coap.tls.keys import TrafficKeys
@@ -40,14 +41,15 @@ def bodies(draw: st.DrawFn) -> tuple[BodyItem, ...]:
         HandshakeMessage(kind, body, first_seq + n) for n, (kind, body) in enumerate(plaintext)
     ]
     for index in range(draw(st.integers(0 if items else 1, 3))):
-        content_type = draw(st.sampled_from([21, 22]))
+        content_type = draw(st.sampled_from([21, 22, 25]))
+        cid = draw(st.binary(min_size=1, max_size=4)) if content_type == 25 else b""
         epoch = draw(st.sampled_from([1, 1, 2, 0xFFFF]))
         number = draw(st.sampled_from([index, index + 1, 2**48 - 1]))
         nonce = draw(st.sampled_from([number64(epoch, number), b"\x55" * 8]))
         ciphertext = draw(st.binary(min_size=9, max_size=40))
-        if index == 0 and epoch == 1 and content_type == 22:
+        if index == 0 and epoch == 1 and content_type != 21:
             items.append(CCS)
-        items.append(SealedRecord(content_type, epoch, number, nonce + ciphertext))
+        items.append(SealedRecord(content_type, epoch, number, nonce + ciphertext, cid))
     return tuple(items)
 
 
@@ -56,13 +58,29 @@ def first_message_seq(items: tuple[BodyItem, ...]) -> int:
     return first.message_seq if isinstance(first, HandshakeMessage) else 0
 
 
-@given(bodies())
+@st.composite
+def protected_records(draw: st.DrawFn) -> tuple[BodyItem, ...]:
+    """Records of DTLS 1.3, perhaps after messages in the clear."""
+    items: list[BodyItem] = [HandshakeMessage(2, b"hello", 3)] * draw(st.integers(0, 1))
+    count = draw(st.integers(1, 3))
+    for index in range(count):
+        first = 0x20 | draw(st.integers(0, 3))
+        number = draw(st.binary(min_size=1, max_size=2))
+        ciphertext = draw(st.binary(min_size=16, max_size=40))
+        header = bytes([first | (8 if len(number) == 2 else 0)]) + number
+        if index < count - 1 or draw(st.booleans()):
+            header = bytes([header[0] | 4]) + number + len(ciphertext).to_bytes(2, "big")
+        items.append(CiphertextRecord(header, ciphertext))
+    return tuple(items)
+
+
+@given(bodies() | protected_records())
 def test_items_survive_their_body(items: tuple[BodyItem, ...]) -> None:
     body = PLAIN.encode(items)
     assert PLAIN.decode(body, next_message_seq=first_message_seq(items)) == items
 
 
-@given(bodies(), st.data())
+@given(bodies() | protected_records(), st.data())
 def test_mutated_bodies_are_decode_errors_or_have_one_meaning(
     items: tuple[BodyItem, ...], data: st.DataObject
 ) -> None:
@@ -97,9 +115,46 @@ def test_layout_of_the_short_form() -> None:
     assert body.hex() == "960009" + "ee" * 9 + "950009" + "ee" * 9
 
 
+def test_layout_of_a_record_with_a_connection_id() -> None:
+    record = SealedRecord(25, 1, 0, number64(1, 0) + b"\xee" * 9, b"\xc1\xd2")
+    assert PLAIN.encode([CCS, record]).hex() == "9902c1d20009" + "ee" * 9
+    with pytest.raises(ConfigurationError, match="connection ID"):
+        PLAIN.encode([CCS, SealedRecord(22, 1, 0, record.fragment, b"\xc1")])
+
+
 def test_layout_of_the_long_form() -> None:
     record = SealedRecord(22, 2, 3, b"\xdd" * 17)
     assert PLAIN.encode([record]).hex() == "d600020000000000030011" + "dd" * 17
+
+
+def test_layout_of_a_record_of_1_3() -> None:
+    short_one = CiphertextRecord(b"\x22\x07", b"\xee" * 16)
+    long_one = CiphertextRecord(b"\x2e\x01\x02\x00\x11", b"\xdd" * 17)
+    body = PLAIN.encode([long_one, short_one])
+    assert body.hex() == "ae01020011" + "dd" * 17 + "a207" + "ee" * 16
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        ([CiphertextRecord(b"\x32\xc1\x07", bytes(16), b"\xc1")], "connection ID"),
+        ([CiphertextRecord(b"\x22\x07", bytes(16))] * 2, "last item"),
+        ([CiphertextRecord(b"\x22\x07", bytes(16)), short(1)], "last item"),
+        ([CiphertextRecord(b"\x22\x07", bytes(15))], "ciphertext of 15 bytes"),
+        ([CCS, CiphertextRecord(b"\x22\x07", bytes(16))], "ChangeCipherSpec"),
+    ],
+)
+def test_records_of_1_3_that_no_body_can_hold_are_refused(
+    items: list[BodyItem], reason: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        PLAIN.encode(items)
+
+
+@pytest.mark.parametrize("body", ["b2c107" + "ee" * 16, "a207" + "ee" * 15, "a60700"])
+def test_bodies_with_broken_records_of_1_3_are_refused(body: str) -> None:
+    with pytest.raises(DecodeError):
+        PLAIN.decode(bytes.fromhex(body), next_message_seq=0)
 
 
 def test_a_finished_costs_three_bytes_more_than_its_ciphertext_and_opens_again() -> None:

@@ -24,6 +24,7 @@ from handshake_over_coap.carriers.conversation import (
 )
 from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, split_datagram
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import Alert, alert_error
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
@@ -54,6 +55,7 @@ class Framing:
         return [self._record(item).to_bytes() for item in items]
 
     def _record(self, item: BodyItem) -> PlaintextRecord | SealedRecord:
+        assert not isinstance(item, CiphertextRecord), "this pair speaks DTLS 1.2"
         if isinstance(item, SealedRecord):
             return item
         number, self._next_number = self._next_number, self._next_number + 1
@@ -123,7 +125,7 @@ class Talk:
             self.conversation, flight = self.conversation.receive(self.hear())
             self.say(flight)
         established = self.conversation.established
-        assert established is not None
+        assert isinstance(established, Established)
         self.openssl.do_handshake()
         return established
 

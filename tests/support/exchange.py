@@ -11,21 +11,25 @@ from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
 from unittest.mock import patch
 
+from handshake_over_coap.carriers.carried import CarriedConversation
 from handshake_over_coap.carriers.coap import CoapClient, CoapParameters, CoapServer
 from handshake_over_coap.carriers.coap.scan import Scanned, option_bytes, scan
 from handshake_over_coap.carriers.conversation import (
-    Conversation,
     Established,
+    Established13,
     begin_client,
     begin_server,
 )
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.established import AnyEstablished
 from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.encodings.items import BodyItem
 from handshake_over_coap.sim import run
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.trace.report import TrialFigures
 from tests.support.network import Network, Verdict, deliver_all
 from tests.support.parties import PSK_CCM, Scenario, seeded
+from tests.support.parties13 import Scenario13
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,17 +48,32 @@ RESOURCE: Final = ((URI_PATH, b".well-known"), (URI_PATH, b"dtls"))
 
 @dataclass(frozen=True)
 class Completed:
-    """What the server reported of a handshake."""
+    """What the server reported of a handshake of either version."""
 
     time: float
     address: Address
     name: str
-    established: Established
+    result: AnyEstablished
     figures: TrialFigures
+
+    @property
+    def established(self) -> Established:
+        """The result, of DTLS 1.2."""
+        assert isinstance(self.result, Established)
+        return self.result
+
+    @property
+    def established13(self) -> Established13:
+        """The result, of DTLS 1.3."""
+        assert isinstance(self.result, Established13)
+        return self.result
 
 
 class TestClient:
-    """A CoapClient on an endpoint of its own; ``records`` are the datagrams that are no CoAP."""
+    """A CoapClient on an endpoint of its own.
+
+    ``records`` are the datagrams that are no CoAP, and of no use for the handshake.
+    """
 
     __test__ = False
 
@@ -63,7 +82,7 @@ class TestClient:
         network: Network,
         address: Address,
         parameters: CoapParameters,
-        scenario: Scenario,
+        scenario: Scenario | Scenario13,
         seed: str,
         **config: Any,
     ) -> None:
@@ -79,14 +98,29 @@ class TestClient:
         if 0x40 <= data[0] < 0x80:
             if not self.coap.receive(data, address):
                 self.ignored.append(data)
-        else:
+        elif not self.coap.receive_records(data):
             self.records.append(data)
 
     def on_error(self, error: OSError, address: Address | None) -> None:
         self.coap.on_error(error)
 
     async def handshake(self) -> Established:
-        return await self.coap.handshake(lambda: begin_client(self._config))
+        """A handshake that has to end in DTLS 1.2."""
+        established = await self.handshake_of_any_version()
+        assert isinstance(established, Established)
+        return established
+
+    async def handshake13(self) -> Established13:
+        """A handshake that has to end in DTLS 1.3."""
+        established = await self.handshake_of_any_version()
+        assert isinstance(established, Established13)
+        return established
+
+    async def handshake_of_any_version(self) -> AnyEstablished:
+        return await self.coap.handshake(self._begin)
+
+    def _begin(self) -> tuple[CarriedConversation[AnyEstablished], tuple[BodyItem, ...]]:
+        return begin_client(self._config)
 
     async def close(self) -> None:
         await self.coap.close()
@@ -195,7 +229,7 @@ class Exchange:
     def __init__(
         self,
         network: Network,
-        scenario: Scenario,
+        scenario: Scenario | Scenario13,
         parameters: CoapParameters,
         think: Callable[[bytes], float] | None,
         server_config: dict[str, Any],
@@ -227,12 +261,12 @@ class Exchange:
         )
         return self.server
 
-    def _begin(self) -> Conversation:
+    def _begin(self) -> CarriedConversation[AnyEstablished]:
         self.begun += 1
         return begin_server(self._config)
 
     def _established(
-        self, address: Address, name: str, established: Established, figures: TrialFigures
+        self, address: Address, name: str, established: AnyEstablished, figures: TrialFigures
     ) -> None:
         now = self._loop.time()
         self.completed.append(Completed(now, address, name, established, figures))
@@ -297,7 +331,7 @@ class Exchange:
 
 @asynccontextmanager
 async def exchange(
-    scenario: Scenario = PSK,
+    scenario: Scenario | Scenario13 = PSK,
     *,
     delay: float = 0.05,
     verdict: Verdict = deliver_all,
@@ -329,6 +363,21 @@ def agree(client: Established, server: Established) -> bool:
     for sealer, opener in ((client.sealer, server.opener), (server.sealer, client.opener)):
         record = sealer.seal(ContentType.application_data, b"both ways")
         if opener.open(record) != b"both ways":
+            return False
+    return True
+
+
+def agree13(client: Established13, server: Established13) -> bool:
+    """The same for DTLS 1.3, where a record has to open in the newest epoch of both sides."""
+    ours, theirs = client.connected, server.connected
+    if (ours.secrets, ours.verify_data) != (theirs.secrets, theirs.verify_data):
+        return False
+    if ours.export("EXPORTER-test", 32) != theirs.export("EXPORTER-test", 32):
+        return False
+    for writer, opener in ((client.sealer, server.opener), (server.sealer, client.opener)):
+        datagram = writer.seal_datagram(ContentType.application_data, b"both ways")
+        opened = opener.open_datagram(datagram)
+        if opened is None or opened.plaintext != b"both ways":
             return False
     return True
 

@@ -94,7 +94,7 @@ class Kind:
     def our_server(self) -> dict[str, Any]:
         """Keyword arguments of ``hoc.serve`` for the same."""
         assert self.suite is not None
-        chosen: dict[str, Any] = {"suite": self.suite, "auth": self.auth}
+        chosen: dict[str, Any] = {"dtls": "1.2", "suite": self.suite, "auth": self.auth}
         if self.auth == "psk":
             return chosen | {"credentials": hoc.PSK(IDENTITY, KEY)}
         chosen["credentials"] = SERVER_KEYS["x509"]
@@ -105,7 +105,7 @@ class Kind:
     def our_client(self) -> dict[str, Any]:
         """Keyword arguments of ``hoc.connect`` for the same."""
         assert self.suite is not None
-        chosen: dict[str, Any] = {"suite": self.suite, "auth": self.auth}
+        chosen: dict[str, Any] = {"dtls": "1.2", "suite": self.suite, "auth": self.auth}
         if self.auth == "psk":
             return chosen | {"credential": hoc.PSK(IDENTITY, KEY)}
         chosen |= {"trust": trust_in(SERVER_KEYS["x509"]), "server_name": NAME}

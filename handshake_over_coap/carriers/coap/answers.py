@@ -27,15 +27,13 @@ from handshake_over_coap.encodings import BY_CONTENT_FORMAT, BodyEncoding, BodyI
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.tls.alerts import AlertError, InternalError
-from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.config import Rng
-from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.trace.report import TrialFigures
 
 from .blocks import Answer, digest
 from .gate import Code, retry_after
 from .parameters import CoapParameters
-from .peers import Handshake, Peer, PeerTable
+from .peers import Handshake, Peer, PeerTable, is_hello
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +135,7 @@ class FlightAnswers:
         return Answer(Code.NOT_FOUND) if handshake is None else self._in_session(work, handshake)
 
     def _in_session(self, work: _Work, handshake: Handshake) -> Answer:
-        """Flight 3 or an alert.  Nothing unauthenticated does more than use up its patience."""
+        """A later flight or an alert.  Nothing unauthenticated does more than wear its patience."""
         if handshake.over:
             return Answer(Code.NOT_FOUND)
         if not handshake.complete and handshake.failures >= self._parameters.limits.failures:
@@ -191,13 +189,16 @@ class FlightAnswers:
         if self._parameters.location or not peer.handshakes:
             return None
         if work.number != ALERT_CONTENT_FORMAT:
-            # A ClientHello is the first item of flight 1 and of no other flight.
+            # A ClientHello is the first item of flight 1 and of no other flight, unless it is the
+            # second one of a handshake under way.
             try:
                 items = self._encoding(work.number).decode(work.body, next_message_seq=0)
             except AlertError:
                 items = ()
-            if items and _is_hello(items[0]):
-                return None
+            here = peer.half_open
+            if items and is_hello(items[0]):
+                again = here is not None and here.continues(items[0])
+                return here if again else None
         return peer.half_open or next(reversed(peer.handshakes.values()))
 
     def _name(self, peer: Peer) -> str:
@@ -235,10 +236,9 @@ class FlightAnswers:
         if handshake.complete:
             self._counters["ignored: another flight for a session"] += 1
             return Answer(Code.BAD_REQUEST)
-        encoding, before = self._encoding(work.number), handshake.conversation
+        encoding = self._encoding(work.number)
         try:
-            items = encoding.decode(work.body, next_message_seq=before.next_message_seq)
-            after, flight = before.receive(items)
+            items, after, flight = handshake.receive(encoding, work.body)
         except AlertError as error:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
@@ -246,7 +246,7 @@ class FlightAnswers:
             handshake.over = handshake.over or error.authenticated
             answer = Answer(Code.CHANGED) if error.authenticated else alert_answer(error)
         else:
-            handshake.conversation = after
+            handshake.go_on(items, after)
             answer = Answer(Code.CHANGED, encoding.encode(flight), work.number)
             handshake.body_bytes += [len(work.body), len(answer.payload)]
             self._keep(handshake, tuple(items), tuple(flight))
@@ -283,10 +283,6 @@ class FlightAnswers:
             self._on_flights(peer.address, handshake.flights)
             handshake.flights = []
         self._on_established(peer.address, handshake.name, established, figures)
-
-
-def _is_hello(item: BodyItem) -> bool:
-    return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
 
 
 def alert_answer(error: AlertError) -> Answer:

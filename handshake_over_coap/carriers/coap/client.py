@@ -1,7 +1,10 @@
 """The client's side of the exchange: flights out, flights in, until both sides are done.
 
-Nothing that comes in the clear after flight 1 is a verdict: an error response to flight 3 is
-believed only when it stays the same over several attempts, and a flight 4 that does not
+The client posts its flights: the ClientHello to the resource (and, after a HelloRetryRequest, a
+second one to the session), then its last flight to the session.
+
+Nothing that comes in the clear after flight 1 is a verdict: an error response to the last flight is
+believed only when it stays the same over several attempts, and an answer that does not
 authenticate is asked for again.
 """
 
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from handshake_over_coap.carriers.carried import (
     CarriedConversation,
@@ -41,6 +44,7 @@ log = logging.getLogger(__name__)
 Begin: TypeAlias = Callable[[], tuple[CarriedConversation[CompletedT], tuple[BodyItem, ...]]]
 """Makes a fresh conversation and its flight 1."""
 
+T = TypeVar("T")
 _AnyConversation: TypeAlias = CarriedConversation[Any]
 
 _REMEDIES = {
@@ -55,7 +59,7 @@ _REMEDIES = {
 
 
 _FORGOTTEN = ("4.04", "4.01")
-"""What flight 3 gets from a server that lost the handshake: the latter without Location-Path."""
+"""What a later flight gets from a server that lost the handshake; the latter without a Location."""
 
 
 class _StateLost(Error):
@@ -82,6 +86,7 @@ class CoapClient:
         self._deadline = 0.0
         self.body_bytes: list[int] = []
         self.flights: list[CarriedFlight] = []
+        self._confirm: Callable[[bytes], bool] | None = None
 
     @property
     def retransmissions(self) -> int:
@@ -91,6 +96,10 @@ class CoapClient:
     def receive(self, data: bytes, address: Address) -> bool:
         """Take a datagram whose first octet says CoAP; False if it is not from the server."""
         return address == self._server and self._requests.receive(data)
+
+    def receive_records(self, data: bytes) -> bool:
+        """Take a datagram of records from the server; False if the handshake cannot use it."""
+        return self._confirm is not None and self._confirm(data)
 
     def on_error(self, error: OSError) -> None:
         """An ICMP error: believed only while nothing has been heard from the server."""
@@ -128,21 +137,32 @@ class CoapClient:
             ) from None
 
     async def _attempt(self, begin: Begin[CompletedT]) -> CompletedT:
-        conversation, flight1 = begin()
+        conversation, flight = begin()
         self.body_bytes, self.flights = [], []
-        reply = await self._flight_1(self._encode(flight1))
+        reply = await self._flight_1(self._encode(flight))
         path = self._session_path(reply)
-        self.body_bytes.append(len(reply.payload))
         try:
-            items = self._decode(reply, conversation)
-            if any(map(_is_hello_verify_request, items)):
-                raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
-            conversation, flight3 = conversation.receive(items)
-            self._keep(items, from_client=False)
+            conversation, flight = self._take(reply, conversation)
+            if any(map(_is_hello, flight)):
+                # A HelloRetryRequest; a second one is refused by the conversation.
+                conversation, flight = await self._second_hello(path, conversation, flight)
         except AlertError as error:
-            await self._reject(path, error)
+            if not error.received:
+                await self._reject(path, error)
             raise
-        return await self._flight_3(path, conversation, self._encode(flight3))
+        return await self._last_flight(path, conversation, self._encode(flight))
+
+    def _take(
+        self, reply: Reply, conversation: CarriedConversation[CompletedT]
+    ) -> tuple[CarriedConversation[CompletedT], tuple[BodyItem, ...]]:
+        """Take a flight of the server, and give the next one; raises AlertError."""
+        items = self._decode(reply, conversation)
+        if any(map(_is_hello_verify_request, items)):
+            raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
+        taken = conversation.receive(items)
+        self.body_bytes.append(len(reply.payload))
+        self._keep(items, from_client=False)
+        return taken
 
     def _encode(self, items: tuple[BodyItem, ...]) -> bytes:
         body = self._encoding.encode(items)
@@ -189,36 +209,75 @@ class CoapClient:
     def _can_wait(self, seconds: float) -> bool:
         return self._loop.time() + max(1, seconds) < self._deadline
 
-    async def _flight_3(
-        self, path: tuple[str, ...], conversation: CarriedConversation[CompletedT], body: bytes
-    ) -> CompletedT:
-        """Post flight 3 until a flight 4 authenticates; all else are hints."""
-        failure: Error = CarrierError(f"{self._server} gave no flight 4")
+    async def _second_hello(
+        self,
+        path: tuple[str, ...],
+        conversation: CarriedConversation[CompletedT],
+        hello: tuple[BodyItem, ...],
+    ) -> tuple[CarriedConversation[CompletedT], tuple[BodyItem, ...]]:
+        """Post the second ClientHello until its answer is acceptable; gives what follows it."""
+        body = self._encode(hello)
+        return await self._persist(path, body, lambda reply: self._take(reply, conversation))
+
+    async def _persist(self, path: tuple[str, ...], body: bytes, accept: Callable[[Reply], T]) -> T:
+        """Post a later flight until ``accept`` takes the answer; all other answers are hints.
+
+        Raises what was last wrong, or that the server has forgotten the handshake.
+        """
+        failure: Error = CarrierError(f"{self._server} gave no answer to a later flight")
         for attempt in range(1 + self._parameters.hint_retries):
             if attempt:
                 await asyncio.sleep(self._parameters.ack_timeout)
             try:
                 reply = await self._requests.post(path, body, self._number)
                 if reply.code == Code.CHANGED:
-                    return self._finish(conversation, reply)
+                    return accept(reply)
                 failure = self._refusal(reply)
             except (AlertError, CarrierError, Incomplete, ResetByPeer) as error:
                 failure = error
-            log.info("flight 3, attempt %d: %s", attempt + 1, failure)
+            log.info("a later flight, attempt %d: %s", attempt + 1, failure)
         if isinstance(failure, CarrierError) and failure.code in _FORGOTTEN:
             raise _StateLost(str(failure))
-        if isinstance(failure, AlertError) and not failure.received:
-            self._send_sealed_alert(conversation, failure)
         if isinstance(failure, Incomplete | ResetByPeer):
             failure = CarrierError(f"{self._server}: {failure}")
         raise failure
+
+    async def _last_flight(
+        self, path: tuple[str, ...], conversation: CarriedConversation[CompletedT], body: bytes
+    ) -> CompletedT:
+        """Post the client's last flight until its answer authenticates; all else are hints.
+
+        A record that shows that the server has completed is as good as the answer.
+        """
+        confirmed: list[CompletedT] = []
+
+        def confirm(datagram: bytes) -> bool:
+            established = None if confirmed else conversation.confirm(datagram)
+            if established is not None:
+                confirmed.append(established)
+                self._requests.interrupt()
+            return established is not None
+
+        self._confirm = confirm
+        try:
+            established = await self._persist(path, body, lambda r: self._finish(conversation, r))
+        except Error as error:
+            if confirmed:
+                return confirmed[0]
+            if isinstance(error, AlertError) and not error.received:
+                self._send_sealed_alert(conversation, error)
+            raise
+        finally:
+            self._confirm = None
+        # Both may come in one turn of the loop, and then the record must not be lost.
+        return confirmed[0] if confirmed else established
 
     def _finish(self, conversation: CarriedConversation[CompletedT], reply: Reply) -> CompletedT:
         items = self._decode(reply, conversation)
         established = conversation.receive(items)[0].established
         if established is None:
-            raise CarrierError(f"{self._server} answered flight 3 with half a flight")
-        self.body_bytes = [*self.body_bytes[:3], len(reply.payload)]
+            raise CarrierError(f"{self._server} answered the last flight with half a flight")
+        self.body_bytes.append(len(reply.payload))
         self._keep(items, from_client=False)
         return established
 
@@ -261,6 +320,10 @@ class CoapClient:
         record = conversation.sealed_alert(error)
         if record is not None:
             self._endpoint.send(record, self._server)
+
+
+def _is_hello(item: BodyItem) -> bool:
+    return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
 
 
 def _is_hello_verify_request(item: BodyItem) -> bool:

@@ -11,11 +11,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, Quota, TooManyHandshakes
+from handshake_over_coap.encodings import BodyEncoding, BodyItem
+from handshake_over_coap.tls.alerts import AlertError, InternalError
+from handshake_over_coap.tls.codepoints import HandshakeType
+from handshake_over_coap.tls.flight import HandshakeMessage
 
 from .aiocoap_layer import Remote
 from .blocks import Answer, Transfer
@@ -36,16 +40,63 @@ class Handshake:
     anybody wants to know.  A handshake that is ``over`` was replaced or given up, or its session
     has ended: it takes nothing more, and is kept to repeat its answers for as long as an Echo value
     that opened it may be valid.
+
+    After a HelloRetryRequest anybody who saw the first hello can make a second one, and the client
+    only with its last flight shows which was its own.  So ``retried`` is the conversation as it
+    was before them, and ``rivals`` those that answered others, one for each failure at most.
     """
 
     name: str
     conversation: CarriedConversation[Any]
+    retried: CarriedConversation[Any] | None = None
+    rivals: list[CarriedConversation[Any]] = field(default_factory=list)
     answers: dict[bytes, Answer] = field(default_factory=dict)
     body_bytes: list[int] = field(default_factory=list)
     flights: list[CarriedFlight] = field(default_factory=list)
     failures: int = 0
     complete: bool = False
     over: bool = False
+
+    def continues(self, hello: HandshakeMessage) -> bool:
+        """Whether this is the hello that a HelloRetryRequest has asked for."""
+        return (self.retried or self.conversation).continues(hello)
+
+    def receive(
+        self, encoding: BodyEncoding, body: bytes
+    ) -> tuple[tuple[BodyItem, ...], CarriedConversation[Any], tuple[BodyItem, ...]]:
+        """A later flight, the conversation after it, and its answer.
+
+        Nothing is changed; raises the AlertError of the latest conversation, unless the flight is
+        an alert that authenticates.
+        """
+        refused: AlertError | None = None
+        for before in (self.conversation, *reversed(self.rivals), self.retried):
+            if before is None:
+                continue
+            try:
+                items = encoding.decode(body, next_message_seq=before.next_message_seq)
+                return (items, *before.receive(items))
+            except AlertError as error:
+                if refused is None or error.authenticated:
+                    refused = error
+        raise refused or InternalError("a handshake without a conversation")
+
+    def go_on(self, items: tuple[BodyItem, ...], after: CarriedConversation[Any]) -> None:
+        """A later flight was acceptable: the conversation is now ``after`` it."""
+        if is_hello(items[0]) and self.continues(items[0]):
+            if self.retried is None:
+                self.retried = self.conversation
+            else:
+                self.rivals.append(self.conversation)
+                self.failures += 1
+        elif after.established is not None:
+            self.retried, self.rivals = None, []
+        self.conversation = after
+
+
+def is_hello(item: BodyItem) -> TypeGuard[HandshakeMessage]:
+    """Whether this is a ClientHello."""
+    return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
 
 
 @dataclass(slots=True)

@@ -33,6 +33,10 @@ class ResetByPeer(Error):
     """A reset came instead of an answer; anybody may have sent it."""
 
 
+class Interrupted(Error):
+    """Whoever asked needs the answer no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The response to a whole body, its blocks joined."""
@@ -71,6 +75,7 @@ class Requests:
         self._repost_after = parameters.repost_after or 4 * parameters.ack_timeout
         self._wait = self._repost_after
         self._reposting = False
+        self._interrupted = False
         self.heard = False
         self.signalled = False
 
@@ -91,7 +96,10 @@ class Requests:
         if message.code != 0 and not message.is_response:
             return False
         self.heard = True
-        acceptable = self._layer.expects(message.token, self._remote) and _is_sound(message)
+        # Whoever waited may have been cancelled in this very turn of the loop.
+        waiting = self._waiting is not None and not self._waiting.cancelled()
+        expected = waiting and self._layer.expects(message.token, self._remote)
+        acceptable = expected and _is_sound(message)
         if message.code == 0 or acceptable:
             self._layer.receive(message.sanitised(), self._remote)
         elif message.type == 0:
@@ -102,6 +110,18 @@ class Requests:
     def fail(self, reason: str) -> None:
         """End what is under way: the network says that nobody is there."""
         self._layer.fail(NetworkError(reason), self._remote)
+
+    def interrupt(self) -> None:
+        """The answer is not needed any more: what is under way raises :class:`Interrupted`.
+
+        The request is not repeated either, as it would be if only its response were cancelled.
+        """
+        self._interrupted = True
+        self.fail("the answer is not needed any more")
+
+    def _check_not_interrupted(self) -> None:
+        if self._interrupted:
+            raise Interrupted("the answer is not needed any more")
 
     async def close(self) -> None:
         """Cancel everything; the endpoint stays open."""
@@ -118,7 +138,8 @@ class Requests:
         """Post ``body`` to ``path``, block by block, and collect the reply.
 
         Raises :class:`Incomplete` where it has to be begun again, :class:`ResetByPeer`,
-        HandshakeTimeout when the server does not answer, CarrierError when it cannot be reached.
+        HandshakeTimeout when the server does not answer, CarrierError when it cannot be reached,
+        :class:`Interrupted` after :meth:`interrupt`.
         """
         template = _Template(path, content_format, echo)
         message, block = self._cut(template, body, 0, self._parameters.largest_block, None)
@@ -218,6 +239,7 @@ class Requests:
         """
         self._wait = self._repost_after
         while True:
+            self._check_not_interrupted()
             self._reposting = False
             self._waiting = self._layer.request(message, self._remote)
             try:
@@ -235,6 +257,7 @@ class Requests:
             except MessageError:
                 raise ResetByPeer("a reset came instead of an answer") from None
             except NetworkError as error:
+                self._check_not_interrupted()
                 raise CarrierError(str(error.args[0]) if error.args else str(error)) from None
             finally:
                 self._stop_timer()

@@ -6,14 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from handshake_over_coap.carriers.conversation import Established
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.established import AnyEstablished
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.handshake import Step
 
-from .engine import Engine
 from .parameters import UdpParameters
+from .versions import AnyEngine, client_engine, successor
 
 
 class UdpClient:
@@ -31,8 +31,8 @@ class UdpClient:
         self._parameters = parameters
         self._counters = counters
         self._loop = asyncio.get_running_loop()
-        self._engine: Engine | None = None
-        self._done: asyncio.Future[Established] | None = None
+        self._engine: AnyEngine | None = None
+        self._done: asyncio.Future[AnyEstablished] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = False
         self.body_bytes: list[int] = []
@@ -42,13 +42,13 @@ class UdpClient:
         """Datagrams sent again so far."""
         return 0 if self._engine is None else self._engine.retransmissions
 
-    async def handshake(self, start: Callable[[], Step]) -> Established:
+    async def handshake(self, start: Callable[[], Step]) -> AnyEstablished:
         """Make a whole handshake; ``start`` gives the client's first step.
 
         Raises AlertError (either side refused), HandshakeTimeout, or CarrierError.
         """
         step = start()
-        self._engine = engine = Engine(step.state, self._parameters, self._counters)
+        self._engine = engine = client_engine(step, self._parameters, self._counters)
         self._done = self._loop.create_future()
         try:
             async with asyncio.timeout(self._parameters.timeout):
@@ -102,12 +102,14 @@ class UdpClient:
         try:
             datagrams = work()
         except Error as error:
+            engine = successor(engine)
             if isinstance(error, AlertError) and not error.received:
                 self._endpoint.send(engine.alert(error), self._server)
             done.set_exception(error)
             return
         for datagram in datagrams:
             self._endpoint.send(datagram, self._server)
+        self._engine = engine = successor(engine)
         established = engine.established
         if established is not None:
             done.set_result(established)

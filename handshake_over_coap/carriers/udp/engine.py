@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from handshake_over_coap.carriers.conversation import Established
+from handshake_over_coap.carriers.reassembly import Reassembly, read_fragments
 from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, split_datagram
 from handshake_over_coap.records.errors import ForgedRecord, RecordDropped
@@ -24,7 +25,6 @@ from handshake_over_coap.tls.handshake import Connected, State, Step
 
 from .fragments import Numbers, Packer, plain_record
 from .parameters import UdpParameters
-from .reassembly import Reassembly, read_fragments
 
 EARLY_RECORDS = 16
 """Records of the next epoch kept until they can be opened, or until Finished is verified."""
@@ -67,6 +67,34 @@ class Engine:
         self._attempts = 0
         self.deadline: float | None = None
         self.retransmissions = 0
+
+    @classmethod
+    def taking_over(
+        cls,
+        state: State,
+        parameters: UdpParameters,
+        counters: Counter[str],
+        *,
+        reassembly: Reassembly,
+        first_record: int,
+        flight: Flight,
+        deadline: float | None,
+        retransmissions: int,
+    ) -> Engine:
+        """An engine for a handshake that has begun: the peer has chosen 1.2.
+
+        ``reassembly`` holds what has come already (:meth:`resume` takes it up); ``flight`` is the
+        last that we have sent, due again at ``deadline``.
+        """
+        engine = cls(state, parameters, counters, first_record=first_record)
+        engine._reassembly = reassembly
+        engine._flight, engine.deadline = flight, deadline
+        engine.retransmissions = retransmissions
+        return engine
+
+    def resume(self, now: float) -> list[bytes]:
+        """Go on with what had come before; gives the datagrams to send, raises as receive()."""
+        return self._advance(now)
 
     @property
     def established(self) -> Established | None:
@@ -252,11 +280,28 @@ class Engine:
         while (message := self._reassembly.peek()) is not None:
             if message.epoch and not self._change_cipher_spec_seen:
                 break
-            self._reassembly.advance()
-            self._hint = None
             for item in self._items(message):
-                out += self._take(self._state.handle(item), now)
+                try:
+                    step = self._state.handle(item)
+                except DecodeError as error:
+                    if message.epoch:
+                        raise
+                    self._drop_malformed(error)
+                    return out
+                if item is message:
+                    self._reassembly.advance()
+                    self._hint = None
+                out += self._take(step, now)
         return out
+
+    def _drop_malformed(self, error: DecodeError) -> None:
+        """Anybody may have sent a message in the clear: another may come in its place.
+
+        It is why the handshake ends only if nothing better comes before the timer.
+        """
+        self._counters["dropped: malformed message in the clear"] += 1
+        self._hint = error
+        self._reassembly.forget_next()
 
     def _items(self, message: HandshakeMessage) -> Iterable[HandshakeMessage | ChangeCipherSpec]:
         """A message, after the ChangeCipherSpec if it is the first of its epoch."""
@@ -266,8 +311,12 @@ class Engine:
 
     def _take(self, step: Step, now: float) -> list[bytes]:
         self._state = step.state
-        if step.keys is not None:
-            self._sealer, self._opener = Sealer(step.keys.write), Opener(step.keys.read)
+        for keys in step.keys:
+            if keys.write is not None:
+                self._sealer = Sealer(keys.write)
+            if keys.read is not None:
+                self._opener = Opener(keys.read)
+        if step.keys and self._opener is not None:
             sealed, self._sealed = self._sealed, []
             for record in sealed:
                 self._open(record, self._opener)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handshake_over_coap.carriers.reassembly import MESSAGE_HEADER, fragment
 from handshake_over_coap.records.dtls12 import HEADER, VERSION, PlaintextRecord
 from handshake_over_coap.records.sealer import Sealer
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
-from handshake_over_coap.tls.wire import u8, u16, u24
-
-MESSAGE_HEADER = 12
-"""Bytes of the header that each fragment of a handshake message has."""
 
 _LEAST_FRAGMENT = 1
 """An almost full datagram still takes a fragment of this many bytes."""
@@ -31,12 +28,6 @@ class Numbers:
         number = self.next
         self.next += 1
         return number
-
-
-def fragment(message: HandshakeMessage, offset: int, length: int) -> bytes:
-    """``length`` bytes of ``message`` from ``offset``, with the header of a fragment."""
-    header = u8(message.type) + u24(len(message.body)) + u16(message.message_seq)
-    return header + u24(offset) + u24(length) + message.body[offset : offset + length]
 
 
 class Packer:

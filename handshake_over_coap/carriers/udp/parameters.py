@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.carriers.timer13 import Timing
 from handshake_over_coap.errors import ConfigurationError
 
 SMALLEST_MTU = 50
@@ -21,6 +22,10 @@ class UdpParameters:
     section 11 says 9 s); ``max_retransmit`` how often a flight is sent again (``None``: until
     ``timeout``, which bounds the whole handshake).  All times in seconds.  ``address_check`` is the
     cookie exchange.
+
+    In 1.3 ``adapt_timer`` makes the timer one and a half round trips once one has been measured
+    (RFC 9147 section 5.8.2 recommends it), and ``short_header`` gives records the shortest header
+    that does.
     """
 
     mtu: int = 1152
@@ -29,6 +34,8 @@ class UdpParameters:
     max_retransmit: int | None = None
     timeout: float = 60.0
     address_check: bool = True
+    adapt_timer: bool = True
+    short_header: bool = True
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -44,3 +51,13 @@ class UdpParameters:
     def state_lifetime(self) -> float:
         """How long an unfinished handshake is kept, in seconds."""
         return max(self.limits.lifetime, self.timeout)
+
+    @property
+    def timing(self) -> Timing:
+        """The timer of 1.3."""
+        return Timing(
+            initial=self.initial_timeout,
+            longest=self.max_interval,
+            adapt=self.adapt_timer,
+            attempts=self.max_retransmit,
+        )

@@ -1,11 +1,13 @@
 """ClientHellos from addresses that are not proven yet.
 
-A hello without a cookie draws a HelloVerifyRequest and leaves nothing.  A hello that comes in
+A hello without a cookie draws a request for one and leaves nothing.  A hello that comes in
 fragments shows its cookie only when it is whole, and with the smallest datagrams its cookie is not
 even in the first fragment; so a second hello, and no other message, is put together in a small
-pool that all strangers share.  Whoever floods the pool delays fragmented hellos and nothing else.
+pool that all strangers share.  Where 1.3 is spoken a first hello is too: its version, and what the
+cookie has to hold, show only in the whole.  Whoever floods the pool delays fragmented hellos and
+nothing else.
 
-Source: RFC 6347 section 4.2.1.
+Source: RFC 6347 section 4.2.1, RFC 9147 section 5.1.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.reassembly import Fragment, Placed, Reassembly, read_fragments
 from handshake_over_coap.records.dtls12 import PlaintextRecord, split_datagram
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.tls.alerts import AlertError
@@ -21,14 +24,12 @@ from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import ClientHello
 
-from .reassembly import Fragment, Reassembly, read_fragments
-
 MAX_HELLO = 4096
 """Bytes of the largest ClientHello that is put together for a stranger."""
 POOL = 64
 """Strangers whose fragments are kept at once: the oldest makes room."""
-AGE = 10.0
-"""Seconds that fragments of a stranger are kept."""
+ROUNDS = 10
+"""Fragments of a stranger are kept for as many of a client's longest waits without one more."""
 MAX_FIRST_SEQ = 255
 """The largest message_seq of a hello: it counts the cookies that the client was sent before."""
 MAX_FIRST_RECORD = (1 << 47) - 1
@@ -52,10 +53,14 @@ class Opening:
 
 
 class Prelude:
-    """Finds the ClientHello in what a stranger sends."""
+    """Finds the ClientHello in what a stranger sends.
 
-    def __init__(self, counters: Counter[str]) -> None:
+    ``longest_wait`` is how many seconds a client may wait before it sends its hello again.
+    """
+
+    def __init__(self, counters: Counter[str], longest_wait: float) -> None:
         self._counters = counters
+        self._age = ROUNDS * longest_wait
         self._pool: OrderedDict[Address, tuple[float, Reassembly]] = OrderedDict()
 
     def receive(
@@ -63,7 +68,8 @@ class Prelude:
     ) -> Hello | Opening | None:
         """What a datagram of a stranger amounts to; None for nothing (yet).
 
-        With ``keep_first`` a first hello is put together too: no cookies are asked for.
+        With ``keep_first`` a first hello is put together too: no cookies are asked for, or 1.3 is
+        spoken.
         """
         try:
             for record in split_datagram(datagram):
@@ -96,14 +102,20 @@ class Prelude:
         return self._join(part, number, address, now)
 
     def _join(self, part: Fragment, number: int, address: Address, now: float) -> Hello | None:
-        while self._pool and next(iter(self._pool.values()))[0] < now - AGE:
+        while self._pool and next(iter(self._pool.values()))[0] < now - self._age:
             self._pool.popitem(last=False)
         entry = self._pool.get(address)
         if entry is None or entry[1].next_seq != part.message_seq:
             while len(self._pool) >= POOL:
                 self._pool.popitem(last=False)
             entry = self._pool[address] = (now, Reassembly(part.message_seq, self._counters))
-        entry[1].add(part)
+        if entry[1].place(part) is Placed.REFUSED:
+            # One of two that contradict each other is forged: another try of the client decides.
+            del self._pool[address]
+            return None
+        # Whoever is still sending is a client of ours: it makes room last.
+        self._pool[address] = (now, entry[1])
+        self._pool.move_to_end(address)
         message = entry[1].peek()
         if message is None:
             return None

@@ -14,24 +14,26 @@ from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
 from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.tls.alerts import AlertError
-from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, ProtocolVersion
-from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.config import Rng, ServerConfig
 from handshake_over_coap.tls.flight import HandshakeMessage
-from handshake_over_coap.tls.handshake import State
-from handshake_over_coap.tls.messages import HelloVerifyRequest
 from handshake_over_coap.trace.report import TrialFigures
 
-from .engine import Engine
-from .fragments import plain_record
+from .engine13 import Engine13
+from .greeting import Begin, Greeting
 from .parameters import UdpParameters
-from .prelude import Hello, Prelude
+from .prelude import Hello
+from .versions import AnyEngine
+
+_MESSAGE_SEQ = 4
+"""Where message_seq stands in the header of a handshake message."""
 
 
 @dataclass(slots=True)
 class _Half:
     """A handshake under way: its engine, what began it, and what it has taken so far."""
 
-    engine: Engine
+    engine: AnyEngine
     hello: HandshakeMessage
     deadline: float
     since: float
@@ -45,33 +47,32 @@ class _Peer:
     """An endpoint that has proven its address."""
 
     half_open: _Half | None = None
-    complete: OrderedDict[str, Engine] = field(default_factory=OrderedDict)
+    complete: OrderedDict[str, AnyEngine] = field(default_factory=OrderedDict)
     next_name: int = 0
 
 
 class UdpServer:
     """Classic handshakes on one datagram endpoint, for any number of clients.
 
-    ``begin`` makes the first state of a server's handshake; ``counters`` counts what was refused
-    or dropped, by reason.
+    ``config`` says what the server speaks and accepts; ``counters`` counts what was refused or
+    dropped, by reason.
     """
 
     def __init__(
         self,
         endpoint: DatagramEndpoint,
         parameters: UdpParameters,
-        begin: Callable[[], State],
+        config: ServerConfig,
         on_established: OnEstablished,
         rng: Rng,
         counters: Counter[str],
     ) -> None:
         self._endpoint = endpoint
         self._parameters = parameters
-        self._begin = begin
         self._on_established = on_established
         self._loop = asyncio.get_running_loop()
-        self._proof = AddressProof(rng(32), parameters.state_lifetime)
-        self._prelude = Prelude(counters)
+        proof = AddressProof(rng(32), parameters.state_lifetime)
+        self._greeting = Greeting(config, parameters, proof, counters)
         self._peers: dict[Address, _Peer] = {}
         self._unfinished = Quota.of_handshakes(parameters.limits)
         self._quota = Quota.of_peers(parameters.limits)
@@ -87,11 +88,24 @@ class UdpServer:
         """Endpoints for which anything is kept."""
         return len(self._peers)
 
+    @property
+    def retransmissions(self) -> int:
+        """Datagrams sent again because a timer ran out, in handshakes that are still known."""
+        known = (
+            engine
+            for peer in self._peers.values()
+            for engine in (
+                *(() if peer.half_open is None else (peer.half_open.engine,)),
+                *peer.complete.values(),
+            )
+        )
+        return sum(engine.retransmissions for engine in known)
+
     def receive(self, data: bytes, address: Address) -> None:
         """Take a datagram of records that no session has opened.  Never raises for its content."""
         now = self._loop.time()
         peer = self._peers.get(address)
-        if _begins_with_hello(data):
+        if _begins_with_hello(data) and not _goes_on_with(peer, data):
             self._hello(data, address, now)
         elif peer is not None and peer.half_open is not None:
             self._feed(address, peer, peer.half_open, data, now)
@@ -133,51 +147,32 @@ class UdpServer:
         self._peers.clear()
 
     def _hello(self, data: bytes, address: Address, now: float) -> None:
-        checked = self._parameters.address_check
-        found = self._prelude.receive(data, address, now, keep_first=not checked)
+        found = self._greeting.find(data, address, now)
         if found is None:
             return
-        if not isinstance(found, Hello):
-            self._challenge(found.record_number, address, now)
-            return
         peer = self._peers.get(address)
-        if peer is not None and peer.half_open is not None:
-            half = peer.half_open
-            if half.hello == found.message:
-                self._send_all(half.engine.repeat(now), address, half)
-                return
-        if checked and not self._proof.verify(found.hello.cookie, address, now):
-            self._challenge(found.record_number, address, now)
+        half = None if peer is None else peer.half_open
+        if half is not None and isinstance(found, Hello) and half.hello == found.message:
+            self._send_all(half.engine.repeat(now), address, half)
             return
-        self._start(found, address, now)
+        answer = self._greeting.greet(found, address, now)
+        if isinstance(answer, Begin):
+            self._start(answer, address, now)
+        else:
+            self._send_all(list(answer.datagrams), address)
 
-    def _challenge(self, record_number: int, address: Address, now: float) -> None:
-        """HelloVerifyRequest, under the number of the record it answers (RFC 6347 4.2.1)."""
-        self.counters["challenged"] += 1
-        # Version 1.0, whatever is negotiated: RFC 6347 section 4.2.1.
-        request = HelloVerifyRequest(ProtocolVersion.DTLS_1_0, self._proof.make(address, now))
-        message = HandshakeMessage(HandshakeType.hello_verify_request, request.encode())
-        record = plain_record(ContentType.handshake, record_number, message.dtls_bytes())
-        self._endpoint.send(record, address)
-
-    def _start(self, found: Hello, address: Address, now: float) -> None:
+    def _start(self, begin: Begin, address: Address, now: float) -> None:
         self._abandon(address)
         try:
             self._admit(address)
         except TooManyHandshakes:
             self.counters["refused: too many handshakes"] += 1
             return
-        engine = Engine(
-            self._begin(),
-            self._parameters,
-            self.counters,
-            first_seq=found.message.message_seq,
-            first_record=found.record_number,
-        )
+        engine = begin.engine(self._parameters, self.counters)
         peer = self._peers.setdefault(address, _Peer())
-        half = _Half(engine, found.message, now + self._parameters.state_lifetime, now)
+        half = _Half(engine, begin.message, now + self._parameters.state_lifetime, now)
         peer.half_open = half
-        self._run(address, peer, half, lambda: engine.take_message(found.message, now))
+        self._run(address, peer, half, lambda: engine.take_message(begin.message, now))
 
     def _admit(self, address: Address) -> None:
         """Count a new handshake; raises TooManyHandshakes where a bound forbids it."""
@@ -281,3 +276,12 @@ def _begins_with_hello(data: bytes) -> bool:
         and data[3:5] == b"\0\0"
         and data[HEADER.size] == HandshakeType.client_hello
     )
+
+
+def _goes_on_with(peer: _Peer | None, data: bytes) -> bool:
+    """Whether a hello is the second one of a handshake of 1.3 under way, which has asked for it."""
+    half = None if peer is None else peer.half_open
+    if half is None or not isinstance(half.engine, Engine13):
+        return False
+    at = HEADER.size + _MESSAGE_SEQ
+    return int.from_bytes(data[at : at + 2], "big") > half.hello.message_seq

@@ -19,7 +19,7 @@ from tests.support.exchange import (
     exchange,
     virtual,
 )
-from tests.support.network import Delivery, Sent, Verdict, dropping
+from tests.support.network import Delivery, Sent, doubling, dropping
 from tests.support.parties import ECDSA_CCM, Scenario
 
 RPK = Scenario(ECDSA_CCM, server_key="rpk-p256", client_key="rpk-p256")
@@ -117,20 +117,11 @@ async def test_every_single_datagram_may_come_twice(shape: str) -> None:
     scenario, size = SHAPES[shape]
     for index in range(await length(shape)):
         for pause in (0.0, 0.07, 3.0):
-            double = _doubling(index, pause)
+            double = doubling(index, pause)
             async with exchange(scenario, block_size=size, verdict=double) as here:
                 await complete(here)
                 await asyncio.sleep(5)
                 assert len(here.completed) == 1
-
-
-def _doubling(index: int | None, pause: float) -> Verdict:
-    def verdict(sent: Sent) -> Iterable[Delivery | bytes]:
-        if index is None or sent.index == index:
-            return (sent.data, Delivery(sent.data, pause))
-        return (sent.data,)
-
-    return verdict
 
 
 @pytest.mark.parametrize("token_length", [0, 1, 4])
@@ -140,7 +131,7 @@ def _doubling(index: int | None, pause: float) -> Verdict:
 async def test_all_datagrams_may_come_twice(shape: str, pause: float, token_length: int) -> None:
     scenario, size = SHAPES[shape]
     async with exchange(
-        scenario, block_size=size, token_length=token_length, verdict=_doubling(None, pause)
+        scenario, block_size=size, token_length=token_length, verdict=doubling(None, pause)
     ) as here:
         await complete(here)
         await asyncio.sleep(30)

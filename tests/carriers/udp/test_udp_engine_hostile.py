@@ -10,16 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_over_coap.carriers.udp.engine import EARLY_RECORDS, Engine
-from handshake_over_coap.carriers.udp.parameters import UdpParameters
-from handshake_over_coap.carriers.udp.reassembly import (
+from handshake_over_coap.carriers.reassembly import (
     AHEAD,
     MAX_HANDSHAKE,
     Fragment,
+    Placed,
     Reassembly,
 )
+from handshake_over_coap.carriers.udp.engine import EARLY_RECORDS, Engine
+from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.errors import Error
-from handshake_over_coap.tls.alerts import BadRecordMac, DecryptError, ProtocolVersion
+from handshake_over_coap.tls.alerts import (
+    BadRecordMac,
+    DecodeError,
+    DecryptError,
+    ProtocolVersion,
+)
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.credentials import PSK
 from handshake_over_coap.tls.dtls12 import start_client, start_server
@@ -219,3 +225,50 @@ def test_a_finished_that_does_not_verify_is_decrypt_error() -> None:
     key_exchange = first[: 13 + int.from_bytes(first[11:13], "big")]
     with pytest.raises(DecryptError):
         pair.server.receive(key_exchange + record(20, b"\x01") + forged, pair.now)
+
+
+def test_a_malformed_message_in_the_clear_ends_no_handshake() -> None:
+    for case in TYPICAL[:4]:
+        pair = UdpPair(case)
+        forged = record(ContentType.handshake, part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"))
+        assert pair.client.receive(forged, 0.01) == []
+        pair.run()
+        assert pair.complete
+        assert pair.counters["dropped: malformed message in the clear"] == 1
+
+
+def test_a_malformed_message_is_the_reason_only_if_nothing_better_comes() -> None:
+    pair = UdpPair(PLAIN_PSK, fate=lambda index, data: [])
+    forged = record(ContentType.handshake, part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"))
+    pair.client.receive(forged, 0.01)
+    with pytest.raises(DecodeError):
+        pair.client.on_timer(1.0)
+
+
+def test_a_fragment_is_new_or_known_or_refused_for_one_byte_that_differs() -> None:
+    assembly = Reassembly(0, Counter())
+    body = bytes(range(256)) * 40
+    assert assembly.place(fragment_of(body, 0, len(body))) is Placed.NEW
+    assert assembly.place(fragment_of(body, 0, len(body))) is Placed.KNOWN
+    for position in (0, 5000, len(body) - 1):
+        changed = bytearray(body)
+        changed[position] ^= 1
+        assert assembly.place(fragment_of(bytes(changed), 0, len(body))) is Placed.REFUSED
+    message = assembly.peek()
+    assert message is not None
+    assert message.body == body
+
+
+def test_holes_are_counted_up_to_the_furthest_byte() -> None:
+    assembly = Reassembly(3, Counter())
+    assert assembly.holes == 0
+    for offset, length, seq, expected in (
+        (0, 5, 3, 0),
+        (10, 5, 3, 1),
+        (0, 5, 5, 3),
+        (5, 5, 3, 2),
+        (15, 5, 3, 1),
+        (0, 20, 4, 0),
+    ):
+        assembly.place(fragment_of(bytes(length), offset, 20, seq))
+        assert assembly.holes == expected

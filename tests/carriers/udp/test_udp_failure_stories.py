@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from handshake_over_coap.carriers.reassembly import MAX_HANDSHAKE
 from handshake_over_coap.carriers.udp.engine import EARLY_RECORDS
 from handshake_over_coap.carriers.udp.fragments import Packer
-from handshake_over_coap.carriers.udp.reassembly import MAX_HANDSHAKE
 from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
 from tests.support.parties import TYPICAL, Scenario
 from tests.support.udp_pair import ONE_WAY, UdpPair, dropping, unharmed

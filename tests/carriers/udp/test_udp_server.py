@@ -173,7 +173,7 @@ async def test_a_flood_of_begun_hellos_keeps_no_more_than_the_pool() -> None:
         for port in range(1000, 1000 + 4 * POOL):
             here.network.inject(begun, Address(VISITOR.host, port), SERVER)
         await asyncio.sleep(1)
-        pool = here.server._carrier._prelude._pool  # type: ignore[union-attr]
+        pool = here.server._carrier._greeting._prelude._pool  # type: ignore[union-attr]
         assert len(pool) == POOL
         assert holds_nothing(here)
 

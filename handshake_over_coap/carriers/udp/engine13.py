@@ -1,0 +1,376 @@
+"""One side of a classic DTLS 1.3 handshake: datagrams and time in, datagrams and a deadline out.
+
+Theory of operation (RFC 9147 sections 5.8 and 7).  Our flight goes out as a
+:class:`~..delivery.Delivery`, and whatever of it an ACK or the peer's next flight does not cover
+goes out again: when the timer runs out, when an ACK shows a loss, or when the peer repeats the
+flight before.  Of the peer's flight :class:`~..receipts.Receipts` knows which records came, and
+when an ACK has to say so.  Both end with the handshake: what is still on its way then belongs to
+the session's :class:`~..post_handshake.PostHandshake`.
+
+What comes in the clear may come from anybody: it ends no handshake.  A message that is wrong is
+dropped, and is the reason given only if nothing better comes before the timer.
+
+A client that offers 1.2 as well begins here too: the hellos of both versions travel alike.  Once
+the server has chosen 1.2, ``legacy`` goes on with the handshake.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from handshake_over_coap.carriers.delivery import Delivery
+from handshake_over_coap.carriers.established import Established13
+from handshake_over_coap.carriers.post_handshake import COPY, PostHandshake
+from handshake_over_coap.carriers.timer13 import Timer
+from handshake_over_coap.carriers.writer13 import Writer13, joined
+from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.records.dtls13 import RecordNumber
+from handshake_over_coap.records.opener13 import Opener13
+from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.dtls13.connected import Connected13
+from handshake_over_coap.tls.flight import Flight, HandshakeMessage
+from handshake_over_coap.tls.handshake import EpochKeys, State, Step
+from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
+from handshake_over_coap.tls.tickets import Ticket
+
+from .engine import Engine
+from .incoming13 import Incoming, divide
+from .parameters import UdpParameters
+
+
+class Engine13:
+    """A handshake with one peer.
+
+    ``first_seq`` is the message_seq of the peer's next message, ``first_record`` the number of our
+    first record in the clear.  ``chosen`` says that 1.3 is agreed on already, which a server knows
+    when it begins.  ``legacy`` is the engine to go on with where the peer has chosen 1.2.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        parameters: UdpParameters,
+        counters: Counter[str],
+        *,
+        first_seq: int = 0,
+        first_record: int = 0,
+        chosen: bool = False,
+    ) -> None:
+        self._state = state
+        self._parameters = parameters
+        self._counters = counters
+        self._chosen = chosen
+        self._timer = Timer(parameters.timing)
+        self._writer = Writer13(first_record, short_header=parameters.short_header)
+        self._incoming = Incoming(first_seq, counters)
+        self._delivery: Delivery | None = None
+        self._resend_at: float | None = None
+        self._nudged = False
+        self._post: PostHandshake | None = None
+        self._tickets: tuple[Ticket, ...] = ()
+        self._retransmissions = 0
+        self.legacy: Engine | None = None
+
+    @property
+    def established(self) -> Established13 | None:
+        """The result, once the handshake is complete on this side."""
+        post, opener = self._post, self._incoming.opener
+        if post is None or opener is None:
+            return None
+        return Established13(
+            post.connected,
+            self._writer,
+            opener,
+            peer_seq=self._incoming.reassembly.next_seq,
+            early=tuple(self._incoming.early),
+            tickets=self._tickets,
+            post=post,
+        )
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`on_timer` has something to do; None for never, and after completion."""
+        if self._post is not None:
+            return None
+        ask_at = None if self._delivery is None else self._delivery.ask_at
+        times = (self._resend_at, self._incoming.receipts.deadline, ask_at)
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def retransmissions(self) -> int:
+        """Datagrams that held anything for a second time, up to completion."""
+        delivery = None if self._post is not None else self._delivery
+        return self._retransmissions + (0 if delivery is None else delivery.repeated)
+
+    def start(self, step: Step, now: float) -> list[bytes]:
+        """Take the first step, made by the caller; gives the datagrams to send."""
+        return self._take(step, now)
+
+    def receive(self, datagram: bytes, now: float) -> list[bytes]:
+        """Take a datagram of the peer; gives the datagrams to send.
+
+        Raises the AlertError to send (:meth:`alert`) when the peer's flight is wrong, or the
+        sealed alert that the peer sent.
+        """
+        if self._post is not None:
+            self._counters["dropped: handshake complete"] += 1
+            return []
+        incoming = self._incoming
+        incoming.begin()
+        clear, tail = divide(datagram)
+        if not clear and not tail:
+            self._counters["dropped: malformed"] += 1
+        for record in clear:
+            incoming.clear(record)
+        out = self._advance(now)
+        if self.legacy is not None:
+            return out + self.legacy.resume(now)
+        if tail:
+            incoming.tail(tail)
+            out += self._advance(now)
+        return out + self._react(now, answered=bool(out))
+
+    def take_message(self, message: HandshakeMessage, now: float) -> list[bytes]:
+        """Take the peer's first message, put together by the caller; raises as :meth:`receive`."""
+        step = self._state.handle(message)
+        self._incoming.reassembly.advance()
+        return self._take(step, now)
+
+    def repeat(self, now: float) -> list[bytes]:
+        """The peer's first message came again."""
+        return self._answer_repetition(now)
+
+    def take_opened(self, plaintext: bytes, now: float) -> list[bytes] | None:
+        """What repeats after completion is the session's own affair in 1.3: always None."""
+        return None
+
+    def alert(self, error: AlertError) -> bytes:
+        """The record that tells the peer of ``error``, sealed if there are keys for it."""
+        return self._writer.seal(self._writer.epoch, ContentType.alert, error.alert.encode())[0]
+
+    def on_timer(self, now: float) -> list[bytes]:
+        """The deadline has passed: acknowledge what came of a flight, or send our own again.
+
+        Raises HandshakeTimeout after the last attempt, or what was wrong in the clear since the
+        last one: nothing better has come.
+        """
+        out: list[bytes] = []
+        receipts = self._incoming.receipts
+        if self._post is None and receipts.deadline is not None and now >= receipts.deadline:
+            out += self._acknowledge()
+        delivery = self._delivery
+        if delivery is not None and delivery.ask_at is not None and now >= delivery.ask_at:
+            out += self._sent_again(delivery.resend_lost(now), now)
+        if self._resend_at is None or now < self._resend_at:
+            return out
+        if self._incoming.hint is not None:
+            raise self._incoming.hint
+        return out + self._again(now)
+
+    def _again(self, now: float) -> list[bytes]:
+        delivery = self._delivery
+        if delivery is None:
+            self._resend_at = None
+            return []
+        if self._timer.exhausted(delivery.attempts):
+            raise HandshakeTimeout(
+                f"no answer to a flight that was sent {delivery.attempts + 1} times"
+            )
+        delivery.attempts += 1
+        self._nudged = False
+        self._timer.back_off()
+        self._incoming.reassembly.forget_contradicted()
+        return self._sent_again(delivery.resend(now), now)
+
+    def _react(self, now: float, *, answered: bool) -> list[bytes]:
+        """What a datagram draws besides the handshake's own answer, if any."""
+        if self._post is not None:
+            return []
+        incoming = self._incoming
+        out: list[bytes] = []
+        for numbers, authentic in incoming.acks:
+            out += self._acked(numbers, now, authentic=authentic)
+        if incoming.repeated and not answered and not out:
+            out += self._answer_repetition(now)
+        if incoming.receipts.wanted(incoming.holes, now, self._timer.patience):
+            out += self._acknowledge()
+        return out
+
+    def _acked(
+        self, numbers: tuple[RecordNumber, ...], now: float, *, authentic: bool
+    ) -> list[bytes]:
+        """The peer names what it has of our flight: send what it lacks."""
+        delivery = self._delivery
+        if delivery is None or not self._chosen:
+            return []
+        news = delivery.acknowledge(numbers, now, authentic=authentic)
+        if delivery.done:
+            self._resend_at = None
+            return []
+        if self._nudged and not news:
+            return []
+        self._nudged = not news
+        # Without a number, or in the clear: the peer has no keys yet, or nothing at all.
+        hears_all = authentic and (numbers or delivery.touched)
+        again = delivery.resend_lost(now) if hears_all else delivery.resend_first(now)
+        return self._sent_again(again, now)
+
+    def _answer_repetition(self, now: float) -> list[bytes]:
+        """The peer repeats a flight: ours was lost.  Not for each copy that the network makes."""
+        delivery = self._delivery
+        if delivery is None or delivery.touched or now - delivery.last_sent < COPY:
+            return []
+        return self._sent_again(delivery.resend(now), now)
+
+    def _sent_again(self, datagrams: list[bytes], now: float) -> list[bytes]:
+        """Wait afresh, if anything was sent."""
+        if datagrams:
+            self._resend_at = now + self._timer.value
+        return datagrams
+
+    def _acknowledge(self, *, last: bool = True) -> list[bytes]:
+        """ACKs of what came of the peer's flight, under the newest keys.
+
+        None before the peer is known to speak 1.3 (RFC 9147 section 7): another might end the
+        handshake over a content type that it does not know.
+        """
+        receipts = self._incoming.receipts
+        if not (self._chosen or self._incoming.sealed_only):
+            receipts.deadline = None
+            return []
+        writer = self._writer
+        room = min(self._parameters.mtu - writer.overhead_of(writer.epoch), writer.max_plaintext)
+        return [
+            writer.seal(writer.epoch, ContentType.ack, ack.encode(), last=last)[0]
+            for ack in receipts.acks(room)
+        ]
+
+    def _advance(self, now: float) -> list[bytes]:
+        """Hand whole messages in order to the handshake, as far as they have come."""
+        out: list[bytes] = []
+        reassembly = self._incoming.reassembly
+        while self._post is None and (message := reassembly.peek()) is not None:
+            try:
+                step = self._state.handle(message)
+            except AlertError as error:
+                if message.epoch:
+                    raise
+                self._counters["dropped: wrong message in the clear"] += 1
+                self._incoming.hint = error
+                reassembly.forget_next()
+                self._incoming.receipts.clear()  # nothing that was dropped may be acknowledged
+                break
+            reassembly.advance()
+            self._incoming.hint = None
+            if self._chooses_1_2(message, step):
+                self._go_on_with_1_2(step)
+                break
+            self._answered(now)
+            out += self._take(step, now)
+        if self._incoming.answered:
+            self._answered(now)
+        return out
+
+    def _chooses_1_2(self, message: HandshakeMessage, step: Step) -> bool:
+        """Whether ``message`` chose 1.2: there a ServerHello leads to nothing yet."""
+        if self._chosen or message.type != HandshakeType.server_hello:
+            return False
+        self._chosen = bool(step.keys or step.flight)
+        return not self._chosen
+
+    def _go_on_with_1_2(self, step: Step) -> None:
+        """Hand everything over to an engine of 1.2."""
+        flight: Flight = () if self._delivery is None else self._delivery.messages
+        self.legacy = Engine.taking_over(
+            step.state,
+            self._parameters,
+            self._counters,
+            reassembly=self._incoming.reassembly,
+            first_record=self._writer.next_clear,
+            flight=flight,
+            deadline=self._resend_at,
+            retransmissions=self.retransmissions,
+        )
+
+    def _answered(self, now: float) -> None:
+        """The peer goes on, so it has the whole of our flight."""
+        self._incoming.answered = False
+        delivery, self._delivery, self._resend_at = self._delivery, None, None
+        if delivery is None:
+            return
+        self._retransmissions += delivery.repeated
+        if not delivery.attempts and not delivery.repeated:
+            self._timer.measured(now - delivery.first_sent)
+
+    def _take(self, step: Step, now: float) -> list[bytes]:
+        self._state = step.state
+        for keys in step.keys:
+            self._install(keys)
+        if isinstance(step.state, Connected13):
+            return self._complete(step.state, step.flight, now)
+        if step.keys:
+            self._incoming.new_keys()
+        return self._send(step.flight, now)
+
+    def _install(self, keys: EpochKeys) -> None:
+        if keys.write is not None:
+            self._writer.add(keys.write, cid=keys.peer_cid, record_limit=keys.peer_record_limit)
+        if keys.read is not None:
+            if self._incoming.opener is None:
+                self._incoming.opener = Opener13(cid=keys.own_cid)
+            self._incoming.opener.add(keys.read)
+
+    def _send(self, flight: Flight, now: float) -> list[bytes]:
+        if not flight:
+            return []
+        self._incoming.next_flight()
+        self._nudged = False
+        self._delivery = Delivery(flight, self._writer, self._parameters.mtu)
+        self._resend_at = now + self._timer.value
+        return self._delivery.send(now)
+
+    def _complete(self, connected: Connected13, flight: Flight, now: float) -> list[bytes]:
+        """The handshake is complete: a client's last flight, or a server's ACK and tickets."""
+        incoming, opener = self._incoming, self._incoming.opener
+        if opener is None:
+            return []
+        is_client = bool(flight) and _epoch_of(flight) == HANDSHAKE_EPOCH
+        out = self._send(flight, now) if is_client else self._acknowledge(last=not flight)
+        self._post = PostHandshake(
+            connected,
+            self._writer,
+            opener,
+            timer=self._timer,
+            mtu=self._parameters.mtu,
+            counters=self._counters,
+            next_seq=incoming.reassembly.next_seq,
+            now=now,
+            final=self._delivery if is_client else None,
+            final_numbers=() if is_client else incoming.receipts.numbers,
+        )
+        self._resend_at = None
+        incoming.new_keys()
+        if not is_client:
+            tickets = self._post.send(Step(connected, flight), now)
+            out = joined(out, tickets, self._parameters.mtu)
+        return out + self._take_early(self._post, now)
+
+    def _take_early(self, post: PostHandshake, now: float) -> list[bytes]:
+        """Handshake messages and ACKs of epoch 3 that came before the handshake was complete."""
+        out: list[bytes] = []
+        early, self._incoming.early = self._incoming.early, []
+        for opened in early:
+            if opened.content_type in {ContentType.handshake, ContentType.ack}:
+                heard = post.receive(opened, now)
+                out += heard.datagrams
+                self._tickets += heard.tickets
+            else:
+                self._incoming.early.append(opened)
+        return out
+
+
+def _epoch_of(flight: Flight) -> int:
+    """The epoch of a flight's first message."""
+    first = flight[0]
+    return first.epoch if isinstance(first, HandshakeMessage) else 0

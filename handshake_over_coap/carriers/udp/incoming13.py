@@ -1,0 +1,224 @@
+"""What a peer sends during a classic DTLS 1.3 handshake: records opened, messages put together.
+
+Nothing here answers.  :class:`Incoming` takes records and says what came of them; the engine hands
+messages to the handshake and decides what to send.
+
+What comes in the clear may come from anybody: it is taken where it can be genuine, and ends
+nothing.  What is sealed for keys that are not there yet is kept for a while (RFC 9147 section 4.2.1
+allows it), within bounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+
+from handshake_over_coap.carriers.reassembly import Placed, Reassembly, read_fragments
+from handshake_over_coap.carriers.receipts import Receipts
+from handshake_over_coap.records.ack import Ack
+from handshake_over_coap.records.dtls12 import HEADER, PlaintextRecord
+from handshake_over_coap.records.dtls13 import (
+    FIXED_BITS,
+    FIXED_MASK,
+    CiphertextRecord,
+    RecordNumber,
+    split13,
+)
+from handshake_over_coap.records.errors import MalformedRecord, RecordDropped, WrongEpoch
+from handshake_over_coap.records.opener13 import Opened, Opener13
+from handshake_over_coap.tls.alerts import (
+    Alert,
+    AlertError,
+    DecodeError,
+    IllegalParameter,
+    alert_error,
+)
+from handshake_over_coap.tls.codepoints import AlertLevel, ContentType
+from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
+
+EARLY_RECORDS = 16
+"""Sealed datagrams kept until there are keys, and records of epoch 3 until the handshake ends."""
+EARLY_BYTES = 32 * 1024
+"""Bytes of sealed datagrams, and of records, that are kept like that."""
+
+
+class Incoming:
+    """The records of one peer; ``first_seq`` is the message_seq of its next message.
+
+    After a datagram, ``acks`` are the record numbers of the ACKs in it, each with whether it is
+    authentic; ``repeated`` says that something of an earlier flight came again, ``answered`` that
+    something new came sealed.  ``hint`` is why somebody in the clear says that the handshake fails.
+    ``early`` are records of epoch 3 that came before the handshake was complete.
+    """
+
+    def __init__(self, first_seq: int, counters: Counter[str]) -> None:
+        self._counters = counters
+        self.reassembly = Reassembly(first_seq, counters)
+        self.receipts = Receipts()
+        self.opener: Opener13 | None = None
+        self.flight_start = first_seq
+        self.hint: AlertError | None = None
+        self.early: list[Opened] = []
+        self.acks: list[tuple[tuple[RecordNumber, ...], bool]] = []
+        self.repeated = self.answered = False
+        self._tails: list[bytes] = []
+        self._sealed: list[CiphertextRecord] = []
+
+    def begin(self) -> None:
+        """A datagram comes."""
+        self.acks = []
+        self.repeated = self.answered = False
+
+    @property
+    def holes(self) -> int:
+        """How many gaps show: in messages, and before records that only later keys open."""
+        return self.reassembly.holes + bool(self._tails or self._sealed or self.early)
+
+    @property
+    def sealed_only(self) -> bool:
+        """Whether all that came is sealed as only 1.3 seals, with keys that are not there yet."""
+        return bool(self._tails)
+
+    def next_flight(self) -> None:
+        """The peer's flight is over, and what comes next belongs to another."""
+        self.flight_start = self.reassembly.next_seq
+        self.receipts.clear()
+
+    def clear(self, record: PlaintextRecord) -> None:
+        """Take a record in the clear."""
+        kind, data = record.content_type, record.fragment
+        try:
+            if kind == ContentType.handshake:
+                self._fragments(data, RecordNumber(0, record.sequence_number))
+            elif kind == ContentType.alert:
+                self._unsealed_alert(Alert.decode(data))
+            elif kind == ContentType.ack:
+                self._unsealed_ack(Ack.decode(data))
+            else:
+                self._counters["dropped: unprotected"] += 1
+        except DecodeError:
+            self._counters["dropped: malformed fragment"] += 1
+
+    def tail(self, data: bytes) -> None:
+        """Take the sealed part of a datagram, or keep it while there are no keys.
+
+        Raises the AlertError that was sealed in it, or that has to be sent for what was.
+        """
+        if self.opener is None:
+            self._clear_in(data)
+            fits = len(data) + sum(map(len, self._tails)) <= EARLY_BYTES
+            if fits and len(self._tails) < EARLY_RECORDS:
+                self._tails.append(data)
+            else:
+                self._counters["dropped: early record"] += 1
+            return
+        try:
+            for record in split13(data, len(self.opener.cid)):
+                if isinstance(record, PlaintextRecord):
+                    self.clear(record)
+                else:
+                    self._open(record, self.opener)
+        except MalformedRecord as dropped:
+            self._counters[f"dropped: {dropped.reason}"] += 1
+
+    def _clear_in(self, data: bytes) -> None:
+        """Take records in the clear that stand after sealed ones: they may bring the keys."""
+        with contextlib.suppress(MalformedRecord):
+            for record in split13(data):
+                if isinstance(record, PlaintextRecord):
+                    self.clear(record)
+
+    def new_keys(self) -> None:
+        """The opener has more keys: open what waited for them; raises as :meth:`tail`."""
+        self.reassembly.forget_unprotected()
+        tails, self._tails = self._tails, []
+        sealed, self._sealed = self._sealed, []
+        for data in tails:
+            self.tail(data)
+        if self.opener is not None:
+            for record in sealed:
+                self._open(record, self.opener)
+
+    def _open(self, record: CiphertextRecord, opener: Opener13) -> None:
+        try:
+            opened = opener.open(record)
+        except WrongEpoch:
+            if self._room(len(record.ciphertext)):
+                self._sealed.append(record)
+        except RecordDropped as dropped:
+            self._counters[f"dropped: {dropped.reason}"] += 1
+        else:
+            self._opened(opened)
+
+    def _opened(self, opened: Opened) -> None:
+        if opened.content_type == ContentType.alert and opened.epoch == HANDSHAKE_EPOCH:
+            alert = Alert.decode(opened.plaintext)
+            raise alert_error(
+                alert.description, received=True, level=alert.level, authenticated=True
+            )
+        if opened.content_type == ContentType.ack:
+            numbers = Ack.decode(opened.plaintext).record_numbers
+            if any(number.epoch > opened.epoch for number in numbers):
+                raise IllegalParameter("an ACK of a later epoch than its own")
+            self.acks.append((numbers, True))
+        elif opened.content_type == ContentType.handshake and opened.epoch == HANDSHAKE_EPOCH:
+            self._fragments(opened.plaintext, opened.number)
+        elif self._room(len(opened.plaintext)):
+            self.early.append(opened)
+
+    def _room(self, size: int) -> bool:
+        """Whether a record of so many bytes may be kept for later; counts it otherwise."""
+        kept = sum(len(record.ciphertext) for record in self._sealed)
+        kept += sum(len(opened.plaintext) for opened in self.early)
+        if len(self._sealed) + len(self.early) < EARLY_RECORDS and kept + size <= EARLY_BYTES:
+            return True
+        self._counters["dropped: early record"] += 1
+        return False
+
+    def _fragments(self, data: bytes, number: RecordNumber) -> None:
+        """Take the fragments in a record; raises DecodeError for anything else."""
+        parts = read_fragments(data, number.epoch)
+        keyed, next_seq = self.opener is not None, self.reassembly.next_seq
+        if number.epoch == 0 and keyed and any(part.message_seq >= next_seq for part in parts):
+            # Nothing new comes in the clear any more; what came before may come again.
+            self._counters["dropped: unprotected"] += 1
+            return
+        placed = {self.reassembly.place(part) for part in parts}
+        if any(part.message_seq < self.flight_start for part in parts):
+            self.repeated = True
+        elif Placed.REFUSED not in placed:
+            self.receipts.note(number)
+        self.answered |= number.epoch > 0 and Placed.NEW in placed
+
+    def _unsealed_alert(self, alert: Alert) -> None:
+        """Anybody can send one: believed only if nothing else comes before the timer."""
+        self._counters["unsealed alerts"] += 1
+        if alert.level == AlertLevel.fatal:
+            self.hint = alert_error(
+                alert.description, received=True, level=alert.level, detail="unsealed"
+            )
+
+    def _unsealed_ack(self, ack: Ack) -> None:
+        if any(number.epoch for number in ack.record_numbers):
+            self._counters["dropped: ACK of a later epoch"] += 1
+        else:
+            self.acks.append((ack.record_numbers, False))
+
+
+def divide(datagram: bytes) -> tuple[list[PlaintextRecord], bytes]:
+    """The records in the clear that a datagram begins with, and what follows if it is sealed.
+
+    How long the connection IDs are need not be known yet.
+    """
+    clear: list[PlaintextRecord] = []
+    offset = 0
+    try:
+        for record in split13(datagram):
+            if not isinstance(record, PlaintextRecord):
+                break
+            clear.append(record)
+            offset += HEADER.size + len(record.fragment)
+    except MalformedRecord:
+        pass
+    tail = datagram[offset:]
+    return clear, tail if tail and tail[0] & FIXED_MASK == FIXED_BITS else b""

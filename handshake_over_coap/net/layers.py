@@ -1,0 +1,306 @@
+"""The record layer of a session: one epoch in DTLS 1.2, more of them in DTLS 1.3.
+
+A layer turns content into datagrams and datagrams into content.  That of 1.3 also answers by
+itself: handshake messages and ACKs after the handshake never reach the session
+(:mod:`~handshake_over_coap.carriers.post_handshake`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeGuard
+
+from handshake_over_coap.carriers.carried import Completed, CompletedRecords
+from handshake_over_coap.carriers.established import Established13
+from handshake_over_coap.carriers.post_handshake import PostHandshake
+from handshake_over_coap.carriers.timer13 import Timer, Timing
+from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
+from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber, split13
+from handshake_over_coap.records.errors import RecordDropped
+from handshake_over_coap.records.opener import Opener
+from handshake_over_coap.records.opener13 import Opened
+from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
+from handshake_over_coap.tls.tickets import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a datagram held and drew.
+
+    ``contents`` are content types and plaintexts for the session, ``send`` datagrams to answer
+    with.  ``newest`` tells that a record was newer than all before it, ``authentic`` that a record
+    of the peer's was there at all.  ``dropped`` is why the rest
+    of the datagram was not taken, ``unprotected`` how many records were in the clear.
+    """
+
+    contents: tuple[tuple[int, bytes], ...]
+    send: tuple[bytes, ...] = ()
+    tickets: tuple[Ticket, ...] = ()
+    newest: bool = False
+    authentic: bool = True
+    dropped: RecordDropped | None = None
+    unprotected: int = 0
+
+
+class RecordLayer(Protocol):
+    """Both directions of a session's records; times are those of the loop, in seconds."""
+
+    @property
+    def own_cid(self) -> bytes:
+        """The connection ID in what the peer sends; empty for none."""
+
+    @property
+    def overhead(self) -> int:
+        """How many bytes a datagram is longer than its content, at most."""
+
+    @property
+    def longest(self) -> int:
+        """How many bytes of content the peer takes in one record."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing will be opened any more."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`on_timer` has something to do; None for never."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the peer is known to have completed the handshake."""
+
+    @property
+    def retransmissions(self) -> int:
+        """Datagrams of handshake messages sent again."""
+
+    def seal(self, content_type: int, content: bytes) -> bytes:
+        """A datagram with one record; raises DatagramTooLarge or NumbersExhausted."""
+
+    def open(self, data: bytes, now: float) -> Taken:
+        """Take a datagram.
+
+        Raises RecordDropped where nothing in it was ours, the AlertError to end the session with.
+        """
+
+    def on_timer(self, now: float) -> list[bytes]:
+        """Datagrams to send now that the deadline has passed.
+
+        Raises HandshakeTimeout where the handshake turns out not to be complete.
+        """
+
+    def renew(self, now: float) -> list[bytes]:
+        """Datagrams that begin to change keys, if they have protected enough."""
+
+
+class Layer12:
+    """The one epoch of DTLS 1.2, ours or that of a stack of others."""
+
+    deadline: float | None = None
+    confirmed = True
+    retransmissions = 0
+
+    def __init__(self, established: CompletedRecords, peer_record_limit: int | None) -> None:
+        self._sealer = established.sealer
+        self._opener = established.opener
+        self.own_cid = self._opener.cid if isinstance(self._opener, Opener) else b""
+        self.longest = 1 << 14 if peer_record_limit is None else peer_record_limit
+
+    @property
+    def overhead(self) -> int:
+        """How many bytes a datagram is longer than its content."""
+        return self._sealer.overhead
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing will be opened any more."""
+        return self._opener.dead
+
+    def seal(self, content_type: int, content: bytes) -> bytes:
+        """A datagram with one record."""
+        return self._sealer.seal_datagram(content_type, content)
+
+    def open(self, data: bytes, now: float) -> Taken:
+        """Take a datagram."""
+        before = self._highest()
+        opened = self._opener.open_datagram(data)
+        if opened is not None:
+            return Taken((opened,), newest=self._highest() > before)
+        contents: list[tuple[int, bytes]] = []
+        unprotected, why = 0, None
+        try:
+            for record in split_datagram(data, len(self.own_cid)):
+                if isinstance(record, SealedRecord):
+                    contents.append(self._open(record))
+                else:
+                    unprotected += 1
+        except RecordDropped as dropped:
+            if not contents:
+                raise
+            why = dropped
+        return Taken(
+            tuple(contents),
+            newest=self._highest() > before,
+            authentic=bool(contents),
+            dropped=why,
+            unprotected=unprotected,
+        )
+
+    def _open(self, record: SealedRecord) -> tuple[int, bytes]:
+        if isinstance(self._opener, Opener):
+            return self._opener.open_content(record)
+        return record.content_type, self._opener.open(record)
+
+    def _highest(self) -> int:
+        return self._opener.highest if isinstance(self._opener, Opener) else -1
+
+    def on_timer(self, now: float) -> list[bytes]:
+        """Nothing: this version has no timers after the handshake."""
+        return []
+
+    def renew(self, now: float) -> list[bytes]:
+        """Nothing: this version changes keys by a new handshake alone."""
+        return []
+
+
+class Layer13:
+    """The epochs of DTLS 1.3 from 3 on, and the messages that go on after the handshake."""
+
+    def __init__(
+        self,
+        established: Established13,
+        *,
+        mtu: int,
+        timing: Timing,
+        counters: Counter[str],
+        now: float,
+    ) -> None:
+        self._writer = established.sealer
+        self._opener = established.opener
+        self.own_cid = established.connected.own_cid or b""
+        self.post = established.post or PostHandshake(
+            established.connected,
+            self._writer,
+            self._opener,
+            timer=Timer(timing),
+            mtu=mtu,
+            counters=counters,
+            next_seq=established.peer_seq,
+            unseen=established.unseen,
+            now=now,
+        )
+        self._counters = counters
+        self._newest = max(RecordNumber(e, self._opener.highest(e)) for e in self._opener.epochs)
+        self._confirmed = established.post is None or not established.connected.ongoing.client
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether a client's last flight has been acknowledged; a server needs nothing more."""
+        self._confirmed = self._confirmed or self.post.outstanding == 0
+        return self._confirmed
+
+    @property
+    def retransmissions(self) -> int:
+        """Datagrams of handshake messages sent again since the session began."""
+        return self.post.retransmissions
+
+    @property
+    def overhead(self) -> int:
+        """How many bytes a datagram is longer than its content, at most."""
+        return self._writer.overhead
+
+    @property
+    def longest(self) -> int:
+        """How many bytes of content the peer takes in one record."""
+        return self._writer.max_plaintext
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing will be opened any more."""
+        return self._opener.dead
+
+    @property
+    def deadline(self) -> float | None:
+        """When a message of ours is due again, an ACK is owed, or old keys go."""
+        return self.post.deadline
+
+    def seal(self, content_type: int, content: bytes) -> bytes:
+        """A datagram with one record under the newest keys."""
+        return self._writer.seal_datagram(content_type, content)
+
+    def open(self, data: bytes, now: float) -> Taken:
+        """Take a datagram."""
+        contents: list[Opened] = []
+        send: list[bytes] = []
+        tickets: list[Ticket] = []
+        newest, why, found, unprotected = False, None, False, 0
+        try:
+            for opened in self._records(data):
+                if opened is None:
+                    unprotected += 1
+                    continue
+                found = True
+                if opened.number > self._newest:
+                    self._newest, newest = opened.number, True
+                if opened.content_type in {ContentType.handshake, ContentType.ack}:
+                    heard = self.post.receive(opened, now)
+                    send += heard.datagrams
+                    tickets += heard.tickets
+                else:
+                    contents.append(opened)
+        except RecordDropped as dropped:
+            if not found:
+                raise
+            why = dropped
+        return Taken(
+            tuple(application_contents(contents, self._counters)),
+            tuple(send),
+            tuple(tickets),
+            newest=newest,
+            authentic=found,
+            dropped=why,
+            unprotected=unprotected,
+        )
+
+    def _records(self, data: bytes) -> Iterator[Opened | None]:
+        """What is in the records of a datagram, None for one in the clear; raises RecordDropped."""
+        whole = self._opener.open_datagram(data)
+        if whole is not None:
+            yield whole
+            return
+        for record in split13(data, len(self.own_cid)):
+            yield self._opener.open(record) if isinstance(record, CiphertextRecord) else None
+
+    def on_timer(self, now: float) -> list[bytes]:
+        """Send again what is not acknowledged, and acknowledge what came."""
+        return self.post.on_timer(now)
+
+    def renew(self, now: float) -> list[bytes]:
+        """A KeyUpdate, if keys of either direction have protected enough (RFC 9147 4.5.3)."""
+        if self.post.connected.update_pending:
+            return []
+        if not (self._writer.wants_key_update or self._opener.wants_key_update):
+            return []
+        return self.post.update_keys(now, request=self._opener.wants_key_update)
+
+
+def application_contents(
+    records: Iterable[Opened], counters: Counter[str]
+) -> Iterator[tuple[int, bytes]]:
+    """Types and plaintexts of what is for the session.
+
+    Application data under the keys of the handshake is dropped and counted: no peer sends any
+    (RFC 9147 section 6.1).
+    """
+    for opened in records:
+        if opened.content_type == ContentType.application_data and opened.epoch <= HANDSHAKE_EPOCH:
+            counters["dropped: application data of the handshake's epoch"] += 1
+        else:
+            yield opened.content_type, opened.plaintext
+
+
+def is_one_epoch(established: Completed) -> TypeGuard[CompletedRecords]:
+    """Whether a handshake left the record layer of DTLS 1.2."""
+    return not isinstance(established, Established13)
