@@ -17,14 +17,31 @@ import math
 import selectors
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import Context
+from contextvars import Context, ContextVar
 from itertools import count
-from typing import Any, NoReturn, TypeVar, TypeVarTuple
+from typing import Any, Final, NoReturn, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 from handshake_over_coap.errors import ConfigurationError, Error
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+
+class Timeout(Protocol):
+    """What a timer calls in place of a callback; ``handle`` is the timer."""
+
+    handle: asyncio.TimerHandle | None
+
+    def __call__(self) -> None:
+        """The time has come."""
+
+
+Timers: TypeAlias = (
+    "Callable[[float, Callable[..., object], tuple[Any, ...]], tuple[float, Timeout]]"
+)
+
+TIMERS: ContextVar[Timers | None] = ContextVar("TIMERS", default=None)
+"""Whoever decides, in this context, when the timers that are set in it run out: a slow device."""
 
 RESOLUTION = 1e-9
 """Seconds within which two times count as the same.  Never 0, which would livelock asyncio."""
@@ -40,6 +57,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     It serves coroutines, timers and futures.  Sockets, signals, threads and subprocesses belong to
     real time and are refused.  Raises ConfigurationError for a ``start`` that is no time.
     """
+
+    time_zero_ns: Final = 1_767_225_600_000_000_000
+    """What captures write for time 0: the beginning of 2026, so that they repeat byte for byte."""
 
     _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
@@ -80,7 +100,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Call ``callback`` at ``when``; those of one time in the order of these calls."""
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
+        timers = TIMERS.get()
+        timeout = None
+        if timers is not None:
+            when, timeout = timers(when, callback, args)
+            callback, args = timeout, ()  # type: ignore[assignment]
         timer = _Timer(when, callback, args, self, context, next(self._sequence))
+        if timeout is not None:
+            timeout.handle = timer
         heapq.heappush(self._scheduled, timer)
         timer.mark_scheduled()
         return timer

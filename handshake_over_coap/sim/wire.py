@@ -1,0 +1,205 @@
+"""A link that misbehaves as it is told: when, and whether, a datagram comes out at the other end.
+
+What befalls a datagram, in this order:
+
+1. The *size limit*: one whose UDP payload is larger is refused.
+2. The *rate*: each direction has one transmitter, first in, first out, which takes
+   ``(payload + overhead) * 8 / rate`` seconds for a datagram; behind the one that is being sent
+   there is room for ``queue`` more, and one that comes later is refused.
+3. The *drop list* and *loss*, after the transmitter: what is lost has taken its time.
+4. *Duplication*: a second copy.
+5. The *delay*, and for each copy a *jitter* of its own, uniform between 0 and ``jitter``.  Neither
+   changes the order: what would overtake an earlier datagram arrives with it, behind it.
+6. *Re-ordering*: each copy by itself may be held back for a time uniform between the two values of
+   ``hold``, on top, and is overtaken by what arrives meanwhile.
+
+Each purpose has a stream of draws of its own in each direction, and takes the same number of draws
+for every datagram whatever becomes of it, so that no impairment shifts the chances of another.
+Nothing here knows of an event loop: time is an argument.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from handshake_over_coap.errors import ConfigurationError
+
+from .draws import Draws
+from .gilbert import Loss, check_loss, check_probability
+from .passages import Outcome, Side
+
+IP_UDP_HEADERS: Final = 48
+"""Bytes of an IPv6 header and a UDP header."""
+
+
+def check_seconds(name: str, value: float) -> None:
+    """Raise ConfigurationError unless ``value`` is a duration."""
+    if not 0.0 <= value < math.inf:
+        raise ConfigurationError(f"{name} is a time in seconds: give 0 or more, not {value}")
+
+
+def check_count(name: str, value: int | None, least: int = 0) -> None:
+    """Raise ConfigurationError if ``value`` is less than ``least``; None means "no limit"."""
+    if value is not None and value < least:
+        raise ConfigurationError(f"{name} is a count: give {least} or more, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """How the link behaves; the module's text says exactly.
+
+    Times are in seconds, one way; ``rate`` in bits per second, None for unlimited; ``burst`` is
+    the mean length of a burst of losses, None for independent loss; ``drop`` holds the numbers of
+    datagrams to drop, counted from 1 over both directions in sending order; ``max_datagram`` is
+    the largest UDP payload in bytes, None for no limit.  Raises ConfigurationError, naming the
+    field, for what cannot be.
+    """
+
+    delay: float = 0.05
+    jitter: float = 0.0
+    loss: float = 0.0
+    burst: float | None = None
+    drop: frozenset[int] = field(default=frozenset())
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    hold: tuple[float, float] = (0.01, 0.1)
+    rate: float | None = None
+    queue: int = 64
+    overhead: int = IP_UDP_HEADERS
+    max_datagram: int | None = None
+
+    def __post_init__(self) -> None:
+        check_seconds("delay", self.delay)
+        check_seconds("jitter", self.jitter)
+        check_loss(self.loss, self.burst)
+        check_probability("duplicate", self.duplicate)
+        check_probability("reorder", self.reorder)
+        check_count("queue", self.queue)
+        check_count("overhead", self.overhead)
+        check_count("max_datagram", self.max_datagram)
+        if not 0.0 <= self.hold[0] <= self.hold[1] < math.inf:
+            raise ConfigurationError(f"hold is (shortest, longest) in seconds, not {self.hold}")
+        if self.rate is not None and not 0.0 < self.rate < math.inf:
+            raise ConfigurationError(f"rate is in bits per second, above 0, not {self.rate}")
+        if any(number < 1 for number in self.drop):
+            raise ConfigurationError(
+                f"drop counts datagrams from 1: there is none with number {min(self.drop)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What became of one datagram: the times at which copies come out, none if it is lost."""
+
+    outcome: Outcome
+    arrivals: tuple[float, ...] = ()
+
+
+_TOO_LARGE: Final = Crossing(Outcome.TOO_LARGE)
+_QUEUE_FULL: Final = Crossing(Outcome.QUEUE_FULL)
+_DROPPED: Final = Crossing(Outcome.DROPPED)
+_LOST: Final = Crossing(Outcome.LOST)
+
+
+class Wire:
+    """Both directions of a link with ``options``."""
+
+    __slots__ = ("_lanes", "_max_datagram")
+
+    def __init__(self, options: LinkOptions, draws: Draws) -> None:
+        self._max_datagram = options.max_datagram
+        self._lanes = {side: _Lane(options, draws.below("wire", side.value)) for side in Side}
+
+    def fits(self, size: int) -> bool:
+        """Whether a datagram of ``size`` bytes is within the size limit."""
+        return self._max_datagram is None or size <= self._max_datagram
+
+    def cross(self, now: float, sender: Side, number: int, size: int) -> Crossing:
+        """Send datagram ``number``, of ``size`` bytes; calls come in the order of ``now``."""
+        if not self.fits(size):
+            return _TOO_LARGE
+        return self._lanes[sender].cross(now, number, size)
+
+
+class _Lane:
+    """One direction."""
+
+    __slots__ = (
+        "_departures",
+        "_duplicate",
+        "_floor",
+        "_free",
+        "_hold",
+        "_jitter",
+        "_loss",
+        "_options",
+        "_reorder",
+    )
+
+    def __init__(self, options: LinkOptions, draws: Draws) -> None:
+        def stream(name: str, wanted: object) -> Random | None:
+            return draws.stream(name) if wanted else None
+
+        self._options = options
+        losses = stream("loss", options.loss)
+        self._loss = None if losses is None else Loss(options.loss, options.burst, losses)
+        self._duplicate = stream("duplicate", options.duplicate)
+        self._jitter = stream("jitter", options.jitter)
+        self._reorder = stream("reorder", options.reorder)
+        self._hold = stream("hold", options.reorder)
+        self._departures: deque[float] = deque()
+        self._free = -math.inf
+        self._floor = -math.inf
+
+    def cross(self, now: float, number: int, size: int) -> Crossing:
+        options = self._options
+        # Every stream is asked, whatever comes of it: see the module's text.
+        lost = self._loss is not None and self._loss.lost()
+        twice = self._duplicate is not None and self._duplicate.random() < options.duplicate
+        jitters, holds = self._times()
+        departure = self._transmit(now, size)
+        if departure is None:
+            return _QUEUE_FULL
+        if number in options.drop:
+            return _DROPPED
+        if lost:
+            return _LOST
+        arrivals = []
+        for jitter, hold in zip(jitters[: 1 + twice], holds, strict=False):
+            due = max(departure + options.delay + jitter, self._floor)
+            if hold is None:
+                self._floor = due
+            arrivals.append(due + (hold or 0.0))
+        return Crossing(Outcome.DELIVERED, tuple(sorted(arrivals)))
+
+    def _times(self) -> tuple[tuple[float, float], tuple[float | None, float | None]]:
+        """Jitter, and the time held back or None, of either copy."""
+        options = self._options
+        jitters, holds = (0.0, 0.0), (None, None)
+        if self._jitter is not None:
+            draw = self._jitter.random
+            jitters = (options.jitter * draw(), options.jitter * draw())
+        if self._reorder is None or self._hold is None:
+            return jitters, holds
+        chance, how_long = self._reorder.random, self._hold.uniform
+        drawn = [(chance() < options.reorder, how_long(*options.hold)) for _ in range(2)]
+        first, second = (seconds if held else None for held, seconds in drawn)
+        return jitters, (first, second)
+
+    def _transmit(self, now: float, size: int) -> float | None:
+        """When the last bit leaves; None if there is no room to wait for that."""
+        options = self._options
+        if options.rate is None:
+            return now
+        waiting = self._departures
+        while waiting and waiting[0] <= now:
+            waiting.popleft()
+        if len(waiting) > options.queue:
+            return None
+        self._free = max(now, self._free) + (size + options.overhead) * 8 / options.rate
+        waiting.append(self._free)
+        return self._free
