@@ -22,7 +22,7 @@ BUILD := spec/build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full interop lint spec bench clean
+.PHONY: help demo test test-full interop lint spec bench evidence clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ bench: $(STAMP)-dev ## benchmarks
 	@found=$$(ls bench/*.py 2>/dev/null); \
 	if [ -z "$$found" ]; then echo "no benchmarks yet: see bench/README.md"; fi; \
 	for each in $$found; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+
+evidence: $(STAMP)-dev ## simulated against real handshakes; writes docs/evidence.md (minutes)
+	PYTHONPATH=. $(BIN)/python bench/evidence.py
 
 clean: ## remove the environment, caches and everything built
 	rm -rf $(VENV) $(BUILD) build dist *.egg-info

@@ -13,10 +13,16 @@
             await session.send(b"hello")
             print(await session.receive(), session.report.to_json())
 
+And on virtual time, over a network that misbehaves as it is told::
+
+    print(hoc.simulate(hoc.Scenario(loss=0.2, block_size=64), trials=100).to_json())
+
 Everything that this library raises on purpose is an :class:`Error`.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from handshake_over_coap._version import __version__
 from handshake_over_coap.carriers.limits import Limits
@@ -38,6 +44,13 @@ from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import HandshakeReport
 
+if TYPE_CHECKING:
+    from handshake_over_coap.lab.scenario import Scenario
+    from handshake_over_coap.lab.simulate import simulate
+    from handshake_over_coap.lab.sweep import sweep
+    from handshake_over_coap.lab.table import table
+    from handshake_over_coap.lab.watch import watch
+
 __all__ = [
     "PSK",
     "AlertError",
@@ -53,10 +66,41 @@ __all__ = [
     "Options",
     "PeerIdentity",
     "RawPublicKey",
+    "Scenario",
     "Server",
     "Session",
     "Trust",
     "__version__",
     "connect",
     "serve",
+    "simulate",
+    "sweep",
+    "table",
+    "watch",
 ]
+
+_LABORATORY = {
+    "Scenario": "scenario",
+    "simulate": "simulate",
+    "sweep": "sweep",
+    "table": "table",
+    "watch": "watch",
+}
+"""Names that are looked up when they are used: a real handshake loads no simulation."""
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for known
+
+    def __getattr__(name: str) -> Any:
+        """The names of the laboratory, by their modules."""
+        if name not in _LABORATORY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        found = getattr(import_module(f"{__name__}.lab.{_LABORATORY[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LABORATORY})

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from handshake_over_coap.carriers.coap.parameters import BLOCK_SIZES
 from handshake_over_coap.encodings import BY_NAME, encoding_named
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.net.options import AUTHS, TRANSPORTS, VERSIONS, Options
+from handshake_over_coap.net.options import AUTHS, TRANSPORTS, VERSIONS, Options, any_suite_by_name
 from handshake_over_coap.tls.credentials import PSK
-from handshake_over_coap.tls.groups import GROUPS, group_by_name
-from handshake_over_coap.tls.suites import SUITES, suite_by_name
+from handshake_over_coap.tls.groups import GROUPS13, group_by_name
+from handshake_over_coap.tls.suites import SUITES
+from handshake_over_coap.tls.suites13 import SUITES13
 
 if TYPE_CHECKING:
     # argparse has no public names for what its own methods return.
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 _DEFAULT: Final = Options()
 
 NAMES_OF_SUITES: Final = (
-    "cipher suites: "
+    "cipher suites of DTLS 1.3: "
+    + ", ".join(suite.name for suite in SUITES13)
+    + "; of 1.2: "
     + ", ".join(suite.name for suite in SUITES)
     + ".  groups: "
-    + ", ".join(group.name for group in GROUPS)
+    + ", ".join(group.name for group in GROUPS13)
     + "."
 )
 """Text for the end of a command's help."""
@@ -53,7 +56,7 @@ def _add_handshake(group: Group) -> None:
         "--dtls",
         choices=VERSIONS,
         default=_DEFAULT.dtls,
-        help="version of DTLS (default: %(default)s; 1.3 is not built yet)",
+        help="version of DTLS, on a server the newest one (default: %(default)s)",
     )
     group.add_argument(
         "--auth",
@@ -70,7 +73,7 @@ def _add_handshake(group: Group) -> None:
     group.add_argument(
         "--suite",
         action="append",
-        type=_known(suite_by_name),
+        type=_known(any_suite_by_name),
         metavar="NAME",
         help="cipher suite by its IANA name, repeatable in order of preference "
         "(default: all that fit --auth; names below)",
@@ -170,7 +173,17 @@ def _add_exchange(group: Group) -> None:
         metavar="BYTES",
         help="largest UDP payload, CoAP header included (default: %(default)s)",
     )
-    group.add_argument("--cid", metavar="HEX", help=argparse.SUPPRESS)
+    group.add_argument(
+        "--cid",
+        metavar="HEX",
+        help="connection ID that the peer puts into its records, so that the session outlives a "
+        "change of address; a server gives HEX to its first client and random ones to the others",
+    )
+    group.add_argument(
+        "--tickets",
+        action="store_true",
+        help="DTLS 1.3: as a server give tickets to resume with, as a client ask for one",
+    )
 
 
 def _add_timers(group: Group) -> None:

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from handshake_over_coap.carriers.datagram import Address
@@ -32,9 +33,11 @@ from handshake_over_coap.cli.exchange import Exchange
 from handshake_over_coap.cli.lines import as_line, lines_of, standard_input
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.progress import progress
+from handshake_over_coap.cli.tickets import read_ticket, write_ticket
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.client import connect
-from handshake_over_coap.net.options import OptionValues
+from handshake_over_coap.net.options import OptionValues, now_utc
+from handshake_over_coap.tls.tickets import Ticket
 
 if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
@@ -71,6 +74,13 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         "(default: %(default)g)",
     )
     parser.add_argument(
+        "--session",
+        type=Path,
+        metavar="FILE",
+        help="resume the session whose ticket is in FILE, if there is one, and keep the next "
+        "ticket there (DTLS 1.3; a server gives them with --tickets)",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object with the figures of the handshake and the replies",
@@ -84,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Connect, send, print; raises ConfigurationError, or the Error of a failed handshake."""
     if arguments.port == 0:
         raise ConfigurationError("port 0 is no server's: give the port that it listens on")
+    if arguments.session is not None:
+        arguments.tickets = True
     return asyncio.run(_connect(arguments))
 
 
@@ -109,10 +121,11 @@ class _Attempt:
     def __init__(self, arguments: argparse.Namespace, values: OptionValues) -> None:
         self._arguments = arguments
         self._values = values
+        self._ticket = self._kept_ticket(arguments.session)
         self._credential = client_credential(arguments)
         self._trust = client_trust(arguments)
         self._replies: list[str] = []
-        self._report = failed_report(arguments.transport, arguments.auth, arguments.encoding)
+        self._report = failed_report(arguments)
         self._application = Application()
 
     async def run(self) -> None:
@@ -125,6 +138,7 @@ class _Attempt:
                         (server.host, server.port),
                         self._credential,
                         trust=self._trust,
+                        ticket=self._ticket,
                         **self._values,
                     )
                 )
@@ -134,6 +148,16 @@ class _Attempt:
             exchange = Exchange(session, self._application, self._show)
             async with aclosing(_datagrams(self._arguments.send)) as datagrams:
                 await exchange.run(datagrams, self._arguments.wait)
+            if self._arguments.session is not None and session.tickets:
+                write_ticket(self._arguments.session, session.tickets[-1])
+
+    def _kept_ticket(self, path: Path | None) -> Ticket | None:
+        """The ticket in ``path`` while it is good for this server."""
+        ticket = None if path is None else read_ticket(path)
+        if ticket is None or ticket.usable(now_utc(), self._arguments.server_name):
+            return ticket
+        _log.info("the ticket in %s is of no use any more", path)
+        return None
 
     def _show(self, data: bytes) -> None:
         if self._arguments.json:

@@ -44,7 +44,7 @@ _PATIENCE: Final = 2.0
 _MOST_RUNGS: Final = 200
 
 _INTRODUCTION: Final = """\
-A DTLS 1.2 handshake between a server and a client in this process, then data under its
+A DTLS {version} handshake between a server and a client in this process, then data under its
 keys: first carried over CoAP, then the same in the classic way over UDP.
 """
 
@@ -86,7 +86,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
         chosen["transport"] = transport
         if shows:  # one file each: the second would replace the first
             chosen["pcap"] = chosen["pcap_dtls"] = None
-        report = failed_report(transport, arguments.auth, arguments.encoding)
+        report = failed_report(arguments, transport)
         shows.append(_Show(who, chosen, report, application))
         try:
             await shows[-1].run()
@@ -114,7 +114,8 @@ def _as_json(shows: list[_Show], failure: Error | None) -> str:
 def _as_story(shows: list[_Show]) -> str:
     """What happened, for people."""
     credentials = "Credentials\n" + "".join(f"  {line}\n" for line in shows[0].cast.story)
-    parts = [_INTRODUCTION, credentials, *(show.story() for show in shows)]
+    introduction = _INTRODUCTION.format(version=shows[0].report.dtls)
+    parts = [introduction, credentials, *(show.story() for show in shows)]
     figures = shows[0].application
     parts.append(
         f"In all {figures.sent} datagrams sent, {figures.received} received, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -59,14 +60,15 @@ def bodies_text(bodies: Sequence[float]) -> str:
     return " + ".join(f"{size:g}" for size in bodies) + " bytes"
 
 
-def failed_report(transport: str, auth: str, encoding: str) -> HandshakeReport:
-    """The report of one handshake that did not complete."""
+def failed_report(arguments: Namespace, transport: str | None = None) -> HandshakeReport:
+    """The report of one handshake that did not complete; ``transport`` if not as asked for."""
+    transport = transport or str(arguments.transport)
     return HandshakeReport.from_trials(
         [TrialFigures(datagrams=0, bytes=0, duration_s=0.0, completed=False)],
         transport=transport,
-        dtls="1.2",
-        auth=auth,
-        encoding=encoding if transport == "coap" else None,
+        dtls=arguments.dtls,
+        auth=arguments.auth,
+        encoding=arguments.encoding if transport == "coap" else None,
     )
 
 

@@ -7,15 +7,9 @@ from __future__ import annotations
 
 import itertools
 from argparse import Namespace
-from typing import Final
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.options import Options, OptionValues
-
-_LATER: Final = {
-    "cid": "connection IDs are not built yet: leave --cid out",
-}
-"""Options that are promised for later, by their name in the arguments."""
 
 
 def option_values(arguments: Namespace) -> OptionValues:
@@ -23,7 +17,6 @@ def option_values(arguments: Namespace) -> OptionValues:
 
     Raises ConfigurationError, naming the option and what to do.
     """
-    _refuse_what_comes_later(arguments)
     _refuse_contradictions(arguments)
     values = OptionValues(
         transport=arguments.transport,
@@ -39,6 +32,8 @@ def option_values(arguments: Namespace) -> OptionValues:
         encoding=arguments.encoding,
         block_size=arguments.block_size,
         token_length=arguments.token_length,
+        cid=arguments.cid,
+        tickets=arguments.tickets,
         mtu=arguments.mtu,
         ack_timeout=arguments.ack_timeout,
         ack_random_factor=arguments.ack_random_factor,
@@ -55,14 +50,6 @@ def option_values(arguments: Namespace) -> OptionValues:
     _ = options.coap if options.transport == "coap" else options.udp
     _ = options.suites
     return values
-
-
-def _refuse_what_comes_later(arguments: Namespace) -> None:
-    if arguments.dtls == "1.3":
-        raise ConfigurationError("--dtls 1.3 is not built yet: use --dtls 1.2, the default")
-    for name, reason in _LATER.items():
-        if getattr(arguments, name) is not None:
-            raise ConfigurationError(reason)
 
 
 def _refuse_contradictions(arguments: Namespace) -> None:

@@ -10,6 +10,8 @@ from handshake_over_coap.cli.connect import add_parser as add_connect
 from handshake_over_coap.cli.demo import add_parser as add_demo
 from handshake_over_coap.cli.keygen import add_parser as add_keygen
 from handshake_over_coap.cli.serve import add_parser as add_serve
+from handshake_over_coap.cli.simulate import add_parser as add_simulate
+from handshake_over_coap.cli.sweep import add_parser as add_sweep
 from handshake_over_coap.cli.tables import add_parser as add_tables
 
 if TYPE_CHECKING:
@@ -39,7 +41,15 @@ def build_parser() -> argparse.ArgumentParser:
     commands: Subparsers = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, title="commands"
     )
-    for add_command in (add_demo, add_serve, add_connect, add_keygen, add_tables):
+    for add_command in (
+        add_demo,
+        add_serve,
+        add_connect,
+        add_keygen,
+        add_simulate,
+        add_sweep,
+        add_tables,
+    ):
         command = add_command(commands)
         command.add_argument(
             "-v",

@@ -159,7 +159,7 @@ class _Script:
         """The next step; the last one completes the handshake."""
         (flight, keys), *rest = self.steps
         state: State = _Script(tuple(rest)) if rest else _connected()
-        return Step(state, flight, keys)
+        return Step(state, flight, () if keys is None else (keys,))
 
 
 def _scripts() -> tuple[Step, _Script]:

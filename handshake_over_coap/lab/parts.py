@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from handshake_over_coap.carriers.udp.fragments import MESSAGE_HEADER
-from handshake_over_coap.carriers.udp.reassembly import read_fragments
+from handshake_over_coap.carriers.reassembly import MESSAGE_HEADER, read_fragments
 from handshake_over_coap.lab.example import CLIENT_KEYS, SERVER_KEYS, Carried
 from handshake_over_coap.lab.published import Total
 from handshake_over_coap.records.dtls12 import (

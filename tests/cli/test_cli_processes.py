@@ -25,11 +25,24 @@ HANDSHAKE_KEYS = {
 SUMMARY_KEYS = {"mean", "median", "p95", "min", "max", "ci95"}
 
 
-def check_handshake(report: dict[str, Any], auth: str) -> None:
+LABELS = {
+    "1.2": ["CLIENT_RANDOM"],
+    "1.3": [
+        "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+        "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+        "CLIENT_TRAFFIC_SECRET_0",
+        "SERVER_TRAFFIC_SECRET_0",
+        "EXPORTER_SECRET",
+    ],
+}
+"""What a key log says of one handshake, by version."""
+
+
+def check_handshake(report: dict[str, Any], auth: str, dtls: str = "1.3") -> None:
     assert set(report) == HANDSHAKE_KEYS
     for name in ("datagrams", "bytes", "duration_s", "retransmissions"):
         assert set(report[name]) == SUMMARY_KEYS
-    fixed = {"transport": "coap", "dtls": "1.2", "auth": auth, "encoding": "plain", "seed": None}
+    fixed = {"transport": "coap", "dtls": dtls, "auth": auth, "encoding": "plain", "seed": None}
     assert {name: report[name] for name in fixed} == fixed
     assert report["trials"] == report["completed"] == 1
     assert report["datagrams"]["mean"] >= 4
@@ -75,6 +88,7 @@ def credentials(
     return ("--auth", auth, *server), ("--auth", auth, *client)
 
 
+@pytest.mark.parametrize("dtls", ["1.2", "1.3"])
 @pytest.mark.parametrize(
     ("auth", "mutual"),
     [
@@ -87,9 +101,11 @@ def credentials(
     ],
 )
 def test_two_processes_talk_with_each_kind_of_credential(
-    files: Path, auth: str, mutual: bool
+    files: Path, auth: str, mutual: bool, dtls: str
 ) -> None:
+    """A server that speaks both versions, and a client that chooses."""
     of_server, of_client = credentials(files, auth, mutual=mutual)
+    of_client += ("--dtls", dtls)
     with serving("--echo-data", "-v", *of_server) as server:
         sent = ("--send", "one", "--send", "zwölf, not UTF-8: \udcff", "--send", "three\t")
         plain = run_hoc("connect", server.host, server.port, *of_client, *sent)
@@ -100,7 +116,7 @@ def test_two_processes_talk_with_each_kind_of_credential(
         figures = run_hoc("connect", server.host, server.port, *of_client, *sent, "--json")
         assert (figures.returncode, figures.stderr) == (0, "")
         said = json.loads(figures.stdout)
-        check_handshake(said["handshake"], auth)
+        check_handshake(said["handshake"], auth, dtls)
         application = said["application"]
         assert (application["sent"], application["received"]) == (3, 3)
         assert application["bytes"] == 2 * sum(len(os.fsencode(text)) for text in sent[1::2])
@@ -115,15 +131,19 @@ def test_two_processes_talk_with_each_kind_of_credential(
     )
 
 
+@pytest.mark.parametrize(
+    ("dtls", "only_there"), [("1.2", "hello_verify_request"), ("1.3", "protected record")]
+)
 @pytest.mark.parametrize("auth", ["psk", "ecdhe-psk", "rpk", "x509"])
-def test_the_demo_tells_its_story(auth: str) -> None:
+def test_the_demo_tells_its_story(auth: str, dtls: str, only_there: str) -> None:
     mutual = ("--mutual",) if auth in ("rpk", "x509") else ()
-    shown = run_hoc("demo", "--auth", auth, *mutual, "--block-size", 32)
+    shown = run_hoc("demo", "--auth", auth, *mutual, "--block-size", 32, "--dtls", dtls)
     assert (shown.returncode, shown.stderr) == (0, "")
     for expected in (
+        f"A DTLS {dtls} handshake",
         "Over CoAP",
         "Over UDP",
-        "hello_verify_request",
+        only_there,
         "2.04",
         "Block1",
         "datagrams",
@@ -158,7 +178,10 @@ def test_the_demo_gives_its_figures(tmp_path: Path) -> None:
     [
         ("--group", "x25519", "--auth", "rpk", "--mutual"),
         ("--group", "x25519", "--auth", "x509", "--mutual"),
-        ("--suite", "TLS_PSK_WITH_AES_128_GCM_SHA256", "--no-address-check", "--no-location"),
+        ("--group", "X25519MLKEM768", "--auth", "ecdhe-psk", "--cid", "c1d0"),
+        ("--dtls", "1.2", "--suite", "TLS_PSK_WITH_AES_128_GCM_SHA256", "--no-address-check"),
+        ("--suite", "TLS_CHACHA20_POLY1305_SHA256", "--no-address-check", "--no-location"),
+        ("--dtls", "1.2", "--cid", ""),
         ("--resource", "/d", "--token-length", "0", "--mtu", "64", "--max-retransmit", "none"),
         ("--auth", "x509", "--insecure"),
     ],
@@ -179,34 +202,39 @@ def test_a_demo_that_fails_says_so_in_json_too(files: Path) -> None:
     assert said["handshakes"][0]["completed"] == 0
 
 
-def check_traces(keys: Path, pcapng: Path, *, handshakes: int) -> None:
+def check_traces(keys: Path, pcapng: Path, *, handshakes: int, dtls: str = "1.3") -> None:
     lines = keys.read_text(encoding="ascii").splitlines()
-    assert [line.split()[0] for line in lines] == ["CLIENT_RANDOM"] * handshakes
+    assert [line.split()[0] for line in lines] == LABELS[dtls] * handshakes
     assert keys.stat().st_mode & 0o077 == 0
     capture = pcapng.read_bytes()
     assert capture.startswith(b"\x0a\x0d\x0d\x0a")
     assert b"dtls" in capture  # the path of the resource, in the clear
-    assert lines[0].encode() in capture
+    first = lines[: len(LABELS[dtls])]
+    assert all(line.encode() in capture for line in first)
 
 
-def test_both_sides_write_traces(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtls", ["1.2", "1.3"])
+def test_both_sides_write_traces(tmp_path: Path, dtls: str) -> None:
     of_server = ("--keylog", tmp_path / "keys", "--pcap", tmp_path / "server")
-    of_client = ("--keylog", tmp_path / "more-keys", "--pcap", tmp_path / "client")
+    of_client: tuple[object, ...] = ("--keylog", tmp_path / "more-keys")
+    of_client += ("--pcap", tmp_path / "client")
     with serving("--echo-data", *PSK, *of_server) as server:
+        of_client += ("--dtls", dtls)
         done = run_hoc("connect", server.host, server.port, *PSK, *of_client, "--send", "x")
         assert (done.returncode, done.stdout) == (0, "x\n")
         assert server.stop() == 0
-    check_traces(tmp_path / "keys", tmp_path / "server", handshakes=1)
-    check_traces(tmp_path / "more-keys", tmp_path / "client", handshakes=1)
+    check_traces(tmp_path / "keys", tmp_path / "server", handshakes=1, dtls=dtls)
+    check_traces(tmp_path / "more-keys", tmp_path / "client", handshakes=1, dtls=dtls)
     assert (tmp_path / "keys").read_bytes() == (tmp_path / "more-keys").read_bytes()
 
 
-def test_a_wrong_key_and_an_unknown_identity_fail_alike() -> None:
+@pytest.mark.parametrize("dtls", ["1.2", "1.3"])
+def test_a_wrong_key_and_an_unknown_identity_fail_alike(dtls: str) -> None:
     with serving("--echo-data", *PSK) as server:
         texts = []
         for wrong in (PSK[1][:-2] + "00", PSK[1].replace("device", "nobody")):
             target = ("connect", server.host, server.port, "--ack-timeout", 0.05, "--send", "x")
-            done = run_hoc(*target, "--psk", wrong)
+            done = run_hoc(*target, "--psk", wrong, "--dtls", dtls)
             assert (done.returncode, done.stdout) == (1, "")
             assert "Traceback" not in done.stderr
             assert "compare --psk" in done.stderr

@@ -5,28 +5,57 @@ import json
 import pytest
 
 from handshake_over_coap.cli import main
-from handshake_over_coap.lab.published import TABLE_1
+from handshake_over_coap.lab.published import TABLE_1, TABLE_2, TABLE_5
 from tests.cli.hoc_process import run_hoc
 
 
-def test_table_1_as_json_holds_published_and_our_figures() -> None:
-    done = run_hoc("tables", 1, "--json")
+@pytest.mark.parametrize(("number", "published"), [(1, TABLE_1), (2, TABLE_2)])
+def test_tables_1_and_2_as_json_hold_published_and_our_figures(
+    number: int, published: dict[int, object]
+) -> None:
+    done = run_hoc("tables", number, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     said = json.loads(done.stdout)
-    assert said["table"] == 1
-    assert [row["limit"] for row in said["rows"]] == list(TABLE_1)
+    assert said["table"] == number
+    assert [row["limit"] for row in said["rows"]] == list(published)
     for row in said["rows"]:
-        published = TABLE_1[row["limit"]]
-        assert row["published"] == {"datagrams": published.datagrams, "bytes": published.bytes}
-        assert set(row["ours"]) == {"datagrams", "bytes"}
+        assert set(row["published"]) == set(row["ours"]) == {"datagrams", "bytes"}
         missing = row["published"]["bytes"] - row["ours"]["bytes"]
         assert sum(row["budget"].values()) == missing
 
 
-def test_all_tables_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tables", "--json"]) == 0
+def test_table_4_as_json_is_exactly_the_published_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "4", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert [table["table"] for table in said["tables"]] == [1]
+    assert said == {
+        "table": 4,
+        "rows": [
+            {"limit": 80, "published": {"plain": 51, "shc": 69}, "ours": {"plain": 51, "shc": 69}}
+        ],
+    }
+
+
+def test_table_5_as_json_has_a_mean_and_an_interval_of_everything(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {loss: published for loss, published in TABLE_5.items() if loss < 0.1}
+    monkeypatch.setattr("handshake_over_coap.lab.table5.TABLE_5", few)
+    assert main(["tables", "5", "--trials", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["table"] == 5
+    assert [row["loss"] for row in said["rows"]] == [0.0, 0.05]
+    for row in said["rows"]:
+        assert {"bulk", "stop_and_wait", "cumulative"} == set(row["published"])
+        assert {"bulk", "coap-1.2-plain", "udp-1.2"} <= set(row["ours"])
+        assert all({"mean", "ci95"} <= set(entry) for entry in row["ours"].values())
+
+
+@pytest.mark.slow
+def test_all_tables_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "--trials", "2", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [table["table"] for table in said["tables"]] == [1, 2, 4, 5, "keoh", "claeys"]
+    assert [row["loss"] for row in said["tables"][3]["rows"]] == list(TABLE_5)
 
 
 def test_table_1_as_text_has_a_line_for_each_limit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,5 +65,18 @@ def test_table_1_as_text_has_a_line_for_each_limit(capsys: pytest.CaptureFixture
     assert lines[-1].split() == ["1152", "6", "/", "802", "6", "/", "802", "0"]
 
 
-def test_a_table_that_does_not_exist_is_a_usage_error() -> None:
-    assert run_hoc("tables", 99).returncode == 2
+@pytest.mark.parametrize("name", ["keoh", "claeys"])
+def test_other_figures_come_as_text(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", name, "--trials", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "coap-1.2-plain" in text
+    assert "udp-1.2" in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [(99,), ("5", "--trials", "1"), ("5", "--trials", "many"), ("3",)]
+)
+def test_a_table_or_a_count_that_there_is_not_is_a_usage_error(
+    arguments: tuple[object, ...],
+) -> None:
+    assert run_hoc("tables", *arguments).returncode == 2

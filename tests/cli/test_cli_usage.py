@@ -58,7 +58,7 @@ def test_every_option_reaches_the_library() -> None:
         *("--encoding", "plain", "--block-size", 64, "--token-length", 2, "--mtu", 500),
         *("--ack-timeout", 0.5, "--ack-random-factor", 1, "--max-interval", 8, "--timeout", 9),
         *("--max-retransmit", "none", "--initial-timeout", 9, "--keylog", "k", "--pcap", "p"),
-        *("--pcap-dtls", "q"),
+        *("--pcap-dtls", "q", "--cid", "c1d0", "--tickets"),
     )
     assert given == OptionValues(
         transport="coap",
@@ -74,6 +74,8 @@ def test_every_option_reaches_the_library() -> None:
         encoding="plain",
         block_size=64,
         token_length=2,
+        cid="c1d0",
+        tickets=True,
         mtu=500,
         ack_timeout=0.5,
         ack_random_factor=1.0,
@@ -151,8 +153,19 @@ def test_help_fits_a_narrow_terminal(
             ["connect", "::1", "1", "--transport", "udp", "--mtu", "49", "--psk", "a:00"],
             "mtu",
         ),
-        (["connect", "::1", "1", "--dtls", "1.3"], "--dtls 1.3"),
-        (["connect", "::1", "1", "--cid", "00"], "--cid"),
+        (["connect", "::1", "1", "--dtls", "1.1"], "1.2', '1.3"),
+        (["connect", "::1", "1", "--psk", "a:00", "--cid", "abc"], "cid 'abc' is not hexadecimal"),
+        (["connect", "::1", "1", "--psk", "a:00", "--cid", "00" * 33], "at most 32"),
+        (["serve", "--psk", "a:00", "--cid", "no"], "not hexadecimal"),
+        (
+            ["connect", "::1", "1", "--psk", "a:00", "--suite", "TLS_PSK_WITH_AES_128_CCM_8"],
+            "choose dtls 1.2",
+        ),
+        (
+            ["connect", "::1", "1", "--dtls", "1.2", "--suite", "TLS_AES_128_CCM_SHA256"],
+            "is a suite for DTLS 1.2",
+        ),
+        (["serve", "--suite", "NOPE"], "TLS_AES_128_CCM_SHA256"),
         (
             ["connect", "::1", "1", "--psk", PSK_TEXT, "--pcap", "f", "--pcap-dtls", "f"],
             "name the same file",

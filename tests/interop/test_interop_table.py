@@ -23,6 +23,6 @@ def test_every_stack_is_tried_both_ways_with_each_credential_it_has() -> None:
             tried = {
                 case.credential
                 for case in CLEAN
-                if (case.stack, case.direction) == (stack.name, direction)
+                if (case.stack, case.dtls, case.direction) == (stack.name, stack.dtls, direction)
             }
             assert tried == set(stack.credentials)

@@ -18,9 +18,14 @@ SEEDS = range(3)
 Verdicts = dict[Case, list[BaseException]]
 
 
+def _side(case: Case) -> tuple[str, ...]:
+    """What its runs have in common with those that are tried at the same time."""
+    return (case.stack, case.dtls, case.direction)
+
+
 @pytest.fixture(scope="module")
 def verdicts(files: Material) -> Callable[[Case, str], list[BaseException]]:
-    """What went wrong in each case; the first who asks has all cases of that program tried."""
+    """What went wrong in each case; the first who asks has all cases of that side tried."""
     known: Verdicts = {}
 
     async def attempt(case: Case, program: str, seed: int) -> None:
@@ -35,8 +40,7 @@ def verdicts(files: Material) -> Callable[[Case, str], list[BaseException]]:
 
     def verdict(asked: Case, program: str) -> list[BaseException]:
         if asked not in known:
-            side = (asked.stack, asked.direction)
-            cases = [case for case in THROUGH_THE_RELAY if (case.stack, case.direction) == side]
+            cases = [case for case in THROUGH_THE_RELAY if _side(case) == _side(asked)]
             known.update({case: [] for case in cases})
             asyncio.run(together(cases, program))
         return known[asked]

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from handshake_over_coap.carriers.udp.reassembly import Reassembly, read_fragments
+from handshake_over_coap.carriers.reassembly import Reassembly, read_fragments
 from handshake_over_coap.lab.example import CLIENT_KEYS, SERVER_KEYS, Carried, carry, flights
 from handshake_over_coap.lab.parts import Parts, parts_of
 from handshake_over_coap.lab.published import TABLE_1, TABLE_2, Total

@@ -143,7 +143,7 @@ def credentials(kind: str, folder: Path) -> dict[str, Any]:
 
 
 async def _main(arguments: argparse.Namespace) -> None:
-    chosen = credentials(arguments.kind, arguments.folder)
+    chosen = credentials(arguments.kind, arguments.folder) | {"dtls": arguments.dtls}
     address = (arguments.host, arguments.port)
     async with hoc.connect(
         address, max_retransmit=None, timeout=arguments.timeout, **chosen
@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("--kind", required=True)
+    parser.add_argument("--dtls", default="1.3")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--size", type=int, default=1024)

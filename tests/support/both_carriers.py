@@ -14,6 +14,7 @@ from handshake_over_coap.net.options import Options
 from handshake_over_coap.net.server import Server
 from tests.support.network import Network, Verdict, deliver_all
 from tests.support.parties import Scenario, seeded
+from tests.support.parties13 import Scenario13
 
 SERVER: Final = Address("192.0.2.1", 5684)
 
@@ -28,7 +29,7 @@ async def echo(session: hoc.Session) -> None:
 class Place:
     """One running server, the network around it, and the clients that were asked for."""
 
-    def __init__(self, network: Network, scenario: Scenario, options: Options) -> None:
+    def __init__(self, network: Network, scenario: Scenario | Scenario13, options: Options) -> None:
         self.network = network
         self.scenario = scenario
         self.options = options
@@ -55,7 +56,11 @@ class Place:
 
 @asynccontextmanager
 async def place(
-    scenario: Scenario, *, delay: float = 0.05, verdict: Verdict = deliver_all, **options: Any
+    scenario: Scenario | Scenario13,
+    *,
+    delay: float = 0.05,
+    verdict: Verdict = deliver_all,
+    **options: Any,
 ) -> AsyncIterator[Place]:
     """A server with these options, which its clients take over.
 

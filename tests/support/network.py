@@ -46,6 +46,17 @@ def dropping(*indices: int) -> Verdict:
     return lambda sent: () if sent.index in indices else (sent.data,)
 
 
+def doubling(index: int | None = None, pause: float = 0.0) -> Verdict:
+    """Delivers one datagram, or each of them, a second time ``pause`` seconds later."""
+
+    def verdict(sent: Sent) -> Iterable[Delivery | bytes]:
+        if index is None or sent.index == index:
+            return (sent.data, Delivery(sent.data, pause))
+        return (sent.data,)
+
+    return verdict
+
+
 class Network:
     """Joins endpoints; ``delay`` is one way, in seconds."""
 

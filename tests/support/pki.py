@@ -58,6 +58,13 @@ def public_pem(key: AnyKey) -> bytes:
     )
 
 
+def public_der(key: AnyKey) -> bytes:
+    """The same in DER."""
+    return key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
 @dataclass(frozen=True)
 class Issued:
     """A certificate, its private key, and the intermediates up to (not including) the root."""

@@ -13,21 +13,28 @@ import pytest
 
 from tests.support.peers import find_peer
 
+from . import wolfssl
+
 _MODULES = ("mbedtls", "DTLSSocket")
 _ASK = {"OpenSSL": ("openssl", "version"), "GnuTLS": ("gnutls-cli", "--version")}
 _PACKAGES = {"mbedTLS": "python-mbedtls", "tinydtls": "DTLSSocket"}
 
 
 def find_stack(name: str, *, required: bool) -> str:
-    """The program to run: the peer's own, or our interpreter for a module.
+    """The program to run: the peer's own, one of ours on it, or our interpreter for a module.
 
     Without the peer, fails the running test, or skips it.
     """
-    if name not in _MODULES:
+    if name == wolfssl.NAME:
+        program, reason = wolfssl.find_program()
+        if program:
+            return program
+    elif name not in _MODULES:
         return find_peer(name, required=required)
-    if importlib.util.find_spec(name) is not None:
+    elif importlib.util.find_spec(name) is not None:
         return sys.executable
-    reason = f"needs the module {name!r} (pip install -e '.[peers]')"
+    else:
+        reason = f"needs the module {name!r} (pip install -e '.[peers]')"
     if required:
         pytest.fail(reason)
     pytest.skip(reason)
@@ -36,6 +43,8 @@ def find_stack(name: str, *, required: bool) -> str:
 @functools.cache
 def version_of(stack: str) -> str:
     """Name and version of a stack that is there."""
+    if stack == wolfssl.NAME:
+        return f"{stack} {wolfssl.VERSION}"
     if stack in _PACKAGES:
         return f"{stack} ({_PACKAGES[stack]} {metadata.version(_PACKAGES[stack])})"
     said = subprocess.run(_ASK[stack], capture_output=True, text=True, check=True).stdout

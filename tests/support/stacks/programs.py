@@ -72,15 +72,22 @@ class Program:
 
     async def says(self, text: str, seconds: float = 20.0) -> None:
         """Wait until it has printed ``text``; raises TimeoutError, or RuntimeError if it ended."""
-        assert self._reader is not None
         async with asyncio.timeout(seconds):
             while text not in self.output:
-                if self._reader.done():
-                    raise RuntimeError(f"ended without saying {text!r}")
-                self._changed.clear()
-                waiting = asyncio.ensure_future(self._changed.wait())
-                await asyncio.wait({waiting, self._reader}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+                try:
+                    await self.changes()
+                except EOFError:
+                    raise RuntimeError(f"ended without saying {text!r}") from None
+
+    async def changes(self) -> None:
+        """Wait until it has printed more, or has ended; raises EOFError if it had before."""
+        assert self._reader is not None
+        if self._reader.done():
+            raise EOFError
+        self._changed.clear()
+        waiting = asyncio.ensure_future(self._changed.wait())
+        await asyncio.wait({waiting, self._reader}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
 
     async def listens(self, port: int, seconds: float = 20.0) -> None:
         """Wait until some process has bound the UDP port (Linux); raises as :meth:`says`."""

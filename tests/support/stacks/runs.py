@@ -13,7 +13,7 @@ from tests.support.parties import CLIENT_KEYS, NAME, SERVER_KEYS, trust_in
 from tests.support.relay import Direction, Impairments, Relay
 from tests.support.sockets import PSK, echo
 
-from . import gnutls, mbedtls, openssl, tinydtls
+from . import gnutls, mbedtls, openssl, tinydtls, wolfssl
 from .cases import Case
 from .material import HOST, Material
 from .programs import Program, free_port
@@ -32,6 +32,8 @@ COMMANDS: dict[tuple[str, str], tuple[str, Callable[[str, Case, int, Material], 
     ("mbedTLS", "their server"): ("mbedtls", mbedtls.server),
     ("tinydtls", "their client"): ("DTLSSocket", tinydtls.client),
     ("tinydtls", "their server"): ("DTLSSocket", tinydtls.server),
+    ("wolfSSL", "their client"): ("wolfSSL", wolfssl.client),
+    ("wolfSSL", "their server"): ("wolfSSL", wolfssl.server),
 }
 """For each stack and direction the program to look for, and what makes its command line."""
 
@@ -44,7 +46,7 @@ HARSH = Impairments(drop=0.2, duplicate=0.2, reorder=0.2)
 def our_server(case: Case) -> dict[str, Any]:
     """Keyword arguments of ``serve``."""
     options: dict[str, Any] = {"address_check": case.cookie, **_both(case)}
-    if case.credential == "psk":
+    if case.shares_a_key:
         return options | {"credentials": PSK}
     kind = "rpk-p256" if case.auth == "rpk" else "x509"
     options["credentials"] = SERVER_KEYS[kind]
@@ -55,7 +57,7 @@ def our_server(case: Case) -> dict[str, Any]:
 
 def our_client(case: Case) -> dict[str, Any]:
     """Keyword arguments of ``connect``."""
-    if case.credential == "psk":
+    if case.shares_a_key:
         return {"credential": PSK, **_both(case)}
     kind = "rpk-p256" if case.auth == "rpk" else "x509"
     options = {"trust": trust_in(SERVER_KEYS[kind]), **_both(case)}
@@ -67,12 +69,12 @@ def our_client(case: Case) -> dict[str, Any]:
 
 
 def _both(case: Case) -> dict[str, Any]:
-    chosen = {"transport": "udp", "auth": case.auth, "suite": case.suite, "mtu": case.mtu}
-    return chosen | {"timeout": float(ATTEMPTS)}
+    chosen: dict[str, Any] = {"transport": "udp", "dtls": case.dtls, "auth": case.auth}
+    return chosen | {"suite": case.suite, "mtu": case.mtu, "timeout": float(ATTEMPTS)}
 
 
 @asynccontextmanager
-async def _network(server: Address, seed: int | None) -> AsyncIterator[Relay]:
+async def network(server: Address, seed: int | None) -> AsyncIterator[Relay]:
     """A relay in front of the server: harsh with a seed, else one that only takes note."""
     harm = Impairments() if seed is None else HARSH
     async with Relay(server, impairments=harm, seed=seed or 0) as relay:
@@ -86,19 +88,20 @@ async def serve_their_client(
     make = COMMANDS[case.stack, case.direction][1]
     async with (
         hoc.serve((HOST, 0), handler=echo, **our_server(case)) as server,
-        _network(server.address, seed) as relay,
+        network(server.address, seed) as relay,
         Program(make(program, case, relay.address[1], files)) as theirs,
     ):
         for number in range(3):
-            await _call_until_answered(theirs, f"{CALL}{number} {'.' * 20 * number}", seed)
+            await call_until_answered(theirs, f"{CALL}{number} {'.' * 20 * number}", seed)
         (session,) = server.sessions
         assert session.connected.suite.name == case.suite
         shown = session.peer.raw_public_key if case.auth == "rpk" else session.peer.certificates
         assert bool(shown) == case.mutual
-        _check_sizes(case, relay.payloads(Direction.TO_CLIENT), relay.payloads(Direction.TO_SERVER))
+        await check_exporter(case, session, theirs)
+        check_sizes(case, relay.payloads(Direction.TO_CLIENT), relay.payloads(Direction.TO_SERVER))
 
 
-async def _call_until_answered(theirs: Program, line: str, seed: int | None) -> None:
+async def call_until_answered(theirs: Program, line: str, seed: int | None) -> None:
     """Lines are lost too, through the relay: say it again until it comes back."""
     for attempt in range(ATTEMPTS):
         text = f"{line}{attempt}"
@@ -122,18 +125,19 @@ async def connect_to_their_server(
     async with Program(make(program, case, port, files), echo=CALL) as theirs:
         await theirs.listens(port)
         async with (
-            _network((HOST, port), seed) as relay,
+            network((HOST, port), seed) as relay,
             hoc.connect(relay.address, **our_client(case)) as session,
         ):
             for number in range(3):
-                await _send_until_echoed(session, f"{CALL}{number} {'.' * 20 * number}", seed)
+                await send_until_echoed(session, f"{CALL}{number} {'.' * 20 * number}", seed)
             assert session.connected.suite.name == case.suite
-            _check_sizes(
+            await check_exporter(case, session, theirs)
+            check_sizes(
                 case, relay.payloads(Direction.TO_SERVER), relay.payloads(Direction.TO_CLIENT)
             )
 
 
-def _check_sizes(case: Case, ours: list[bytes], theirs: list[bytes]) -> None:
+def check_sizes(case: Case, ours: list[bytes], theirs: list[bytes]) -> None:
     """Neither side went above its MTU; but mbedTLS sends a ClientHello whole, however long."""
     assert max(map(len, ours)) <= case.mtu
     if case.their_mtu is not None:
@@ -141,11 +145,20 @@ def _check_sizes(case: Case, ours: list[bytes], theirs: list[bytes]) -> None:
         assert max(map(len, cut)) <= case.their_mtu
 
 
+async def check_exporter(case: Case, session: hoc.Session, theirs: Program) -> None:
+    """Both sides have the same secrets, where the other one tells."""
+    if case.stack == wolfssl.NAME:
+        await theirs.says('"connected"')
+        told = wolfssl.events(theirs.output, "connected")[-1]["exporter"]
+        assert told == session.export(wolfssl.LABEL, 32).hex()
+
+
 def _is_client_hello(data: bytes) -> bool:
     return data[0] == ContentType.handshake and data[13] == HandshakeType.client_hello
 
 
-async def _send_until_echoed(session: hoc.Session, line: str, seed: int | None) -> None:
+async def send_until_echoed(session: hoc.Session, line: str, seed: int | None) -> None:
+    """The same from our side."""
     for attempt in range(ATTEMPTS):
         data = f"{line}{attempt}\n".encode()
         await session.send(data)

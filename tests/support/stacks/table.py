@@ -19,7 +19,7 @@ DOCUMENT = ROOT / "docs" / "interop.md"
 
 CASES = (*CLEAN, *THROUGH_THE_RELAY)
 COLUMNS = ("1280", "512", "256", "128", LOSSY)
-_HEAD = ("stack", "direction", "credential", "cipher", "cookie")
+_HEAD = ("stack", "DTLS", "direction", "credential", "cipher", "cookie")
 _BEGIN, _END = "<!-- made by `make interop` -->", "<!-- end of what `make interop` makes -->"
 
 

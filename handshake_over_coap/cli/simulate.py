@@ -1,0 +1,186 @@
+"""``hoc simulate``: handshakes on virtual time, summed up."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import json
+import textwrap
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
+from handshake_over_coap.cli.bar import Bar
+from handshake_over_coap.cli.describe import bodies_text
+from handshake_over_coap.cli.network import (
+    add_network_options,
+    as_typed,
+    scenario_of,
+    traces_of,
+)
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.trace.files import open_private
+from handshake_over_coap.trace.ladder import ladder
+
+if TYPE_CHECKING:
+    from handshake_over_coap.cli.arguments import Subparsers
+    from handshake_over_coap.lab.report import SimulationReport
+    from handshake_over_coap.lab.scenario import Scenario
+    from handshake_over_coap.net.options import Options
+    from handshake_over_coap.sim import PassageRecorder
+    from handshake_over_coap.sim.radio import FrameObserver
+    from handshake_over_coap.trace.report import Summary
+
+_MOST_RUNGS: Final = 200
+_FAILED: Final = 1
+_HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>9}{'median':>10}{'p95':>10}{'min':>9}{'max':>9}"
+_LINES: Final = (
+    ("datagrams", "datagrams"),
+    ("bytes", "bytes"),
+    ("frames", "frames"),
+    ("frame_bytes", "bytes in frames"),
+    ("frame_acks", "acknowledged frames"),
+    ("retransmissions", "retransmissions"),
+    ("duration_s", "seconds to complete"),
+    ("client_s", "  on the client"),
+    ("server_s", "  on the server"),
+    ("client_energy_j", "joules, client"),
+    ("server_energy_j", "joules, server"),
+    ("client_buffer", "bytes waiting, client"),
+    ("server_buffer", "bytes waiting, server"),
+)
+
+
+def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "simulate",
+        help="make handshakes on virtual time, over a network that misbehaves as told",
+        description="Make handshakes between the real client and server on virtual time, over a "
+        "simulated network, and sum them up. The same seed gives the same figures. Credentials "
+        "derive from the seed unless files are given (--key and --cert are the server's). "
+        "--ladder, --keylog and the captures show the first trial; on a radio link, --pcap has its "
+        "frames.",
+        epilog=NAMES_OF_SUITES,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--trials", type=int, default=100, metavar="N", help="handshakes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="seed of all draws (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures as one JSON object instead"
+    )
+    parser.add_argument(
+        "--ladder", action="store_true", help="draw the datagrams of the first trial"
+    )
+    add_network_options(parser)
+    add_handshake_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate; the status is 1 where no handshake completed."""
+    # Imported here: nothing on a real network loads the laboratory.
+    from handshake_over_coap.lab.simulate import simulate
+    from handshake_over_coap.sim import PassageRecorder
+
+    if arguments.ladder and arguments.json:
+        raise ConfigurationError("--ladder with --json: the output is one JSON object; choose one")
+    scenario = scenario_of(arguments)
+    recorder = PassageRecorder()
+    try:
+        with Bar("handshakes") as bar, ExitStack() as opened:
+            frames, files = _traces(arguments, scenario, opened)
+            report = simulate(
+                scenario,
+                arguments.trials,
+                arguments.seed,
+                progress=bar,
+                observers=[recorder] if arguments.ladder else [],
+                frame_observers=frames,
+                files=files,
+            )
+    except ConfigurationError as error:
+        raise ConfigurationError(as_typed(str(error))) from None
+    if arguments.json:
+        print(json.dumps(report.to_json(), indent=2, allow_nan=False))
+    else:
+        if arguments.ladder:
+            print(_ladder(recorder))
+        print(_text(report))
+    return 0 if report.completed else _FAILED
+
+
+def _traces(
+    arguments: argparse.Namespace, scenario: Scenario, opened: ExitStack
+) -> tuple[list[FrameObserver], Options | None]:
+    """Who writes the files that were asked for: on a radio link --pcap is one of frames."""
+    from handshake_over_coap.sim import VirtualTimeLoop
+    from handshake_over_coap.sim.radio import FrameCapture
+
+    files = traces_of(arguments)
+    frames: list[FrameObserver] = []
+    if scenario.link == "802154" and "pcap" in files:
+        path = files.pop("pcap")
+        raw = opened.enter_context(open_private(path, "capture", append=False))
+        sink = opened.enter_context(io.BufferedWriter(raw))
+        frames.append(FrameCapture(sink, VirtualTimeLoop.time_zero_ns))
+    return frames, dataclasses.replace(scenario.options, **files) if files else None
+
+
+def _ladder(recorder: PassageRecorder) -> str:
+    from handshake_over_coap.sim import Side, view
+
+    seen = view(recorder.passages, Side.CLIENT)
+    left = len(seen) - _MOST_RUNGS
+    more = f"  ... and {left} datagrams more\n" if left > 0 else ""
+    return (
+        "The first trial: datagrams as the client saw them, and those it should have\n"
+        f"{ladder(seen[:_MOST_RUNGS])}{more}"
+    )
+
+
+def _text(report: SimulationReport) -> str:
+    others = report.scenario.described(without=("transport", "dtls", "auth"))
+    scenario = textwrap.fill(
+        f"{report.transport}, DTLS {report.dtls}, {report.auth}; {others}",
+        80,
+        subsequent_indent="  ",
+    )
+    low, high = report.success
+    count = (
+        f"{report.completed} of {report.trials} handshakes completed "
+        f"({report.completed / report.trials:.1%}, 95 % interval {low:.1%} to {high:.1%}), "
+        f"seed {report.seed}"
+    )
+    lines = [scenario, textwrap.fill(count, 80, subsequent_indent="  ")]
+    lines += [f"  {number} failed: {reason}" for reason, number in report.failures.items()]
+    if report.completed:
+        lines += ["", _HEADING]
+        told = ((name, title) for name, title in _LINES if _told(report, name))
+        lines += [_line(title, getattr(report, name)) for name, title in told]
+    if report.body_bytes:
+        lines.append(f"flights, as CoAP bodies: {bodies_text(report.body_bytes)}")
+    return "\n".join(lines)
+
+
+def _told(report: SimulationReport, name: str) -> bool:
+    summary: Summary = getattr(report, name)
+    return bool(summary.max) or (summary.max is not None and not name.endswith("buffer"))
+
+
+def _line(title: str, summary: Summary) -> str:
+    values = (summary.median, summary.p95, summary.min, summary.max)
+    of_mean = f"{_figure(summary.mean):>10}{_figure(summary.ci95):>9}"
+    widths = (10, 10, 9, 9)
+    rest = (f"{_figure(each):>{width}}" for each, width in zip(values, widths, strict=True))
+    return f"{title:<22}{of_mean}{''.join(rest)}"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -1,0 +1,93 @@
+"""The file in which ``hoc connect --session`` keeps a ticket: one JSON object, secrets included."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.codepoints import CertificateType
+from handshake_over_coap.tls.handshake import PeerIdentity
+from handshake_over_coap.tls.suites13 import suite13_by_name
+from handshake_over_coap.tls.tickets import Ticket
+from handshake_over_coap.trace.files import cannot_write, open_private
+
+_WHAT: Final = "ticket"
+_REMEDY: Final = "delete it, and the next session writes a new one"
+
+
+def read_ticket(path: Path) -> Ticket | None:
+    """The ticket in ``path``; None where there is no file yet.
+
+    Raises ConfigurationError for a file that cannot be read or holds something else.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
+    if not data:
+        return None
+    try:
+        return _from_json(json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"{path} holds no ticket: {_REMEDY}") from error
+
+
+def write_ticket(path: Path, ticket: Ticket) -> None:
+    """Put ``ticket`` into ``path``, readable by its owner alone; ConfigurationError if not."""
+    data = json.dumps(_to_json(ticket), indent=2).encode() + b"\n"
+    try:
+        with open_private(path, _WHAT, append=False) as file:
+            file.write(data)
+    except OSError as error:
+        raise cannot_write(_WHAT, path, error) from error
+
+
+def _to_json(ticket: Ticket) -> dict[str, object]:
+    raw_key = ticket.peer.raw_public_key
+    identity = ticket.peer.psk_identity
+    return {
+        "ticket": ticket.ticket.hex(),
+        "psk": ticket.psk.hex(),
+        "suite": ticket.suite.name,
+        "lifetime": ticket.lifetime,
+        "age_add": ticket.age_add,
+        "received_at": ticket.received_at.isoformat(),
+        "server_name": ticket.server_name,
+        "certificate_type": ticket.server_certificate_type.name,
+        "peer": {
+            "psk_identity": None if identity is None else identity.hex(),
+            "raw_public_key": None if raw_key is None else raw_key.hex(),
+            "certificates": [each.hex() for each in ticket.peer.certificates],
+        },
+    }
+
+
+def _from_json(said: Any) -> Ticket:
+    peer = said["peer"]
+    received_at = datetime.fromisoformat(said["received_at"])
+    if received_at.tzinfo is None or not isinstance(said["lifetime"], int):
+        raise ValueError("a time without a zone")
+    return Ticket(
+        ticket=bytes.fromhex(said["ticket"]),
+        psk=bytes.fromhex(said["psk"]),
+        suite=suite13_by_name(said["suite"]),
+        lifetime=said["lifetime"],
+        age_add=int(said["age_add"]),
+        received_at=received_at,
+        server_name=said["server_name"],
+        peer=PeerIdentity(
+            psk_identity=_bytes(peer["psk_identity"]),
+            raw_public_key=_bytes(peer["raw_public_key"]),
+            certificates=tuple(bytes.fromhex(each) for each in peer["certificates"]),
+        ),
+        server_certificate_type=CertificateType[said["certificate_type"]],
+    )
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else bytes.fromhex(text)

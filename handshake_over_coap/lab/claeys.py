@@ -1,0 +1,111 @@
+"""How much more a handshake takes on a bad link than on a good one (Claeys et al., Sensors 2021).
+
+They ran mbedTLS over 6TiSCH: time and bytes of DTLS over UDP, which repeats flights, and of TLS
+over TCP, which acknowledges below the handshake.  Ours are the real carriers over one simulated
+IEEE 802.15.4 hop, whose link layer repeats a frame up to three times; the good link loses nothing,
+the bad one a part of the frames.  Their schedule of time slots is not simulated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from handshake_over_coap.lab.contestants import contestants
+from handshake_over_coap.lab.published import CLAEYS, Degradation
+from handshake_over_coap.lab.simulate import Progress, silent, simulate
+
+if TYPE_CHECKING:
+    from handshake_over_coap.lab.report import SimulationReport
+    from handshake_over_coap.lab.scenario import Scenario
+    from handshake_over_coap.trace.report import Summary
+
+LINK: Final[Mapping[str, Any]] = {"link": "802154", "loss_unit": "frame", "link_retries": 3}
+LOSSES: Final = (0.1, 0.2, 0.3, 0.4)
+"""Of frames, before the link layer repeats them."""
+
+TRIALS: Final = 400
+"""Handshakes of each carrier on each link, unless a number is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A mean on the bad link over that on the good one, and half of its 95 % interval."""
+
+    mean: float
+    ci95: float
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """What became of a carrier: time to completion, UDP payloads, and bytes of frames."""
+
+    time: Ratio
+    bytes: Ratio
+    frame_bytes: Ratio
+    trials: int
+    completed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One bad link; ``loss`` is a fraction of frames."""
+
+    loss: float
+    published: Mapping[str, Degradation]
+    carriers: Mapping[str, Degraded]
+
+    def to_json(self) -> dict[str, object]:
+        """The row of the JSON form."""
+        return {
+            "loss": self.loss,
+            "published": {name: dataclasses.asdict(it) for name, it in self.published.items()},
+            "ours": {name: dataclasses.asdict(it) for name, it in self.carriers.items()},
+        }
+
+
+def rows(
+    trials: int | None = None, seed: int = 1, *, progress: Progress | None = None
+) -> Iterator[Row]:
+    """The table, line by line.
+
+    ``progress`` is called with the number of handshakes that are done, and of how many.  Raises
+    ConfigurationError for less than one trial.
+    """
+    each, done, tell = TRIALS if trials is None else trials, 0, progress or silent
+    good = contestants(**LINK)
+    whole = (1 + len(LOSSES)) * len(good) * each
+
+    def run(scenarios: Mapping[str, Scenario]) -> Iterator[tuple[str, SimulationReport]]:
+        nonlocal done
+        for name, scenario in scenarios.items():
+            yield name, simulate(scenario, each, seed)
+            done += each
+            tell(done, whole)
+
+    base = dict(run(good))
+    for loss in LOSSES:
+        bad = run(contestants(**LINK, loss=loss))
+        yield Row(loss, CLAEYS, {name: _degraded(it, base[name]) for name, it in bad})
+
+
+def _degraded(bad: SimulationReport, good: SimulationReport) -> Degraded:
+    return Degraded(
+        time=_ratio(bad.duration_s, good.duration_s),
+        bytes=_ratio(bad.bytes, good.bytes),
+        frame_bytes=_ratio(bad.frame_bytes, good.frame_bytes),
+        trials=bad.trials,
+        completed=bad.completed,
+    )
+
+
+def _ratio(bad: Summary, good: Summary) -> Ratio:
+    """The interval is to first order: relative errors of independent means add as squares."""
+    if not bad.mean or not good.mean:
+        return Ratio(math.nan, math.nan)
+    ratio = bad.mean / good.mean
+    errors = ((each.ci95 or 0.0) / mean for each, mean in ((bad, bad.mean), (good, good.mean)))
+    return Ratio(ratio, ratio * math.hypot(*errors))

@@ -1,0 +1,138 @@
+"""What slow devices do to a trial: who computes, for how long, and on what.
+
+The client, and a server over UDP, are processors that do one thing at a time
+(:mod:`handshake_over_coap.sim.processor`).  A server over CoAP knows what an answer will take
+before it begins, acknowledges the request meanwhile, and answers separately, as RFC 7252 section
+5.2.2 allows: it gets the seconds for each body from here (``think``), and stays responsive.
+
+How much each body takes it to answer is measured once: the same handshake on a network without
+faults, its primitives counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from handshake_over_coap.carriers.datagram import DatagramEndpoint
+from handshake_over_coap.encodings import encoding_named
+from handshake_over_coap.sim import Device, Operation, device, think_time
+from handshake_over_coap.sim.processor import Processor
+from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.codepoints import HandshakeType
+from handshake_over_coap.tls.effort import Primitive
+from handshake_over_coap.tls.flight import HandshakeMessage
+
+if TYPE_CHECKING:
+    from handshake_over_coap.lab.scenario import Scenario
+
+FAST: Final = "fast"
+Effort: TypeAlias = Mapping[Primitive, int]
+Think: TypeAlias = "Callable[[bytes], float] | None"
+
+_FAULTLESS: Final[dict[str, Any]] = {
+    "link": "udp",
+    "hops": 1,
+    "link_retries": 0,
+    "delay": 0.0,
+    "jitter": 0.0,
+    "rate": None,
+    "loss": 0.0,
+    "loss_unit": "datagram",
+    "burst": None,
+    "drop": (),
+    "duplicate": 0.0,
+    "reorder": 0.0,
+    "device": FAST,
+    "server_device": None,
+    "client_device": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """The devices of a scenario: the kind of each side's processor, None for one that is fast.
+
+    ``think`` is for a server over CoAP.
+    """
+
+    client: Device | None = None
+    server: Device | None = None
+    think: Think = None
+
+
+def computing(scenario: Scenario, seed: int) -> Computing:
+    """The devices of ``scenario``."""
+    client = _slow(scenario.client_device or scenario.device)
+    server = _slow(scenario.server_device or scenario.device)
+    if server is None or scenario.transport != "coap":
+        return Computing(client, server)
+    flight_1, later = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed)
+    seconds = tuple(_seconds(server, effort) for effort in (flight_1, later))
+    return Computing(client, None, lambda body: seconds[not _is_flight_1(scenario, body)])
+
+
+def processor(endpoint: DatagramEndpoint, kind: Device | None) -> Processor | None:
+    """The processor before ``endpoint``, where one is needed."""
+    return None if kind is None else Processor(endpoint, kind)
+
+
+def at_work(cpu: Processor | None) -> AbstractContextManager[None]:
+    """What is begun within is done by ``cpu``, if there is one."""
+    return nullcontext() if cpu is None else cpu.at_work()
+
+
+def _slow(name: str) -> Device | None:
+    return None if name == FAST else device(name)
+
+
+def _seconds(kind: Device, effort: Effort) -> float:
+    return think_time(kind, {Operation[each.name]: count for each, count in effort.items()})
+
+
+def _is_flight_1(scenario: Scenario, body: bytes) -> bool:
+    try:
+        items = encoding_named(scenario.encoding).decode(body, next_message_seq=0)
+    except AlertError:
+        return False
+    first = items[0] if items else None
+    return isinstance(first, HandshakeMessage) and first.type == HandshakeType.client_hello
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts what a server over CoAP computes for each body, as it comes in."""
+
+    bodies: list[Counter[Primitive]] = field(default_factory=list)
+    server: Processor | None = None
+    _before: Counter[Primitive] = field(default_factory=Counter)
+
+    def think(self, _body: bytes) -> float:
+        """A body is about to be answered."""
+        self.settle()
+        self.bodies.append(Counter())
+        return 0.0
+
+    def settle(self) -> None:
+        """What was computed since the last body is booked on it."""
+        if self.server is not None:
+            if self.bodies:
+                self.bodies[-1] = self.server.spent - self._before
+            self._before = Counter(self.server.spent)
+
+
+@lru_cache(maxsize=64)
+def efforts(scenario: Scenario, seed: int) -> tuple[Effort, Effort]:
+    """What answering flight 1, and what answering the flight after it, asks of the server."""
+    from handshake_over_coap.lab.trial import run_trial
+
+    meter = Meter()
+    run_trial(scenario, seed, 0, meter=meter)
+    meter.settle()
+    first, *later = meter.bodies or [Counter()]
+    return first, (later[-1] if later else Counter())

@@ -1,0 +1,68 @@
+"""Our real carriers as contestants: one scenario for each carrier, version and encoding there is.
+
+All have the same handshake (the draft's: a raw public key, CCM_8, P-256), the same limit on
+datagrams, the address check on and the defaults of everything else.  Nobody gives up, and back-off
+is capped at 60 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from handshake_over_coap.encodings import BY_NAME
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.lab.scenario import Scenario
+from handshake_over_coap.net.options import TRANSPORTS, VERSIONS, Options
+
+FOREVER: Final = 1e6
+"""Seconds (11 days): a limit on the whole handshake that patience never meets."""
+
+_SUITES: Final = {
+    "1.2": "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+    "1.3": "TLS_AES_128_CCM_8_SHA256",
+}
+
+
+def contestants(**options: Any) -> Mapping[str, Scenario]:
+    """A scenario for each of our carriers, by names such as ``coap-1.2-plain`` and ``udp-1.2``.
+
+    ``options`` are those of :class:`Scenario` that all have in common; they come before what this
+    module sets.  Raises ConfigurationError for options that do not fit.
+    """
+    found = {}
+    for transport in TRANSPORTS:
+        for version in versions():
+            for encoding in BY_NAME if transport == "coap" else ("",):
+                name = "-".join(filter(None, (transport, version, encoding)))
+                found[name] = _scenario(transport, version, encoding, options)
+    return found
+
+
+def versions() -> tuple[str, ...]:
+    """The versions of DTLS that are built."""
+    return tuple(version for version in VERSIONS if _is_built(version))
+
+
+def _is_built(version: str) -> bool:
+    try:
+        Options(dtls=version)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _scenario(transport: str, version: str, encoding: str, options: Mapping[str, Any]) -> Scenario:
+    mine: dict[str, Any] = {
+        "auth": "rpk",
+        "suite": _SUITES[version],
+        "group": "secp256r1",
+        "max_retransmit": None,
+        "timeout": FOREVER,
+    }
+    if "auth" in options:
+        # The suite and the curve are those of the draft's example only.
+        del mine["suite"], mine["group"]
+    if encoding:
+        mine["encoding"] = encoding
+    return Scenario(**{**mine, "transport": transport, "dtls": version, **options})

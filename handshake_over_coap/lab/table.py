@@ -1,0 +1,80 @@
+"""The published tables as data: published figures, ours beside them.
+
+The rows are those that ``hoc tables N --json`` prints.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.lab import claeys, keoh, table1, table2, table4, table5
+from handshake_over_coap.lab.published import TABLE_5
+from handshake_over_coap.lab.simulate import Progress, check_trials
+
+NAMES: Final = ("1", "2", "4", "5", "keoh", "claeys")
+"""The tables there are; the numbers are those of the practical-issues draft."""
+
+Row: TypeAlias = table1.Row | table2.Row | table4.Row | table5.Row | keoh.Row | claeys.Row
+
+_FEWEST: Final = 2
+
+
+def table(
+    name: int | str,
+    trials: int | None = None,
+    seed: int = 1,
+    *,
+    losses: Sequence[float] | None = None,
+    carriers: bool = True,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """The rows of a published table: 1, 2, 4, 5, ``"keoh"`` or ``"claeys"``.
+
+    Each row has ``limit`` (bytes) or ``loss`` (a fraction), ``published`` and ``ours``.  ``trials``
+    (2 or more; without it, as many as ``hoc tables`` makes) and ``seed`` are for what is simulated:
+    5, ``"keoh"`` and ``"claeys"``.  Table 5 can be had for some of its ``losses``, and without our
+    ``carriers``, which take nearly all of its time.  ``progress`` is called with the handshakes that
+    are done and all.  The same arguments give the same rows.  Raises ConfigurationError.
+    """
+    known = str(name)
+    if known not in NAMES:
+        raise ConfigurationError(f"there is no table {name!r}: choose one of {', '.join(NAMES)}")
+    check_trials(_FEWEST if trials is None else trials, seed)
+    if trials is not None and trials < _FEWEST:
+        raise ConfigurationError(f"trials: one trial has no spread; give {_FEWEST} or more")
+    if known == "5":
+        return in_json(
+            table5.rows(
+                trials, seed, losses=_of_table_5(losses), carriers=carriers, progress=progress
+            )
+        )
+    if losses is not None or not carriers:
+        raise ConfigurationError("losses and carriers belong to table 5: leave them out")
+    if known == "keoh":
+        return in_json(keoh.rows(trials, seed, progress=progress))
+    if known == "claeys":
+        return in_json(claeys.rows(trials, seed, progress=progress))
+    if known == "1":
+        return in_json(table1.rows())
+    return in_json(table2.rows() if known == "2" else table4.rows())
+
+
+def in_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Rows in the form that JSON has them."""
+    return [
+        dataclasses.asdict(row)
+        if isinstance(row, table1.Row | table2.Row | table4.Row)
+        else row.to_json()
+        for row in rows
+    ]
+
+
+def _of_table_5(losses: Sequence[float] | None) -> Sequence[float] | None:
+    for loss in losses or ():
+        if loss not in TABLE_5:
+            known = ", ".join(f"{each:g}" for each in TABLE_5)
+            raise ConfigurationError(f"losses: {loss!r} is not in table 5, which has {known}")
+    return losses

@@ -1,0 +1,90 @@
+"""One simulated handshake to look at: its datagrams, as a ladder in text or as a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handshake_over_coap.lab.metrics import Trial
+from handshake_over_coap.lab.scenario import Scenario
+from handshake_over_coap.lab.trial import prepared, run_trial
+from handshake_over_coap.sim import Passage, PassageRecorder, Side
+from handshake_over_coap.trace.label import datagram_label
+from handshake_over_coap.trace.ladder import WIDTH, ladder
+from handshake_over_coap.trace.svg import ladder_svg
+from handshake_over_coap.trace.tap import DatagramSeen, Direction, Fate
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedDatagram:
+    """One datagram: when it was sent (seconds), by whom, its UDP payload, and what became of it."""
+
+    time: float
+    from_client: bool
+    data: bytes
+    lost: bool
+
+    @property
+    def label(self) -> str:
+        """What it is, in a line of words."""
+        return datagram_label(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A handshake that was watched; a notebook shows it as a picture.
+
+    ``trial`` has its figures; ``datagrams`` are in the order in which they were sent.
+    """
+
+    scenario: Scenario
+    trial: Trial
+    datagrams: tuple[WatchedDatagram, ...]
+    _seen: tuple[DatagramSeen, ...]
+
+    def ladder(self, width: int = WIDTH) -> str:
+        """The ladder diagram in text, ``width`` columns wide."""
+        return ladder(self._seen, width=width)
+
+    def svg(self) -> str:
+        """The ladder diagram as an SVG document."""
+        return ladder_svg(self._seen, title=self.scenario.described())
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def __str__(self) -> str:
+        return self.ladder()
+
+
+def watch(scenario: Scenario | None = None, seed: int = 1, trial: int = 0) -> Watched:
+    """Make handshake number ``trial`` of ``seed``, the same that ``simulate`` makes, and watch it.
+
+    Times are when datagrams were sent, in seconds since the first.  Raises ConfigurationError.
+    """
+    chosen = Scenario() if scenario is None else scenario
+    prepared(chosen, seed)
+    recorder = PassageRecorder()
+    figures = run_trial(chosen, seed, trial, observers=[recorder])
+    passages = sorted(recorder.passages, key=lambda each: each.datagram.number)
+    start = passages[0].datagram.time if passages else 0.0
+    return Watched(
+        chosen,
+        figures,
+        tuple(_watched(each, start) for each in passages),
+        tuple(_seen(each) for each in passages),
+    )
+
+
+def _watched(passage: Passage, start: float) -> WatchedDatagram:
+    datagram, fate = passage.datagram, passage.outcome.fate
+    return WatchedDatagram(
+        datagram.time - start, datagram.sender is Side.CLIENT, datagram.data, fate is Fate.LOST
+    )
+
+
+def _seen(passage: Passage) -> DatagramSeen:
+    """A datagram at the time when it was sent, whoever sent it."""
+    datagram, fate = passage.datagram, passage.outcome.fate
+    direction = Direction.SENT if datagram.sender is Side.CLIENT else Direction.RECEIVED
+    peer = datagram.destination
+    return DatagramSeen(datagram.time, direction, peer.host, peer.port, datagram.data, fate=fate)

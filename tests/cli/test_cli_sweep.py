@@ -1,0 +1,188 @@
+"""The command ``hoc sweep`` as real processes, killed and interrupted ones too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from handshake_over_coap.cli import main
+from tests.cli.hoc_process import COMMAND, ENVIRONMENT, PATIENCE, run_hoc
+
+GRID = 'trials = 60\nseed = 3\ntransport = ["coap", "udp"]\nloss = [0.0, 0.2]\n'
+LONG = 'trials = 400\nloss = [0.2, 0.3]\nblock-size = 32\nauth = "ecdhe-psk"\n'
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "grid.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_grid_becomes_a_file_and_a_table(tmp_path: Path) -> None:
+    grid, out = written(tmp_path, GRID), tmp_path / "out.parquet"
+    done = run_hoc("sweep", grid, "--out", out, "--workers", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pl.read_parquet(out).height == 240
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{out}: 2")
+    heading = "scenario transport encoding loss completed datagrams bytes duration_s"
+    assert lines[2].split() == heading.split()
+    assert lines[3].split()[:6] == ["0", "coap", "plain", "0", "60", "6"]
+    again = run_hoc("sweep", grid, "--out", out, "--json")
+    assert again.stderr == "hoc sweep: 240 handshakes were there already\n"
+    said = json.loads(again.stdout)
+    assert (said["out"], said["trials"]) == (str(out), 240)
+    assert [each["scenario"] for each in said["scenarios"]] == [0, 1, 2, 3]
+
+
+@contextmanager
+def sweeping(grid: Path, out: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A sweep under way, certainly gone afterwards."""
+    process = subprocess.Popen(
+        [*COMMAND, "sweep", str(grid), "--out", str(out), "--workers", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for_parts(out: Path, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    folder = out.with_name(f"{out.name}.parts")
+    while len(list(folder.glob("*.parquet"))) < count:
+        assert time.monotonic() < deadline, "no parts are written"
+        time.sleep(0.01)
+
+
+def children(process: int) -> list[int]:
+    return [
+        int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ]
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_the_end_of(processes: list[int]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while any(map(is_running, processes)):
+        assert time.monotonic() < deadline, "processes live on"
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_leaves_nobody_behind_and_goes_on_to_the_same_file(tmp_path: Path) -> None:
+    grid, out = written(tmp_path, LONG), tmp_path / "out.parquet"
+    for parts in (3, 9):
+        with sweeping(grid, out) as process:
+            wait_for_parts(out, parts)
+            workers = children(process.pid)
+            assert len(workers) >= 2
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        wait_for_the_end_of(workers)
+        assert not out.exists()
+    assert run_hoc("sweep", grid, "--out", out, "--workers", 2).returncode == 0
+    undisturbed = tmp_path / "undisturbed.parquet"
+    assert run_hoc("sweep", grid, "--out", undisturbed, "--workers", 1).returncode == 0
+    assert digest(out) == digest(undisturbed)
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
+    grid, out = written(tmp_path, LONG), tmp_path / "out.parquet"
+    with sweeping(grid, out) as process:
+        wait_for_parts(out, 1)
+        workers = children(process.pid)
+        for each in (process.pid, *workers):  # as a terminal does
+            os.kill(each, signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert errors.decode().startswith("hoc sweep: interrupted; what is done is kept, and the same")
+    assert errors.count(b"\n") == 1
+    wait_for_the_end_of(workers)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("los = 0.1", "unknown option 'los': did you mean loss"),
+        ("loss = 2", "loss is a probability"),
+        ("mtu = 65\nblock-size = 1024", "does not fit an mtu of 65"),
+        ("link-retries = 2", "link_retries 2 with link udp"),
+        ("auth = 'rpk'\nkey = 'nowhere.pem'", "key nowhere.pem"),
+        ("= 1", "not TOML"),
+    ],
+)
+def test_mistakes_in_the_grid_end_with_2_before_anything_is_made(
+    tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid, out = written(tmp_path, text), tmp_path / "out.parquet"
+    assert main(["sweep", str(grid), "--out", str(out)]) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [grid]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("missing.toml --out out.parquet", "cannot read 'missing.toml'"),
+        ("{grid} --out nowhere/out.parquet", "cannot write 'nowhere/out.parquet'"),
+        ("{grid} --out {grid}", "is no finished sweep: remove it, or name another file"),
+        ("{grid} --out out.parquet --workers 0", "workers is a count"),
+        ("{grid}", "--out"),
+    ],
+)
+def test_mistakes_on_the_command_line_end_with_2(
+    tmp_path: Path, arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = written(tmp_path, GRID)
+    assert main(["sweep", *arguments.format(grid=grid).split()]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_another_grid_for_the_same_file_ends_with_2(tmp_path: Path) -> None:
+    grid, out = written(tmp_path, GRID), tmp_path / "out.parquet"
+    assert run_hoc("sweep", grid, "--out", out).returncode == 0
+    before = digest(out)
+    written(tmp_path, GRID + "delay = 0.3\n")
+    done = run_hoc("sweep", grid, "--out", out)
+    assert done.returncode == 2
+    assert "holds another sweep: remove it, or name another file" in done.stderr
+    assert digest(out) == before
+
+
+@pytest.mark.filterwarnings("default")  # those of distributed are not ours
+def test_a_scheduler_that_is_not_there_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("handshake_over_coap.lab.workers.CONNECT_TIMEOUT", 0.3)
+    grid, out = written(tmp_path, GRID), tmp_path / "out.parquet"
+    address = "tcp://127.0.0.1:1"
+    assert main(["sweep", str(grid), "--out", str(out), "--scheduler", address]) == 2
+    assert f"scheduler {address}: cannot be reached" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [grid]

@@ -1,0 +1,126 @@
+"""Slow devices: what they compute takes its time, and what arrives meanwhile waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import handshake_over_coap as hoc
+from handshake_over_coap.lab.computing import efforts
+from handshake_over_coap.lab.scenario import Scenario
+from handshake_over_coap.lab.trial import run_trial
+from handshake_over_coap.sim import Device, Operation, device
+from handshake_over_coap.tls.effort import Primitive
+
+TRANSPORTS = ("coap", "udp")
+SLOW = device("m0plus")
+PRF_32, PRF_64 = 8, 16  # blocks: two HMACs of four for each 32 bytes
+DERIVATION = PRF_64 + PRF_64  # master secret of 48 bytes, key block of 40
+PATIENT: dict[str, Any] = {
+    "dtls": "1.2",
+    "ack_timeout": 100.0,
+    "initial_timeout": 100.0,
+    "timeout": 1000.0,
+}
+
+
+def seconds(kind: Device, blocks: int = 0, **count: int) -> float:
+    asymmetric = sum(kind.time_of(Operation[name.upper()], n) for name, n in count.items())
+    return asymmetric + kind.time_of(Operation.HASH_BLOCK, blocks)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("auth", ["psk", "ecdhe-psk", "rpk"])
+def test_a_handshake_takes_as_long_as_its_primitives(transport: str, auth: str) -> None:
+    """Nobody repeats anything here: three round trips, and the work of both sides in turn."""
+    scenario = Scenario(transport=transport, auth=auth, device="m0plus", **PATIENT)
+    trial = run_trial(scenario, 1, 0)
+    exchange = {"keygen": 1, "ecdh": 1} if auth != "psk" else {}
+    signing = {"sign": 1} if auth == "rpk" else {}
+    verifying = {"verify": 1} if auth == "rpk" else {}
+    # Each side makes keys, one Finished and the check of the other.
+    work = seconds(SLOW, DERIVATION + 2 * PRF_32, **exchange, **signing)
+    work += seconds(SLOW, DERIVATION + 2 * PRF_32, **exchange, **verifying)
+    assert (trial.datagrams, trial.retransmissions) == (6, 0)
+    assert trial.duration_s == pytest.approx(0.3 + work, abs=1e-3)
+
+
+def test_what_the_server_computes_is_measured_by_flight() -> None:
+    first, later = efforts(Scenario(auth="rpk", dtls="1.2"), 1)
+    assert first == {Primitive.KEYGEN: 1, Primitive.SIGN: 1}
+    assert later == {Primitive.ECDH: 1, Primitive.HASH_BLOCK: DERIVATION + 2 * PRF_32}
+    first, later = efforts(Scenario(auth="x509", mutual=True, dtls="1.2"), 1)
+    assert first == {Primitive.KEYGEN: 1, Primitive.SIGN: 1}
+    assert later[Primitive.VERIFY] == 2  # the certificate, and the signature of the client
+    assert efforts(Scenario(dtls="1.2"), 1)[0] == {}
+    first, later = efforts(Scenario(auth="rpk", dtls="1.3"), 1)
+    assert (first[Primitive.KEYGEN], first[Primitive.ECDH], first[Primitive.SIGN]) == (1, 1, 1)
+    assert set(later) == {Primitive.HASH_BLOCK}
+
+
+def test_a_separate_response_spares_the_storm_of_repetitions() -> None:
+    """californium#1034, Mbed-TLS#2825: slow crypto against a short timer."""
+    over_coap, over_udp = (
+        hoc.simulate(
+            Scenario(transport=transport, dtls="1.2", auth="rpk", device="m0plus"), trials=5
+        )
+        for transport in TRANSPORTS
+    )
+    assert over_coap.completed == over_udp.completed == 5
+    assert over_coap.retransmissions.max == 0
+    # Two answers come separately: an empty acknowledgement and an acknowledgement each.
+    assert over_coap.datagrams.min == over_coap.datagrams.max == 6 + 4
+    assert over_udp.retransmissions.min is not None
+    assert over_udp.retransmissions.min > 5
+    assert over_udp.datagrams.min is not None
+    assert over_udp.datagrams.min > 12
+    assert over_udp.server_buffer.min is not None
+    assert over_udp.server_buffer.min > 0
+
+
+def test_each_side_has_its_own_device() -> None:
+    times = {}
+    for name in ("device", "server_device", "client_device"):
+        options: dict[str, Any] = {name: "k64f"}
+        times[name] = run_trial(Scenario(auth="rpk", **PATIENT, **options), 1, 0).duration_s
+    work = sum(times[name] - 0.3 for name in ("server_device", "client_device"))
+    assert times["device"] - 0.3 == pytest.approx(work, abs=1e-3)
+    assert times["client_device"] != pytest.approx(times["server_device"], abs=0.01)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_trials_with_slow_devices_repeat(transport: str) -> None:
+    scenario = Scenario(
+        transport=transport, auth="x509", mutual=True, device="k64f", loss=0.2, jitter=0.1, mtu=300
+    )
+    rows = [[run_trial(scenario, 1, n).row(cpu=False) for n in range(5)] for _ in range(2)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_waits_for_a_slow_device_has_a_bound(transport: str) -> None:
+    scenario = Scenario(
+        transport=transport,
+        auth="x509",
+        mutual=True,
+        device="avr-wiselib",
+        initial_timeout=0.05,
+        max_interval=0.2,
+        timeout=400.0,
+    )
+    trial = run_trial(scenario, 1, 0)
+    limit = device("avr-wiselib").buffer
+    assert limit is not None
+    assert max(trial.client_buffer, trial.server_buffer) <= limit
+    if transport == "udp":
+        assert trial.server_buffer > limit - scenario.mtu
+
+
+def test_a_timer_that_is_set_while_computing_counts_from_when_it_is_done() -> None:
+    """The request after 14.6 s of work is lost: it is repeated 2 to 3 s after it was sent."""
+    scenario = Scenario(auth="rpk", client_device="m0plus", drop=[5])
+    undisturbed = Scenario(auth="rpk", client_device="m0plus")
+    lost, smooth = (run_trial(each, 1, 0) for each in (scenario, undisturbed))
+    assert lost.retransmissions == 1
+    assert 2.0 <= lost.duration_s - smooth.duration_s <= 3.0

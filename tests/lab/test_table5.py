@@ -1,0 +1,89 @@
+"""Table 5 with our real carriers in it, on virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.lab import claeys, keoh, table5
+from handshake_over_coap.lab.contestants import contestants, versions
+from handshake_over_coap.lab.published import CLAEYS, KEOH, TABLE_5
+from handshake_over_coap.lab.simulate import simulate
+from handshake_over_coap.lab.strategies import LIMIT
+
+
+def test_the_contestants_differ_in_carrier_version_and_encoding_alone() -> None:
+    found = contestants(mtu=65, loss=0.2)
+    assert {"coap-1.2-plain", "udp-1.2"} <= set(found)
+    assert len(found) == 2 * len(versions())
+    for name, scenario in found.items():
+        carrier, version = name.split("-")[:2]
+        assert (scenario.transport, scenario.dtls) == (carrier, version)
+        assert (scenario.mtu, scenario.loss, scenario.auth) == (65, 0.2, "rpk")
+        assert scenario.max_retransmit is None
+        assert scenario.max_interval == 60
+        assert scenario.address_check
+        assert "CCM_8" in str(scenario.suite)
+
+
+def test_options_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="loss"):
+        contestants(loss=1.5)
+
+
+@pytest.mark.parametrize("name", ["coap-1.2-plain", "udp-1.2"])
+def test_the_classic_example_completes_within_the_limit_at_every_loss_of_the_table(
+    name: str,
+) -> None:
+    for loss in (0.0, 0.5, 0.85):
+        report = simulate(contestants(mtu=LIMIT, loss=loss)[name], 2, 1)
+        assert report.completed == 2
+
+
+def test_table_5_holds_published_replicated_and_measured_figures() -> None:
+    (row,) = table5.rows(trials=3, losses=[0.05])
+    said = row.to_json()
+    assert said["loss"] == 0.05
+    assert said["published"] == {"bulk": 22.2, "stop_and_wait": 39.7, "cumulative": 20.5}
+    ours = said["ours"]
+    assert isinstance(ours, dict)
+    assert set(ours) == {"bulk", "stop_and_wait", "cumulative", *contestants()}
+    for entry in ours.values():
+        assert entry["mean"] > 0
+        assert entry["ci95"] >= 0
+        assert entry["trials"] == 3
+
+
+def test_table_5_repeats_and_says_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    one = list(table5.rows(trials=2, losses=[0.0], progress=lambda *at: told.append(at)))
+    assert one == list(table5.rows(trials=2, losses=[0.0]))
+    assert told[-1][0] == told[-1][1] == 2 * len(contestants())
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_the_losses_are_those_of_the_draft() -> None:
+    assert list(TABLE_5) == [row.loss for row in table5.rows(trials=2, carriers=False)]
+
+
+@pytest.mark.slow
+def test_keoh_has_all_handshakes_in_time_without_loss_and_fewer_the_more_is_lost() -> None:
+    found = list(keoh.rows(trials=40))
+    assert found[0].published == KEOH[0.0].success
+    assert found[-1].published == KEOH[0.5].success
+    for name, first in found[0].carriers.items():
+        assert first.success == 1
+        assert found[-1].carriers[name].success < 0.8
+        low, high = found[-1].carriers[name].interval
+        assert low <= found[-1].carriers[name].success <= high
+
+
+@pytest.mark.slow
+def test_a_bad_link_costs_time_and_bytes() -> None:
+    *_, worst = claeys.rows(trials=30)
+    assert worst.published == CLAEYS
+    for entry in worst.carriers.values():
+        assert entry.time.mean > 1
+        assert entry.bytes.mean > 1
+        # The link layer repeats frames that the carrier never sees.
+        assert entry.frame_bytes.mean > entry.bytes.mean
