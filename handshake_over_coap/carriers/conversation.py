@@ -132,7 +132,9 @@ class Conversation:
     def receive(self, items: Iterable[BodyItem]) -> tuple[Conversation, tuple[BodyItem, ...]]:
         """Take the peer's flight; gives the conversation after it and our next flight, sealed.
 
-        Raises the AlertError to send where the flight is wrong, BadRecordMac included.
+        Raises the AlertError to send where the flight is wrong, BadRecordMac included.  A client
+        may try as many flights of a server as come, and has to go on from the first that is right:
+        the same one once more would be answered with the same keys and numbers.
         """
         turn = _Turn(self)
         for item in items:

@@ -217,6 +217,12 @@ def _add_timers(group: Group) -> None:
         help="longest wait between repetitions (default: %(default)g)",
     )
     group.add_argument(
+        "--adapt-timer",
+        action=argparse.BooleanOptionalAction,
+        help="make the timers one and a half measured round trips (default: on in DTLS 1.3 over "
+        "udp, off over coap, never in DTLS 1.2 over udp)",
+    )
+    group.add_argument(
         "--max-retransmit",
         type=_count_or_none,
         default=_DEFAULT.max_retransmit,

@@ -38,6 +38,7 @@ def option_values(arguments: Namespace) -> OptionValues:
         ack_timeout=arguments.ack_timeout,
         ack_random_factor=arguments.ack_random_factor,
         max_interval=arguments.max_interval,
+        adapt_timer=arguments.adapt_timer,
         max_retransmit=arguments.max_retransmit,
         initial_timeout=arguments.initial_timeout,
         timeout=arguments.timeout,

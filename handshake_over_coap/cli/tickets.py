@@ -7,15 +7,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
+
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import CertificateType
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.suites13 import suite13_by_name
-from handshake_over_coap.tls.tickets import Ticket
+from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, MAX_TICKET_LIFETIME, Ticket
 from handshake_over_coap.trace.files import cannot_write, open_private
 
 _WHAT: Final = "ticket"
+_PSK_LENGTH: Final = 32
 _REMEDY: Final = "delete it, and the next session writes a new one"
+_LARGEST: Final = 1 << 20
+"""Bytes of the largest file that is read: a ticket and a chain of certificates are far smaller."""
+_DAMAGED: Final = (
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(ConfigurationError, AlertError),
+)
+"""What a file that somebody has meddled with may raise."""
 
 
 def read_ticket(path: Path) -> Ticket | None:
@@ -24,17 +35,21 @@ def read_ticket(path: Path) -> Ticket | None:
     Raises ConfigurationError for a file that cannot be read or holds something else.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigurationError(f"cannot read --session {path}: {why}") from error
     if not data:
         return None
     try:
+        if len(data) > _LARGEST:
+            raise ValueError("too long")
         return _from_json(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"{path} holds no ticket: {_REMEDY}") from error
+    except _DAMAGED as error:
+        raise ConfigurationError(f"--session {path} holds no ticket: {_REMEDY}") from error
 
 
 def write_ticket(path: Path, ticket: Ticket) -> None:
@@ -70,13 +85,11 @@ def _to_json(ticket: Ticket) -> dict[str, object]:
 def _from_json(said: Any) -> Ticket:
     peer = said["peer"]
     received_at = datetime.fromisoformat(said["received_at"])
-    if received_at.tzinfo is None or not isinstance(said["lifetime"], int):
-        raise ValueError("a time without a zone")
-    return Ticket(
+    ticket = Ticket(
         ticket=bytes.fromhex(said["ticket"]),
         psk=bytes.fromhex(said["psk"]),
         suite=suite13_by_name(said["suite"]),
-        lifetime=said["lifetime"],
+        lifetime=int(said["lifetime"]),
         age_add=int(said["age_add"]),
         received_at=received_at,
         server_name=said["server_name"],
@@ -87,6 +100,23 @@ def _from_json(said: Any) -> Ticket:
         ),
         server_certificate_type=CertificateType[said["certificate_type"]],
     )
+    _check(ticket)
+    return ticket
+
+
+def _check(ticket: Ticket) -> None:
+    """Raise ValueError for a ticket that no server has given."""
+    if ticket.received_at.tzinfo is None:
+        raise ValueError("a time without a zone")
+    if not isinstance(ticket.server_name, str | None):
+        raise ValueError("a name that is no text")
+    fits = len(ticket.psk) == _PSK_LENGTH and 0 < len(ticket.ticket) <= MAX_TICKET_LENGTH
+    if not fits or not 0 < ticket.lifetime <= MAX_TICKET_LIFETIME:
+        raise ValueError("a length or a lifetime out of bounds")
+    if not 0 <= ticket.age_add < 1 << 32:
+        raise ValueError("an age out of bounds")
+    for certificate in ticket.peer.certificates:
+        x509.load_der_x509_certificate(certificate)
 
 
 def _bytes(text: str | None) -> bytes | None:

@@ -55,6 +55,9 @@ class Watched:
     def __str__(self) -> str:
         return self.ladder()
 
+    def __repr__(self) -> str:
+        return f"<Watched: {len(self.datagrams)} datagrams; {self.scenario.described()}>"
+
 
 def watch(scenario: Scenario | None = None, seed: int = 1, trial: int = 0) -> Watched:
     """Make handshake number ``trial`` of ``seed``, the same that ``simulate`` makes, and watch it.

@@ -36,6 +36,8 @@ from handshake_over_coap.tls.suites13 import SUITES13, CipherSuite13, suite13_by
 from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.tls.trust import Trust
 
+from .resumption import Expected
+
 AUTHS = ("psk", "ecdhe-psk", "rpk", "x509")
 TRANSPORTS = ("coap", "udp")
 VERSIONS = ("1.2", "1.3")
@@ -88,6 +90,7 @@ class OptionValues(TypedDict, total=False):
     ack_timeout: float
     ack_random_factor: float
     max_interval: float
+    adapt_timer: bool | None
     max_retransmit: int | Literal["default"] | None
     initial_timeout: float
     timeout: float
@@ -108,11 +111,15 @@ class Options:
     none means all that are supported).  ``cid`` is the connection ID in what the peer sends, in
     hexadecimal: empty to send with the peer's only; a server gives it to its first client, and
     random ones of its length to others.  ``tickets``: a server of 1.3 gives each client a ticket to
-    resume with, a client asks for one.  ``mtu`` is the largest UDP payload in
-    bytes.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP unless it is
-    given.  Times are in seconds; ``idle_timeout`` ends a session that has been silent for so long
-    (``None``: an hour on a server, never on a client).  ``keylog``, ``pcap`` and
-    ``pcap_dtls`` name files.
+    resume with, a client asks for one.  ``mtu`` is the largest UDP payload in bytes.
+
+    Times are in seconds.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP
+    unless it is given.  ``adapt_timer``: timers are one and a half measured round trips as soon as
+    one is known; ``None`` is what the standards have, on in DTLS 1.3 over UDP and off over CoAP
+    (DTLS 1.2 over UDP never does it).  ``idle_timeout`` ends a session that has been silent for so
+    long (``None``: an hour on a server, never on a client).  ``keylog``, ``pcap`` and ``pcap_dtls``
+    name files.
+
     Raises ConfigurationError, naming the option and the remedy.
     """
 
@@ -135,6 +142,7 @@ class Options:
     ack_timeout: float = 2.0
     ack_random_factor: float = 1.5
     max_interval: float = 60.0
+    adapt_timer: bool | None = None
     max_retransmit: int | Literal["default"] | None = "default"
     initial_timeout: float = 1.0
     timeout: float = 60.0
@@ -218,6 +226,7 @@ class Options:
             max_retransmit=None if self.max_retransmit == "default" else self.max_retransmit,
             timeout=self.timeout,
             address_check=self.address_check,
+            adapt_timer=self.adapt_timer is not False,
             limits=self.limits,
         )
 
@@ -237,6 +246,7 @@ class Options:
             max_retransmit=4 if self.max_retransmit == "default" else self.max_retransmit,
             timeout=self.timeout,
             address_check=self.address_check,
+            adapt_timer=self.adapt_timer is True,
             limits=self.limits,
         )
 
@@ -251,7 +261,7 @@ class Options:
     ) -> ClientConfig:
         """A client's side of the handshake with a server at ``server_address``.
 
-        ``ticket`` resumes a session of DTLS 1.3.
+        ``ticket`` resumes a session of DTLS 1.3, if the server of that is still trusted.
         """
         if self.auth in _CERTIFICATE_TYPES:
             types: tuple[CertificateType, ...] = (_CERTIFICATE_TYPES[self.auth],)
@@ -259,6 +269,10 @@ class Options:
         else:
             types = ()
         psk = credential if isinstance(credential, PSK) else None
+        server_address = server_address.partition("%")[0]
+        if ticket is not None:
+            expected = Expected(self.auth, psk, trust, self.server_name, server_address, clock())
+            ticket = ticket if expected.accepts(ticket) else None
         if self.auth in ("psk", "ecdhe-psk") and psk is None and ticket is None:
             raise ConfigurationError(f"auth {self.auth} needs a pre-shared key (psk)")
         return ClientConfig(
@@ -277,7 +291,7 @@ class Options:
             trust=trust,
             server_certificate_types=types,
             server_name=self.server_name,
-            server_address=server_address.partition("%")[0],
+            server_address=server_address,
         )
 
     def server_config(

@@ -24,6 +24,7 @@ from handshake_over_coap.trace.report import TrialFigures
 
 from .associations import Associations
 from .client import OWN_CARRIAGE
+from .early import EarlyRecords
 from .endpoint import HostPort, open_udp
 from .figures import report_of
 from .options import Options, OptionValues, now_utc
@@ -70,6 +71,7 @@ class Server:
         self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=False)
         self._flights: Sequence[CarriedFlight] = ()
         self._sessions = Associations(self.counters)
+        self._early = EarlyRecords(self.counters)
         self._carrier: CoapServer | UdpServer
         if options.transport == "udp":
             if not isinstance(config, ServerConfig):
@@ -142,7 +144,9 @@ class Server:
         """Records belong to sessions; over UDP those in the clear belong to a handshake."""
         carrier = self._carrier
         if isinstance(carrier, CoapServer):
-            self._sessions.on_datagram(data, address)
+            self._sessions.on_datagram(
+                data, address, lambda: carrier.awaits(address) and self._early.keep(data, address)
+            )
         elif data[0] <= ContentType.ack and data[3:5] == b"\0\0":
             carrier.receive(data, address)
         else:
@@ -176,6 +180,8 @@ class Server:
         self._flights = ()
         if not session.closed:  # a goodbye may have come early
             self._sessions.add(session)
+        for data in self._early.take(address):
+            session.on_datagram(data)
         task = asyncio.get_running_loop().create_task(self._run(session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -219,6 +225,7 @@ class Server:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._carrier.close()
+            self._early.close()
         finally:
             self._files.close()
             self._endpoint.close()

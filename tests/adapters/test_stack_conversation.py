@@ -197,7 +197,7 @@ def test_a_record_of_dtls_13_does_not_reach_the_stack(number: int) -> None:
     side = talk.client if number % 2 else talk.server
     genuine = talk.flights[number]
     for flight in ((new,), (*genuine, new), (*genuine[:-1], new)):
-        with pytest.raises(UnexpectedMessage, match="DTLS 1.3"):
+        with pytest.raises(UnexpectedMessage, match=r"DTLS 1\.3"):
             side.receive(flight)
     complete(talk)
 

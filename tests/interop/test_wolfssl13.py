@@ -20,7 +20,7 @@ from tests.support.stacks import wolfssl
 from tests.support.stacks.cases import CLEAN, WOLFSSL_13, Case
 from tests.support.stacks.material import Material
 from tests.support.stacks.runs import our_client, send_until_echoed
-from tests.support.stacks.wolfssl_talk import OPENS, PAIRINGS, Pairing, Talk
+from tests.support.stacks.wolfssl_talk import OPENS, PAIRINGS, Pairing, Talk, case_of
 
 pytestmark = pytest.mark.peer
 
@@ -41,14 +41,6 @@ credentials = pytest.mark.parametrize("credential", WOLFSSL_13.credentials)
 @pytest.fixture
 def wolf(require_stack: Callable[[str], str]) -> str:
     return require_stack("wolfSSL")
-
-
-def case_of(
-    pairing: Pairing, credential: str = "psk", cipher: str = "CCM_8", *, cookie: bool = True
-) -> Case:
-    """A case on an undisturbed network with an MTU of 1280."""
-    direction = "their server" if pairing == "wolfSSL alone" else pairing
-    return Case("wolfSSL", direction, credential, cipher, cookie, 1280, 1280, dtls="1.3")
 
 
 def _alone() -> list[Case]:

@@ -30,6 +30,7 @@ from aiocoap.pipe import Pipe
 from aiocoap.tokenmanager import TokenManager
 
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.timer13 import ROUND_TRIPS, SHORTEST
 from handshake_over_coap.tls.config import Rng
 
 from .parameters import CoapParameters
@@ -274,6 +275,7 @@ class CoapLayer:
         loop: Any,
         render: Callable[[Message], Awaitable[Message]] | None = None,
     ) -> None:
+        self._parameters = parameters
         self.tuning = transport_tuning(parameters)
         more = {"loop": loop, "loggername": "handshake_over_coap.aiocoap"}
         if render is None:
@@ -313,6 +315,13 @@ class CoapLayer:
             request, handle_blockwise=False
         ).response
         return response
+
+    def measured(self, round_trip: float) -> None:
+        """A request was answered after ``round_trip`` seconds without having been sent again."""
+        if self._parameters.adapt_timer:
+            shortest = min(SHORTEST, self._parameters.ack_timeout)
+            longest = self._parameters.max_interval
+            self.tuning.ACK_TIMEOUT = min(max(ROUND_TRIPS * round_trip, shortest), longest)
 
     def encoded_size(self, message: Message, token_length: int) -> int:
         """Bytes of ``message`` on the wire, with a token of ``token_length`` bytes."""

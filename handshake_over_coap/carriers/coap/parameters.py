@@ -32,7 +32,9 @@ class CoapParameters:
     ``timeout`` the whole handshake, in seconds.  ``empty_ack_delay`` is when a server whose answer
     is not ready sends an empty acknowledgement, ``None``: a quarter of ``ack_timeout``;
     ``repost_after`` when a client that has only such an acknowledgement asks again, ``None``:
-    four times ``ack_timeout``, doubling.
+    four times ``ack_timeout``, doubling.  With ``adapt_timer`` a client takes one and a half round
+    trips for ``ack_timeout`` as soon as it has measured one, as DTLS 1.3 does over UDP (RFC 9147
+    section 5.8.2; RFC 7252 section 4.7 leaves room for it).
     """
 
     resource: str = "/.well-known/dtls"
@@ -49,6 +51,7 @@ class CoapParameters:
     address_check: bool = True
     empty_ack_delay: float | None = None
     repost_after: float | None = None
+    adapt_timer: bool = False
     restarts: int = 4
     hint_retries: int = 2
     limits: Limits = field(default_factory=Limits)

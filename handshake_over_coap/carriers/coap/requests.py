@@ -241,9 +241,10 @@ class Requests:
         while True:
             self._check_not_interrupted()
             self._reposting = False
+            asked, again = self._loop.time(), self.retransmissions
             self._waiting = self._layer.request(message, self._remote)
             try:
-                return await self._waiting
+                response = await self._waiting
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if not self._reposting or (task is not None and task.cancelling()):
@@ -259,6 +260,10 @@ class Requests:
             except NetworkError as error:
                 self._check_not_interrupted()
                 raise CarrierError(str(error.args[0]) if error.args else str(error)) from None
+            else:
+                if self.retransmissions == again and self._timer is None:
+                    self._layer.measured(self._loop.time() - asked)
+                return response
             finally:
                 self._stop_timer()
 

@@ -138,6 +138,11 @@ class CoapServer:
         verdict.peer.bytes += size
         self._layer.receive(message.sanitised(), verdict.peer.remote)
 
+    def awaits(self, address: Address) -> bool:
+        """Whether a handshake with ``address`` is under way."""
+        peer = self.peers.get(address)
+        return peer is not None and peer.half_open is not None
+
     def release(self, address: Address, name: str) -> None:
         """A session has ended: what was kept to repeat its flights can go."""
         self.peers.release(address, name)

@@ -115,7 +115,7 @@ async def test_a_client_that_was_talked_down_sees_the_sentinel_of_the_server(
 ) -> None:
     verdict = rewriting(False, strip_versions)
     async with exchange(scenario, server_config={"versions": BOTH}, verdict=verdict) as here:
-        with pytest.raises(IllegalParameter, match="although both sides speak 1.3") as caught:
+        with pytest.raises(IllegalParameter, match=r"although both sides speak 1\.3") as caught:
             await here.client(versions=BOTH).handshake_of_any_version()
         assert not caught.value.received
         assert here.completed == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -82,12 +82,16 @@ async def network(server: Address, seed: int | None) -> AsyncIterator[Relay]:
 
 
 async def serve_their_client(
-    case: Case, program: str, files: Material, seed: int | None = None
+    case: Case,
+    program: str,
+    files: Material,
+    seed: int | None = None,
+    ours: Mapping[str, Any] | None = None,
 ) -> None:
-    """Their client with our server; its lines have to come back."""
+    """Their client with our server; its lines have to come back.  ``ours`` are more keywords."""
     make = COMMANDS[case.stack, case.direction][1]
     async with (
-        hoc.serve((HOST, 0), handler=echo, **our_server(case)) as server,
+        hoc.serve((HOST, 0), handler=echo, **our_server(case) | dict(ours or {})) as server,
         network(server.address, seed) as relay,
         Program(make(program, case, relay.address[1], files)) as theirs,
     ):

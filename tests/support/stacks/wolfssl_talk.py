@@ -30,6 +30,14 @@ _PATIENCE: Final = 20.0
 """Seconds to wait for an event."""
 
 
+def case_of(
+    pairing: Pairing, credential: str = "psk", cipher: str = "CCM_8", *, cookie: bool = True
+) -> Case:
+    """A case on an undisturbed network with an MTU of 1280."""
+    direction = "their server" if pairing == "wolfSSL alone" else pairing
+    return Case("wolfSSL", direction, credential, cipher, cookie, 1280, 1280, dtls="1.3")
+
+
 @dataclass(frozen=True)
 class Talk:
     """One client and one server, and the relay between them.

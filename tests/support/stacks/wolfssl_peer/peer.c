@@ -1,7 +1,7 @@
 /* A DTLS client and server on wolfSSL, driven by tests/support/stacks/wolfssl.py.
  *
  * A client sends each line of its standard input as one datagram and prints each datagram that
- * comes back; a server sends everything back.  Lines that begin with a slash are orders:
+ * comes back; a server sends everything back.  --version is 1.2, 1.3 or both.  Lines that begin with a slash are orders:
  * /keyupdate changes our keys (1.3), /resume ends the connection and makes another one with its
  * ticket (client, 1.3), /next ends it for another client (server), /close ends it and the program;
  * wait for what one causes before the next.  Each handshake, its failure and the end of a
@@ -209,7 +209,10 @@ static void parse(int argc, char **argv)
     optind = 2;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
         switch (option) {
-        case 'v': o.v13 = strcmp(optarg, "1.3") == 0; break;
+        case 'v':
+            o.v12 = strcmp(optarg, "1.3") != 0;
+            o.v13 = strcmp(optarg, "1.2") != 0;
+            break;
         case 'p': o.port = atoi(optarg); break;
         case 'a': o.auth = optarg; break;
         case 'm': o.mutual = 1; break;

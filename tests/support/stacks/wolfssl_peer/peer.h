@@ -12,9 +12,9 @@ enum {
     EXPORTED = 32
 };
 
-/* The command line; a length of -1 says that there is no such thing. */
+/* The command line; a length of -1 says that there is no such thing. v12 and v13 are versions. */
 struct options {
-    int server, v13, port, mtu, mutual, cookie, seconds, psk_length, cid_length;
+    int server, v12, v13, port, mtu, mutual, cookie, seconds, psk_length, cid_length;
     const char *auth, *suite, *groups, *identity, *ca, *cert, *key, *peer_key, *name;
     unsigned char psk[MAX_KEY], cid[DTLS_CID_MAX_SIZE];
 };

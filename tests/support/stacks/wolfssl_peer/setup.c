@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct options o = {.mtu = 1280, .cookie = 1, .seconds = 120, .auth = "psk", .cid_length = -1};
+struct options o = {.v12 = 1, .mtu = 1280, .cookie = 1, .seconds = 120, .auth = "psk", .cid_length = -1};
 
 static unsigned char peer_spki[MAX_SPKI];
 static size_t peer_spki_length;
@@ -26,6 +26,14 @@ void must(int result, const char *what)
 
 /* -- authentication ------------------------------------------------------------------------- */
 
+/* The first suite of the list: that of 1.3, where there are two. */
+static const char *first_suite(void)
+{
+    static char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(o.suite, ":"), o.suite);
+    return name;
+}
+
 static unsigned int client_psk(WOLFSSL *ssl, const char *hint, char *identity,
                                unsigned int identity_size, unsigned char *key,
                                unsigned int key_size)
@@ -42,7 +50,7 @@ static unsigned int client_psk13(WOLFSSL *ssl, const char *hint, char *identity,
                                  unsigned int identity_size, unsigned char *key,
                                  unsigned int key_size, const char **suite)
 {
-    *suite = o.suite;
+    *suite = first_suite();
     return client_psk(ssl, hint, identity, identity_size, key, key_size);
 }
 
@@ -59,7 +67,7 @@ static unsigned int server_psk(WOLFSSL *ssl, const char *identity, unsigned char
 static unsigned int server_psk13(WOLFSSL *ssl, const char *identity, unsigned char *key,
                                  unsigned int key_size, const char **suite)
 {
-    *suite = o.suite;
+    *suite = first_suite();
     return server_psk(ssl, identity, key, key_size);
 }
 
@@ -103,11 +111,11 @@ static void load_psk(WOLFSSL_CTX *ctx)
 {
     if (o.server && o.v13)
         wolfSSL_CTX_set_psk_server_tls13_callback(ctx, server_psk13);
-    else if (o.server)
+    if (o.server && o.v12)
         wolfSSL_CTX_set_psk_server_callback(ctx, server_psk);
-    else if (o.v13)
+    if (!o.server && o.v13)
         wolfSSL_CTX_set_psk_client_tls13_callback(ctx, client_psk13);
-    else
+    if (!o.server && o.v12)
         wolfSSL_CTX_set_psk_client_callback(ctx, client_psk);
     if (o.v13 && strcmp(o.auth, "psk") == 0)
         wolfSSL_CTX_no_dhe_psk(ctx);
@@ -115,12 +123,18 @@ static void load_psk(WOLFSSL_CTX *ctx)
         wolfSSL_CTX_only_dhe_psk(ctx);
 }
 
+static WOLFSSL_METHOD *versions(void)
+{
+    if (o.v12 && o.v13)
+        return o.server ? wolfDTLS_server_method() : wolfDTLS_client_method();
+    if (o.v13)
+        return o.server ? wolfDTLSv1_3_server_method() : wolfDTLSv1_3_client_method();
+    return o.server ? wolfDTLSv1_2_server_method() : wolfDTLSv1_2_client_method();
+}
+
 WOLFSSL_CTX *make_context(void)
 {
-    WOLFSSL_METHOD *method =
-        o.server ? (o.v13 ? wolfDTLSv1_3_server_method() : wolfDTLSv1_2_server_method())
-                 : (o.v13 ? wolfDTLSv1_3_client_method() : wolfDTLSv1_2_client_method());
-    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(method);
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(versions());
     if (!ctx)
         die("no context");
     must(wolfSSL_CTX_set_cipher_list(ctx, o.suite), "cipher suite");
