@@ -7,6 +7,8 @@ VENV ?= .venv
 # How many processes run the tests: `auto` is one per core. The default, 0, starts none beside the
 # first: on two cores more of them start later than they end sooner, and disturb tests of timers.
 TEST_JOBS ?= 0
+# Where `make notebooks` also saves figures: make notebooks FIGURES=docs/figures
+FIGURES ?=
 # More options for pytest: make test PYTEST_ARGS='-k relay -x'
 PYTEST_ARGS ?=
 
@@ -22,7 +24,7 @@ BUILD := spec/build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full interop lint spec bench evidence clean
+.PHONY: help demo test test-full interop lint spec bench evidence notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +35,7 @@ demo: $(STAMP)-core ## a handshake over CoAP on loopback, then application data
 test: lint ## lint, types, and the fast tests (at most 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not slow and not peer' $(PYTEST_ARGS)
 
-test-full: $(STAMP)-peers ## every test: also the slow ones, those against real peers, and more examples
+test-full: $(STAMP)-peers $(STAMP)-notebooks ## every test: also the slow ones, those against real peers, and more examples
 	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -n $(TEST_JOBS) --timeout 1200 $(PYTEST_ARGS)
 
 interop: $(STAMP)-peers ## the tests against other DTLS stacks; writes the table in docs/interop.md
@@ -55,6 +57,16 @@ bench: $(STAMP)-dev ## benchmarks
 
 evidence: $(STAMP)-dev ## simulated against real handshakes; writes docs/evidence.md (minutes)
 	PYTHONPATH=. $(BIN)/python bench/evidence.py
+
+notebooks: $(STAMP)-notebooks ## the notebooks, executed: build/notebooks/*.html (minutes)
+	@mkdir -p build/notebooks
+	for each in $(wildcard notebooks/*.py); do \
+	  name=$$(basename "$$each" .py); echo "== $$each"; \
+	  $(BIN)/jupytext --quiet --to ipynb \
+	    --output build/notebooks/$$name.ipynb "$$each" && \
+	  HOC_NOTEBOOK_FIGURES=$(abspath $(FIGURES)) $(BIN)/jupyter nbconvert --log-level WARN --to html --execute \
+	    build/notebooks/$$name.ipynb || exit 1; \
+	done
 
 clean: ## remove the environment, caches and everything built
 	rm -rf $(VENV) $(BUILD) build dist *.egg-info
@@ -87,6 +99,10 @@ $(STAMP)-peers: $(STAMP)-dev
 	@$(PIP_INSTALL) '.[peers]' || \
 	  { echo "some stacks cannot be installed (see .ci/packages): their tests are skipped" >&2; \
 	    test "$$CI" != true; }
+	@touch $@
+
+$(STAMP)-notebooks: $(STAMP)-dev
+	$(PIP_INSTALL) '.[notebooks]'
 	@touch $@
 
 $(STAMP)-spec: pyproject.toml handshake_over_coap/_version.py | $(STAMP)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +12,6 @@ from typing import Any, Final
 from cryptography import x509
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import CertificateType
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.suites13 import suite13_by_name
@@ -24,7 +25,7 @@ _LARGEST: Final = 1 << 20
 """Bytes of the largest file that is read: a ticket and a chain of certificates are far smaller."""
 _DAMAGED: Final = (
     *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
-    *(ConfigurationError, AlertError),
+    ConfigurationError,
 )
 """What a file that somebody has meddled with may raise."""
 
@@ -57,6 +58,8 @@ def write_ticket(path: Path, ticket: Ticket) -> None:
     data = json.dumps(_to_json(ticket), indent=2).encode() + b"\n"
     try:
         with open_private(path, _WHAT, append=False) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fchmod(file.fileno(), 0o600)  # it may have been there before
             file.write(data)
     except OSError as error:
         raise cannot_write(_WHAT, path, error) from error
@@ -105,11 +108,11 @@ def _from_json(said: Any) -> Ticket:
 
 
 def _check(ticket: Ticket) -> None:
-    """Raise ValueError for a ticket that no server has given."""
+    """Raise ValueError or TypeError for a ticket that no server has given."""
     if ticket.received_at.tzinfo is None:
         raise ValueError("a time without a zone")
     if not isinstance(ticket.server_name, str | None):
-        raise ValueError("a name that is no text")
+        raise TypeError("a name that is no text")
     fits = len(ticket.psk) == _PSK_LENGTH and 0 < len(ticket.ticket) <= MAX_TICKET_LENGTH
     if not fits or not 0 < ticket.lifetime <= MAX_TICKET_LIFETIME:
         raise ValueError("a length or a lifetime out of bounds")

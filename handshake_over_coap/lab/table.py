@@ -37,7 +37,8 @@ def table(
     (2 or more; without it, as many as ``hoc tables`` makes) and ``seed`` are for what is simulated:
     5, ``"keoh"`` and ``"claeys"``.  Table 5 can be had for some of its ``losses``, and without our
     ``carriers``, which take nearly all of its time.  ``progress`` is called with the number of
-    handshakes that are done, and of how many.  The same arguments give the same rows.  Raises ConfigurationError.
+    handshakes that are done, and of how many.  The same arguments give the same rows.  Raises
+    ConfigurationError.
     """
     known = str(name)
     if known not in NAMES:

@@ -92,6 +92,8 @@ class Client:
                 idle_timeout=self._options.idle_timeout,
                 on_handshake=self._repeated,
             )
+            if isinstance(self._carrier, CoapClient):
+                self._carrier.on_late_record = session.open_late
             for data in self._early:
                 session.on_datagram(data)
             self._early.clear()

@@ -232,12 +232,19 @@ class Layer13:
 
     def open(self, data: bytes, now: float) -> Taken:
         """Take a datagram."""
+        return self._take(self._records(data), now)
+
+    def open_in_body(self, record: CiphertextRecord, now: float) -> Taken:
+        """Take a record that came in a CoAP body, late; raises what :meth:`open` raises."""
+        return self._take((self._opener.open_in_body(record) for _ in range(1)), now)
+
+    def _take(self, records: Iterator[Opened | None], now: float) -> Taken:
         contents: list[Opened] = []
         send: list[bytes] = []
         tickets: list[Ticket] = []
         newest, why, found, unprotected = False, None, False, 0
         try:
-            for opened in self._records(data):
+            for opened in records:
                 if opened is None:
                     unprotected += 1
                     continue

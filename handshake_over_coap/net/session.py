@@ -20,6 +20,7 @@ from handshake_over_coap.errors import (
     DatagramTooLarge,
     HandshakeTimeout,
 )
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.errors import NumbersExhausted, RecordDropped
 from handshake_over_coap.tls.alerts import Alert, AlertError, alert_error
 from handshake_over_coap.tls.codepoints import AlertDescription, AlertLevel, ContentType
@@ -29,7 +30,7 @@ from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.trace.report import HandshakeReport
 
 from .inbox import Inbox
-from .layers import Layer12, Layer13, RecordLayer, application_contents, is_one_epoch
+from .layers import Layer12, Layer13, RecordLayer, Taken, application_contents, is_one_epoch
 from .options import Options
 
 log = logging.getLogger(__name__)
@@ -226,6 +227,23 @@ class Session:
         except (AlertError, NumbersExhausted) as error:
             self._fail(error)
             return False
+        return self._take(taken, source)
+
+    def open_late(self, record: CiphertextRecord) -> None:
+        """Take a record of the server's last flight over CoAP, which another has overtaken."""
+        if self._end is not None or not isinstance(self._layer, Layer13):
+            return
+        try:
+            taken = self._layer.open_in_body(record, self._loop.time())
+        except RecordDropped as dropped:
+            self.drop(dropped)
+        except (AlertError, NumbersExhausted) as error:
+            self._fail(error)
+        else:
+            self._take(taken, None)
+
+    def _take(self, taken: Taken, source: Address | None) -> bool:
+        """Do what follows from a datagram; True if the peer has moved to ``source``."""
         moved = source is not None and taken.newest
         if source is not None and moved and source != self.address:
             self.address = source

@@ -24,6 +24,7 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.established import AnyEstablished
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.sim import run
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.trace.report import TrialFigures
@@ -72,7 +73,8 @@ class Completed:
 class TestClient:
     """A CoapClient on an endpoint of its own.
 
-    ``records`` are the datagrams that are no CoAP, and of no use for the handshake.
+    ``records`` are the datagrams that are no CoAP, and of no use for the handshake; ``late`` is
+    what an answer held that a record has overtaken.
     """
 
     __test__ = False
@@ -90,8 +92,10 @@ class TestClient:
         self.endpoint = network.endpoint(address.host, address.port)
         self.records: list[bytes] = []
         self.ignored: list[bytes] = []
+        self.late: list[CiphertextRecord] = []
         self._config = scenario.client(f"client {seed}", **config)
         self.coap = CoapClient(self.endpoint, SERVER, parameters, seeded(f"coap {seed}"))
+        self.coap.on_late_record = self.late.append
         self.endpoint.start(self)
 
     def on_datagram(self, data: bytes, address: Address) -> None:

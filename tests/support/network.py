@@ -73,6 +73,13 @@ class Network:
         endpoint = self._endpoints[address] = Endpoint(self, address)
         return endpoint
 
+    def rebind(self, endpoint: Endpoint, host: str, port: int) -> Address:
+        """Give ``endpoint`` another address, as a NAT does; gives it."""
+        self.detach(endpoint)
+        address = endpoint.now_at(Address(host, port))
+        self._endpoints[address] = endpoint
+        return address
+
     def send(self, data: bytes, source: Address, destination: Address) -> None:
         """Send as ``source``, whoever that is: forgeries too pass the verdict and are recorded."""
         sent = Sent(len(self.sent), self._loop.time(), source, destination, data)
@@ -121,6 +128,10 @@ class Endpoint:
     @property
     def local_address(self) -> Address:
         return self._address
+
+    def now_at(self, address: Address) -> Address:
+        self._address = address
+        return address
 
     def start(self, receiver: DatagramReceiver) -> None:
         assert self._receiver is None

@@ -231,6 +231,16 @@ class Relay:
             asyncio.get_running_loop().add_reader(upstream, self._read_upstream, client)
         return client
 
+    def rebind(self) -> None:
+        """Reach the server from new ports from now on, as a NAT that has forgotten does."""
+        loop = asyncio.get_running_loop()
+        for client in self._clients.values():
+            loop.remove_reader(client.upstream)
+            client.upstream.close()
+            client.upstream = _socket_for(self._server)
+            client.upstream.connect(self._server)
+            loop.add_reader(client.upstream, self._read_upstream, client)
+
     def _handle(self, direction: Direction, client: _Client, data: bytes) -> None:
         counts = self.counts[direction]
         index = client.seen[direction]

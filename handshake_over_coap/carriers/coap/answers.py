@@ -141,7 +141,7 @@ class FlightAnswers:
         if not handshake.complete and handshake.failures >= self._parameters.limits.failures:
             # Whoever is genuine is sent back to flight 1 by this.
             self._counters["given up: too many failures"] += 1
-            handshake.over = True
+            handshake.end()
             return Answer(Code.NOT_FOUND)
         if work.number == ALERT_CONTENT_FORMAT:
             return self._alert(handshake, work.body)
@@ -243,7 +243,8 @@ class FlightAnswers:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
             # The client's own alert, sealed: it has given up, and there is nothing to answer.
-            handshake.over = handshake.over or error.authenticated
+            if error.authenticated:
+                handshake.end()
             answer = Answer(Code.CHANGED) if error.authenticated else alert_answer(error)
         else:
             handshake.go_on(items, after)

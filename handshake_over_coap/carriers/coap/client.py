@@ -30,6 +30,7 @@ from handshake_over_coap.encodings import (
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage, alert_error
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.config import Rng
@@ -70,7 +71,8 @@ class CoapClient:
     """One handshake with one server over CoAP.
 
     ``body_bytes`` are the sizes of the encoded flights so far, in bytes; ``flights`` what is in
-    them.
+    them.  ``on_late_record`` gets the records of the server's last answer where a datagram of
+    records came first and completed the handshake.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class CoapClient:
         self.body_bytes: list[int] = []
         self.flights: list[CarriedFlight] = []
         self._confirm: Callable[[bytes], bool] | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self.on_late_record: Callable[[CiphertextRecord], None] = lambda _: None
 
     @property
     def retransmissions(self) -> int:
@@ -111,6 +115,9 @@ class CoapClient:
 
     async def close(self) -> None:
         """Cancel everything; the endpoint stays open."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait({self._fetching})
         await self._requests.close()
 
     async def handshake(self, begin: Begin[CompletedT]) -> CompletedT:
@@ -247,7 +254,8 @@ class CoapClient:
     ) -> CompletedT:
         """Post the client's last flight until its answer authenticates; all else are hints.
 
-        A record that shows that the server has completed is as good as the answer.
+        A record that shows that the server has completed is as good as the answer.  The answer is
+        still asked for then: it may hold a ticket, and its messages have numbers that count.
         """
         confirmed: list[CompletedT] = []
 
@@ -263,14 +271,38 @@ class CoapClient:
             established = await self._persist(path, body, lambda r: self._finish(conversation, r))
         except Error as error:
             if confirmed:
+                self._fetching = self._loop.create_task(self._fetch(path, conversation, body))
                 return confirmed[0]
             if isinstance(error, AlertError) and not error.received:
                 self._send_sealed_alert(conversation, error)
             raise
         finally:
             self._confirm = None
-        # Both may come in one turn of the loop, and then the record must not be lost.
-        return confirmed[0] if confirmed else established
+        if confirmed:  # both came in one turn of the loop, and the record must not be lost
+            self._fetching = self._loop.create_task(self._fetch(path, conversation, body))
+            return confirmed[0]
+        return established
+
+    async def _fetch(
+        self, path: tuple[str, ...], conversation: _AnyConversation, body: bytes
+    ) -> None:
+        """Get the answer that a record has overtaken, and hand on what is sealed in it."""
+
+        def authentic(reply: Reply) -> tuple[BodyItem, ...]:
+            items = self._decode(reply, conversation)
+            conversation.receive(items)
+            return items
+
+        self._requests.resume()
+        try:
+            async with asyncio.timeout(self._parameters.timeout):
+                items = await self._persist(path, body, authentic)
+        except (Error, TimeoutError) as failure:
+            log.info("the answer to the last flight was not had: %s", failure)
+            return
+        for item in items:
+            if isinstance(item, CiphertextRecord):
+                self.on_late_record(item)
 
     def _finish(self, conversation: CarriedConversation[CompletedT], reply: Reply) -> CompletedT:
         items = self._decode(reply, conversation)

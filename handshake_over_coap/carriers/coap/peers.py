@@ -90,8 +90,16 @@ class Handshake:
                 self.rivals.append(self.conversation)
                 self.failures += 1
         elif after.established is not None:
-            self.retried, self.rivals = None, []
+            self._forget_hellos()
         self.conversation = after
+
+    def end(self) -> None:
+        """Nothing more is taken; only the answers stay."""
+        self.over = True
+        self._forget_hellos()
+
+    def _forget_hellos(self) -> None:
+        self.retried, self.rivals = None, []
 
 
 def is_hello(item: BodyItem) -> TypeGuard[HandshakeMessage]:
@@ -137,7 +145,7 @@ class Peer:
         if excess > len(over):
             raise TooManyHandshakes(f"{len(self.handshakes)} sessions with {self.address}")
         if replaced is not None:
-            replaced.over = True
+            replaced.end()
         for name in over[: max(0, excess)]:
             del self.handshakes[name]
         self.handshakes[handshake.name] = handshake
@@ -264,7 +272,7 @@ class PeerTable:
         if peer is None or name not in peer.handshakes:
             return
         if address in self._aging:
-            peer.handshakes[name].over = True
+            peer.handshakes[name].end()
         else:
             del peer.handshakes[name]
             self._drop_if_empty(peer)

@@ -123,6 +123,10 @@ class Requests:
         if self._interrupted:
             raise Interrupted("the answer is not needed any more")
 
+    def resume(self) -> None:
+        """Requests may be made again after :meth:`interrupt`."""
+        self._interrupted = False
+
     async def close(self) -> None:
         """Cancel everything; the endpoint stays open."""
         self._stop_timer()

@@ -14,7 +14,12 @@ from collections.abc import Iterable
 from handshake_over_coap.carriers.conversation import Established
 from handshake_over_coap.carriers.reassembly import Reassembly, read_fragments
 from handshake_over_coap.errors import HandshakeTimeout
-from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, split_datagram
+from handshake_over_coap.records.dtls12 import (
+    HEADER,
+    PlaintextRecord,
+    SealedRecord,
+    split_datagram,
+)
 from handshake_over_coap.records.errors import ForgedRecord, RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.sealer import Sealer
@@ -60,6 +65,7 @@ class Engine:
         self._timeout = parameters.initial_timeout
         self._change_cipher_spec_seen = False
         self._sealed: list[SealedRecord] = []
+        self._tails: list[bytes] = []
         self._hint: AlertError | None = None
         self._alerts: list[bytes] = []
         self._alerts_left = 2
@@ -115,13 +121,12 @@ class Engine:
         """
         if isinstance(self._state, Connected):
             return self._after_completion(datagram, now)
-        repeated = False
-        try:
-            for record in split_datagram(datagram):
-                repeated |= self._record(record)
-        except RecordDropped as dropped:
-            self._counters[f"dropped: {dropped.reason}"] += 1
+        head, tail = _before_connection_id(datagram)
+        repeated = (bool(head) or not tail) and self._records(head, 0)
         out = self._advance(now)
+        if tail:
+            repeated |= self._tail(tail)
+            out += self._advance(now)
         if not out and repeated:
             out = self._answer_repetition(now)
         alerts, self._alerts = self._alerts, []
@@ -134,7 +139,7 @@ class Engine:
         """
         repeated = False
         try:
-            for record in split_datagram(datagram):
+            for record in split_datagram(_before_connection_id(datagram)[0]):
                 if isinstance(record, PlaintextRecord):
                     repeated |= self._repeats(record)
         except RecordDropped as dropped:
@@ -204,6 +209,26 @@ class Engine:
         self._reassembly.forget_contradicted()
         return self._retransmit(now)
 
+    def _records(self, data: bytes, cid_length: int) -> bool:
+        """Take the records in ``data``; True if any repeats what was taken before."""
+        repeated = False
+        try:
+            for record in split_datagram(data, cid_length):
+                repeated |= self._record(record)
+        except RecordDropped as dropped:
+            self._counters[f"dropped: {dropped.reason}"] += 1
+        return repeated
+
+    def _tail(self, data: bytes) -> bool:
+        """Take records with a connection ID, or keep them until its length is known."""
+        if self._opener is not None:
+            return self._records(data, len(self._opener.cid))
+        if len(self._tails) < EARLY_RECORDS:
+            self._tails.append(data)
+        else:
+            self._counters["dropped: early record"] += 1
+        return False
+
     def _record(self, record: PlaintextRecord | SealedRecord) -> bool:
         """Take one record; True if it repeats what was taken before."""
         if isinstance(record, PlaintextRecord):
@@ -229,21 +254,21 @@ class Engine:
 
     def _open(self, record: SealedRecord, opener: Opener) -> bool:
         try:
-            plaintext = opener.open(record)
+            content_type, plaintext = opener.open_content(record)
         except RecordDropped as dropped:
             self._counters[f"dropped: {dropped.reason}"] += 1
             if isinstance(dropped, ForgedRecord):
                 self._say_bad_record_mac()
             return False
-        if record.content_type == ContentType.handshake:
+        if content_type == ContentType.handshake:
             return self._fragments(plaintext, record.epoch)
-        if record.content_type == ContentType.alert:
+        if content_type == ContentType.alert:
             alert = Alert.decode(plaintext)
             raise alert_error(
                 alert.description, received=True, level=alert.level, authenticated=True
             )
         if len(self.early) < EARLY_RECORDS:
-            self.early.append((record.content_type, plaintext))
+            self.early.append((content_type, plaintext))
         return False
 
     def _say_bad_record_mac(self) -> None:
@@ -313,13 +338,17 @@ class Engine:
         self._state = step.state
         for keys in step.keys:
             if keys.write is not None:
-                self._sealer = Sealer(keys.write)
+                limit = keys.peer_record_limit
+                self._sealer = Sealer(keys.write, cid=keys.peer_cid, record_limit=limit)
             if keys.read is not None:
-                self._opener = Opener(keys.read)
+                self._opener = Opener(keys.read, cid=keys.own_cid)
         if step.keys and self._opener is not None:
             sealed, self._sealed = self._sealed, []
             for record in sealed:
                 self._open(record, self._opener)
+            tails, self._tails = self._tails, []
+            for tail in tails:
+                self._tail(tail)
         if isinstance(step.state, Connected):
             # Whoever completes without a word has had the last one from its peer, who needs no
             # flight again; without this, two sides would answer each other's repetitions for ever.
@@ -346,3 +375,14 @@ class Engine:
         if not self._flight or now - self._sent_at < self._parameters.initial_timeout / 4:
             return []
         return self._retransmit(now)
+
+
+def _before_connection_id(datagram: bytes) -> tuple[bytes, bytes]:
+    """What stands before the first record with a connection ID, and the rest.
+
+    How long the ID is need not be known; what is no record stays in the first part.
+    """
+    offset, end = 0, len(datagram)
+    while offset < end and datagram[offset] != ContentType.tls12_cid:
+        offset += HEADER.size + int.from_bytes(datagram[offset + 11 : offset + 13], "big")
+    return datagram[:offset], datagram[offset:]

@@ -105,6 +105,7 @@ async def test_forged_second_hellos_wear_out_a_handshake_and_are_bounded(locatio
                 assert len(handshake.rivals) <= 5
                 assert len(handshake.answers) <= 8
         assert codes[:6] == [0x44] * 6
+        assert not any(h.rivals for p in here.server.peers for h in p.handshakes.values())
         assert set(codes[6:]) <= {0x84, 0x81}
         await asyncio.sleep(100)
         assert here.residue() == {}

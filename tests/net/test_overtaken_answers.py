@@ -1,0 +1,69 @@
+"""Over CoAP a record may come before the server's last answer, and complete the handshake."""
+
+from __future__ import annotations
+
+import asyncio
+
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.net.client import Client
+from handshake_over_coap.net.layers import Layer13
+from handshake_over_coap.net.options import Options
+from handshake_over_coap.net.server import Server
+from handshake_over_coap.net.session import Session
+from handshake_over_coap.sim.loop import run
+from handshake_over_coap.tls.credentials import PSK
+from tests.support.network import Network, dropping
+from tests.support.parties import seeded
+
+KEY = PSK("me", bytes(16))
+LAST_ANSWER = 5
+"""The number of the server's answer to the last flight, counted from 0."""
+
+
+async def _greet_then_change_keys(session: Session) -> None:
+    await session.send(b"hello")
+    await session.receive()
+    await session.update_keys()
+    await asyncio.sleep(1)
+    await session.send(b"under new keys")
+    await asyncio.Event().wait()
+
+
+async def _overtaken() -> tuple[float, Session, list[bytes], Network]:
+    network = Network(verdict=dropping(LAST_ANSWER))
+    options = Options(dtls="1.3", auth="psk", tickets=True)
+    server = Server(
+        network.endpoint("server"),
+        options,
+        options.server_config([KEY], None, None, seeded("server")),
+        _greet_then_change_keys,
+        seeded("server's carrier"),
+    )
+    client = Client(network.endpoint("client"), Address("server", 5684), options, seeded("coap"))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    session = await client.handshake(options.client_config(KEY, None, "server", seeded("client")))
+    took = loop.time() - began
+    heard = [await session.receive()]
+    await asyncio.sleep(5)  # the answer is asked for again
+    await session.send(b"go on")
+    heard.append(await session.receive())
+    await client.close()
+    await server.close()
+    return took, session, heard, network
+
+
+def test_a_record_completes_the_handshake_when_the_answer_is_lost() -> None:
+    took, _, heard, network = run(_overtaken())
+    assert network.sent[LAST_ANSWER].data[1:2] == b"\x44"  # 2.04 Changed
+    assert heard[0] == b"hello"
+    # Three round trips of 0.1 s, and no time-out.
+    assert round(took, 6) == 0.3
+
+
+def test_the_ticket_in_the_lost_answer_is_fetched_and_later_messages_keep_their_numbers() -> None:
+    _, session, heard, _ = run(_overtaken())
+    assert len(session.tickets) == 1
+    assert heard[1] == b"under new keys"
+    assert isinstance(session._layer, Layer13)
+    assert session._layer.post.connected.read_epoch == 4
