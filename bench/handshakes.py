@@ -1,13 +1,17 @@
-"""How many handshakes a second, both ends in one process: this library, pyOpenSSL, python-mbedtls.
+"""How many handshakes a second, both ends in one process: this library and others.
 
-Every handshake is DTLS 1.2 with CCM_8 between fresh connections; keys, contexts and configurations
-are made before.  With certificates the client verifies a chain of one and (except pyOpenSSL) its
-name.  No sockets and no address check, except that python-mbedtls cannot do without its cookie.
-Only ours has raw public keys among these.
+Every handshake is between fresh connections; keys, contexts and configurations are made before.
+With certificates the client verifies a chain of one and (except pyOpenSSL) its name.  No sockets
+and no address check, except that python-mbedtls cannot do without its cookie.
+
+DTLS 1.2 is with CCM_8, beside pyOpenSSL and python-mbedtls, which have no raw public keys.  DTLS
+1.3 is with P-256 and without tickets, beside the TLS 1.3 of aioquic: a handshake in Python on the
+same primitives, of which only messages and keys can be compared.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
 from functools import partial
@@ -17,6 +21,12 @@ from stacks import ours
 from stacks.rounds import Contestant, arguments, measure, repeat, table, verdict
 
 TITLES = {"psk": "PSK, CCM_8", "x509": "ECDHE_ECDSA (P-256), CCM_8"}
+TITLES_13 = {
+    "psk": "psk_ke",
+    "ecdhe-psk": "psk_dhe_ke",
+    "mutual-rpk": "raw public keys of both sides",
+    "x509": "X.509",
+}
 PEERS = {"pyOpenSSL": "pyopenssl", "python-mbedtls": "mbedtls"}
 
 
@@ -50,10 +60,32 @@ def main() -> None:
             everybody += others.values()
             measure(everybody, given.rounds, given.seconds)
             base = everybody[0]
-            table(f"Handshakes, {title}", everybody, base, absent)
+            table(f"Handshakes, DTLS 1.2, {title}", everybody, base, absent)
             if kind == "psk" and "python-mbedtls" in others:
                 ratio = base.ratio(others["python-mbedtls"])
                 verdict("a PSK handshake over UDP, in times of python-mbedtls", ratio, 2)
+    for kind, title in TITLES_13.items():
+        with contextlib.ExitStack() as stack:
+            dtls_13(given, kind, title, stack)
+
+
+def dtls_13(given: argparse.Namespace, kind: str, title: str, stack: contextlib.ExitStack) -> None:
+    pair = ours.configs(kind, dtls="1.3")
+    coap = stack.enter_context(contextlib.closing(ours.Coap(pair)))
+    base = Contestant("ours, no carrier, no records", repeat(partial(ours.speak, pair)))
+    udp = Contestant("ours, UDP", repeat(partial(ours.udp, pair)))
+    everybody, absent = [base, udp, Contestant("ours, CoAP", coap.run)], []
+    try:
+        quic = importlib.import_module("stacks.quic")
+    except ImportError as error:
+        absent.append(f"aioquic: skipped ({error}); pip install aioquic")
+    else:
+        if kind in ("ecdhe-psk", "x509"):
+            everybody.insert(1, other(quic, kind))
+    measure(everybody, given.rounds, given.seconds)
+    table(f"Handshakes, DTLS 1.3, {title}", everybody, base, absent)
+    if everybody[1] is not udp:
+        verdict("messages and keys, in times of aioquic", base.ratio(everybody[1]), 1)
 
 
 def other(module: ModuleType, kind: str) -> Contestant:

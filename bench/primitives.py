@@ -16,14 +16,22 @@ import random
 from stacks import ours, tape
 from stacks.rounds import Contestant, arguments, measure, repeat, table, verdict
 
-FORMS = {"psk": "PSK", "rpk": "ECDHE_ECDSA, raw public key", "x509": "ECDHE_ECDSA, X.509"}
+FORMS = {
+    ("1.2", "psk"): "PSK",
+    ("1.2", "rpk"): "ECDHE_ECDSA, raw public key",
+    ("1.2", "x509"): "ECDHE_ECDSA, X.509",
+    ("1.3", "psk"): "psk_ke",
+    ("1.3", "ecdhe-psk"): "psk_dhe_ke",
+    ("1.3", "mutual-rpk"): "raw public keys of both sides",
+    ("1.3", "x509"): "X.509",
+}
 
 
-def recorded(form: str) -> tape.Tape:
+def recorded(dtls: str, form: str) -> tape.Tape:
     """The calls of one handshake; those that make the configurations are not among them."""
     made = tape.Tape()
     with made.recording():
-        pair = ours.configs(form, random.Random(form).randbytes)
+        pair = ours.configs(form, random.Random(form).randbytes, dtls=dtls)
         ours.converse(pair)  # whatever is made once and kept
         made.rewind()
         ours.converse(pair)
@@ -32,16 +40,16 @@ def recorded(form: str) -> tape.Tape:
 
 def main() -> None:
     given = arguments("the handshake against its own primitives", rounds=51)
-    for form, title in FORMS.items():
-        calls = recorded(form)
-        compare(given, form, title, calls)
+    for (dtls, form), title in FORMS.items():
+        calls = recorded(dtls, form)
+        compare(given, dtls, form, f"DTLS {dtls}, {title}", calls)
         if os.environ.get("BENCH_CALLS"):
             for name, count in calls.counts.most_common():
                 print(f"    {count:3} {name}")
 
 
-def compare(given: argparse.Namespace, form: str, title: str, calls: tape.Tape) -> None:
-    pair = ours.configs(form)
+def compare(given: argparse.Namespace, dtls: str, form: str, title: str, calls: tape.Tape) -> None:
+    pair = ours.configs(form, dtls=dtls)
     with contextlib.closing(ours.Coap(pair)) as coap:
         base = Contestant(f"{calls.counts.total()} calls of primitives", repeat(calls.player()))
         alone = Contestant("no carrier", repeat(lambda: ours.converse(pair)))

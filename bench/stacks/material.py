@@ -18,26 +18,34 @@ PSK = bytes(range(16))
 
 @dataclass(frozen=True)
 class Server:
-    """A P-256 key (PKCS #8), its certificate and the authority's certificate, all in DER."""
+    """A P-256 key (PKCS #8), its certificate and the authority's certificate, all in DER.
+
+    ``client_key`` is a key of the same kind for a client that has no certificate.
+    """
 
     key: bytes
     certificate: bytes
     authority: bytes
+    client_key: bytes
 
 
 @cache
 def server() -> Server:
     """The chain that clients verify: a leaf with the server's name under one root."""
-    root_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root_key, leaf_key, client_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     root_name, leaf_name = _name("Root of the benchmarks"), _name("a device")
     root = _certificate(root_name, root_name, root_key, root_key, is_authority=True)
     leaf = _certificate(leaf_name, root_name, leaf_key, root_key, is_authority=False)
-    key = leaf_key.private_bytes(
+    certificates = (each.public_bytes(serialization.Encoding.DER) for each in (leaf, root))
+    return Server(_private(leaf_key), *certificates, _private(client_key))
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.DER,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return Server(key, *(each.public_bytes(serialization.Encoding.DER) for each in (leaf, root)))
 
 
 def _name(text: str) -> x509.Name:

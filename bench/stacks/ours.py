@@ -14,43 +14,91 @@ from handshake_over_coap.carriers.conversation import begin_client, begin_server
 from handshake_over_coap.carriers.datagram import Address, DatagramReceiver
 from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.carriers.udp.engine import Engine
+from handshake_over_coap.carriers.udp.engine13 import Engine13
+from handshake_over_coap.carriers.udp.versions import AnyEngine
 from handshake_over_coap.records import Opener, Opener13, Sealer, Sealer13
 from handshake_over_coap.tls import credentials, trust
-from handshake_over_coap.tls.codepoints import ContentType, NamedGroup
+from handshake_over_coap.tls.codepoints import (
+    ContentType,
+    NamedGroup,
+    ProtocolVersion,
+    PskKeyExchangeMode,
+)
 from handshake_over_coap.tls.config import ClientConfig, Rng, ServerConfig
-from handshake_over_coap.tls.dtls12 import start_client, start_server
+from handshake_over_coap.tls.flight import Item
+from handshake_over_coap.tls.handshake import State
 from handshake_over_coap.tls.keys import TrafficKeys
+from handshake_over_coap.tls.negotiation import Completed, start_client, start_server
 from handshake_over_coap.tls.suites import AES_128_CCM_8, suite_by_name
+from handshake_over_coap.tls.suites13 import suite13_by_name
 
 from . import material
 
 PSK_SUITE = "TLS_PSK_WITH_AES_128_CCM_8"
 ECDSA_SUITE = "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"
+SUITE_13 = "TLS_AES_128_CCM_8_SHA256"
+_PSK_MODES = {"psk": PskKeyExchangeMode.psk_ke, "ecdhe-psk": PskKeyExchangeMode.psk_dhe_ke}
 Configs = tuple[ClientConfig, ServerConfig]
 
 
-def configs(kind: str, rng: Rng = os.urandom) -> Configs:
-    """Client and server for ``psk``, ``x509`` or ``rpk`` with CCM_8, and P-256 for ECDHE."""
-    suite = suite_by_name(PSK_SUITE if kind == "psk" else ECDSA_SUITE)
+def configs(kind: str, rng: Rng = os.urandom, *, dtls: str = "1.2") -> Configs:
+    """Client and server for ``psk``, ``x509`` or ``rpk`` with CCM_8, and P-256 for ECDHE.
+
+    In 1.3, without tickets, also for ``ecdhe-psk`` (psk_dhe_ke) and ``mutual-rpk``.
+    """
     shared: dict[str, Any] = {
         "rng": rng,
         "now": lambda: datetime.now(UTC),
-        "suites": (suite,),
         "groups": (NamedGroup.secp256r1,),
     }
-    if kind == "psk":
+    if dtls == "1.3":
+        shared |= {
+            "versions": (ProtocolVersion.DTLS_1_3,),
+            "suites13": (suite13_by_name(SUITE_13),),
+        }
+        if kind in _PSK_MODES:
+            shared["psk_modes"] = (_PSK_MODES[kind],)
+    else:
+        shared["suites"] = (suite_by_name(PSK_SUITE if kind == "psk" else ECDSA_SUITE),)
+    client, server = _credentials(kind)
+    if dtls == "1.3":
+        client, server = client | {"ask_for_tickets": False}, server | {"tickets": 0}
+    return ClientConfig(**shared, **client), ServerConfig(**shared, **server)
+
+
+def _credentials(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What only the client, and what only the server has."""
+    if kind in _PSK_MODES:
         psk = credentials.PSK(material.IDENTITY, material.PSK)
-        lookup = credentials.psk_lookup({psk.identity: psk.key}, bytes(32))
-        return ClientConfig(**shared, psk=psk), ServerConfig(**shared, psk=lookup)
+        return {"psk": psk}, {"psk": credentials.psk_lookup({psk.identity: psk.key}, bytes(32))}
     server = material.server()
-    if kind == "rpk":
-        key = credentials.RawPublicKey(server.key)
-        pin = trust.Trust(raw_public_keys=key.spki)
-        return ClientConfig(**shared, trust=pin), ServerConfig(**shared, credentials=(key,))
+    if kind.endswith("rpk"):
+        key, own = credentials.RawPublicKey(server.key), credentials.RawPublicKey(server.client_key)
+        mine: dict[str, Any] = {"trust": trust.Trust(raw_public_keys=key.spki)}
+        theirs: dict[str, Any] = {"credentials": (key,)}
+        if kind.startswith("mutual"):
+            mine["credential"] = own
+            theirs["trust"] = trust.Trust(raw_public_keys=own.spki)
+            theirs["request_client_certificate"] = True
+        return mine, theirs
     chain = credentials.Certificate(server.certificate, server.key)
     anchor = trust.Trust(server.authority)
-    client = ClientConfig(**shared, trust=anchor, server_name=material.SERVER_NAME)
-    return client, ServerConfig(**shared, credentials=(chain,))
+    return {"trust": anchor, "server_name": material.SERVER_NAME}, {"credentials": (chain,)}
+
+
+def speak(pair: Configs) -> None:
+    """One handshake of the states alone: messages and keys, and no records."""
+    step = start_client(pair[0])
+    states: list[State] = [start_server(pair[1]), step.state]
+    items, turn = step.flight, 0
+    while items:
+        answers: list[Item] = []
+        for item in items:
+            step = states[turn].handle(item)
+            states[turn] = step.state
+            answers += step.flight
+        items, turn = tuple(answers), 1 - turn
+    assert all(isinstance(state, Completed) for state in states)
 
 
 def converse(pair: Configs) -> None:
@@ -66,10 +114,9 @@ def converse(pair: Configs) -> None:
 
 def udp(pair: Configs) -> None:
     """One handshake between two engines of the classic carrier, without a cookie."""
-    parameters, counters = UdpParameters(), Counter[str]()
     step = start_client(pair[0])
-    client = Engine(step.state, parameters, counters)
-    server = Engine(start_server(pair[1]), parameters, counters)
+    is_13 = ProtocolVersion.DTLS_1_3 in pair[0].versions
+    client, server = _engines(step.state, start_server(pair[1]), is_13=is_13)
     datagrams = client.start(step, 0.0)
     sides = (server, client)
     while datagrams:
@@ -77,6 +124,14 @@ def udp(pair: Configs) -> None:
         sides = sides[::-1]
     assert client.established
     assert server.established
+
+
+def _engines(client: State, server: State, *, is_13: bool) -> tuple[AnyEngine, AnyEngine]:
+    parameters, counters = UdpParameters(), Counter[str]()
+    if is_13:
+        chosen = Engine13(server, parameters, counters, chosen=True)
+        return Engine13(client, parameters, counters), chosen
+    return Engine(client, parameters, counters), Engine(server, parameters, counters)
 
 
 class _Endpoint:

@@ -16,7 +16,7 @@ Source: RFC 9147 sections 5.8.1, 5.8.3, 7.1 and 7.2.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -178,16 +178,23 @@ class Delivery:
         What goes out goes in the order of the flight: what is in the clear comes first, and a peer
         without keys can read it.
         """
-        chosen = set(self._fitting(pieces, left))
-        layout = _Layout(self._writer, self._mtu)
-        for piece in self._pieces:
-            if piece in chosen:
-                layout.put(piece)
+        pieces = tuple(pieces)
+        layout = self._laid_out(set(pieces))
+        if layout.records > left:
+            layout = self._laid_out(set(self._fitting(pieces, left)))
         sent = [self._datagram(records) for records in layout.datagrams]
         if sent:
             self.last_sent = now
             self._turns += 1
         return sent
+
+    def _laid_out(self, chosen: Collection[Piece]) -> _Layout:
+        """The layout of some pieces, in the order of the flight."""
+        layout = _Layout(self._writer, self._mtu)
+        for piece in self._pieces:
+            if piece in chosen:
+                layout.put(piece)
+        return layout
 
     def _fitting(self, pieces: Iterable[Piece], left: int) -> Iterator[Piece]:
         """The first of ``pieces``, as far as ``left`` records hold them."""
@@ -242,6 +249,11 @@ class _Layout:
         self._mtu = mtu
         self.datagrams: list[list[_Record]] = []
         self._left = 0
+
+    @property
+    def records(self) -> int:
+        """How many records there are."""
+        return sum(map(len, self.datagrams))
 
     def room(self, epoch: int) -> int:
         """How long a piece of ``epoch`` may be to fit this datagram; below zero for none."""

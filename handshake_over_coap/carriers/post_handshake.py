@@ -150,6 +150,11 @@ class PostHandshake:
         waiting = sum(sending.delivery.repeated for sending in self._sendings)
         return self._retransmissions + waiting
 
+    def count_into(self, counters: Counter[str]) -> None:
+        """Count in ``counters`` from now on: those of the session, no more of the handshake."""
+        self._counters = counters
+        self._reassembly.counters = counters
+
     def receive(self, opened: Opened, now: float) -> Heard:
         """Take what was in a record: a handshake message or a part of one, or an ACK.
 

@@ -137,7 +137,7 @@ class Reassembly:
         self.next_seq = next_seq
         self._unseen = unseen
         self._partial: dict[int, _Partial] = {}
-        self._counters = counters
+        self.counters = counters
 
     def add(self, part: Fragment) -> bool:
         """Take a fragment; True if it belongs to a message that was delivered before."""
@@ -151,19 +151,19 @@ class Reassembly:
         if part.message_seq < self.next_seq:
             return Placed.OLD
         if part.message_seq >= self.next_seq + AHEAD:
-            self._counters["dropped: message far ahead"] += 1
+            self.counters["dropped: message far ahead"] += 1
             return Placed.REFUSED
         partial = self._partial.get(part.message_seq)
         if partial is None:
             held = sum(other.length for other in self._partial.values())
             if held + part.length > MAX_HANDSHAKE:
-                self._counters["dropped: handshake too large"] += 1
+                self.counters["dropped: handshake too large"] += 1
                 return Placed.REFUSED
             partial = self._partial[part.message_seq] = _Partial(part)
         placed = partial.add(part)
         if placed is Placed.REFUSED:
             partial.contradicted = True
-            self._counters["dropped: contradicting fragment"] += 1
+            self.counters["dropped: contradicting fragment"] += 1
         return placed
 
     @property

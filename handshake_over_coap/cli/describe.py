@@ -12,6 +12,7 @@ from cryptography import x509
 from handshake_over_coap.cli.lines import as_line
 from handshake_over_coap.errors import Error
 from handshake_over_coap.net.session import Session
+from handshake_over_coap.tls.dtls13 import Connected13
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.trace.report import HandshakeReport, Summary, TrialFigures
 
@@ -42,7 +43,10 @@ def _name(leaf: x509.Certificate) -> str:
 
 def session_text(session: Session) -> str:
     """Suite and peer of a session in one line."""
-    return f"{session.connected.suite.name}, {peer_text(session.peer)}"
+    connected = session.connected
+    resumed = isinstance(connected, Connected13) and connected.resumed
+    how = ", resumed" if resumed else ""
+    return f"{connected.suite.name}, {peer_text(session.peer)}{how}"
 
 
 def figures_text(report: HandshakeReport) -> str:

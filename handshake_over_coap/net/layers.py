@@ -16,14 +16,18 @@ from handshake_over_coap.carriers.carried import Completed, CompletedRecords
 from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.timer13 import Timer, Timing
+from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
 from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber, split13
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.opener13 import Opened
 from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.handshake import Connected
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 from handshake_over_coap.tls.tickets import Ticket
+
+from .options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,13 @@ class RecordLayer(Protocol):
         Raises HandshakeTimeout where the handshake turns out not to be complete.
         """
 
+    @property
+    def probed(self) -> bool:
+        """Whether a probe has been answered since it was sent."""
+
+    def probe(self, now: float) -> list[bytes]:
+        """Datagrams that only a peer who receives them can answer, if the version has any."""
+
     def renew(self, now: float) -> list[bytes]:
         """Datagrams that begin to change keys, if they have protected enough."""
 
@@ -100,6 +111,7 @@ class Layer12:
 
     deadline: float | None = None
     confirmed = True
+    probed = False
     retransmissions = 0
 
     def __init__(self, established: CompletedRecords, peer_record_limit: int | None) -> None:
@@ -160,6 +172,10 @@ class Layer12:
         """Nothing: this version has no timers after the handshake."""
         return []
 
+    def probe(self, now: float) -> list[bytes]:
+        """Nothing: this version has no message that a peer has to answer."""
+        return []
+
     def renew(self, now: float) -> list[bytes]:
         """Nothing: this version changes keys by a new handshake alone."""
         return []
@@ -191,7 +207,9 @@ class Layer13:
             unseen=established.unseen,
             now=now,
         )
+        self.post.count_into(counters)
         self._counters = counters
+        self._probing = False
         self._newest = max(RecordNumber(e, self._opener.highest(e)) for e in self._opener.epochs)
         self._confirmed = established.post is None or not established.connected.ongoing.client
 
@@ -284,6 +302,19 @@ class Layer13:
         """Send again what is not acknowledged, and acknowledge what came."""
         return self.post.on_timer(now)
 
+    @property
+    def probed(self) -> bool:
+        """Whether the KeyUpdate of :meth:`probe` has been acknowledged."""
+        return self._probing and not self.post.connected.update_pending
+
+    def probe(self, now: float) -> list[bytes]:
+        """A KeyUpdate: its ACK shows that the peer is where it was sent.
+
+        Nothing while one is under way, whose ACK would show less.
+        """
+        self._probing = not self.post.connected.update_pending
+        return self.post.update_keys(now) if self._probing else []
+
     def renew(self, now: float) -> list[bytes]:
         """A KeyUpdate, if keys of either direction have protected enough (RFC 9147 4.5.3)."""
         if self.post.connected.update_pending:
@@ -306,6 +337,20 @@ def application_contents(
             counters["dropped: application data of the handshake's epoch"] += 1
         else:
             yield opened.content_type, opened.plaintext
+
+
+def layer_of(
+    established: Completed, options: Options, counters: Counter[str], now: float
+) -> RecordLayer:
+    """The record layer that a handshake has left; ConfigurationError if it left none."""
+    if isinstance(established, Established13):
+        return Layer13(
+            established, mtu=options.mtu, timing=options.udp.timing, counters=counters, now=now
+        )
+    if not is_one_epoch(established):
+        raise ConfigurationError("a completed handshake without a record layer")
+    agreed = established.connected
+    return Layer12(established, agreed.peer_record_limit if isinstance(agreed, Connected) else None)
 
 
 def is_one_epoch(established: Completed) -> TypeGuard[CompletedRecords]:

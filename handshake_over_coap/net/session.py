@@ -30,8 +30,9 @@ from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.trace.report import HandshakeReport
 
 from .inbox import Inbox
-from .layers import Layer12, Layer13, RecordLayer, Taken, application_contents, is_one_epoch
+from .layers import Layer13, Taken, application_contents, is_one_epoch, layer_of
 from .options import Options
+from .outgoing import Outgoing
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class Session:
         on_handshake: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._endpoint = endpoint
+        self.counters: Counter[str] = Counter()
+        self._out = Outgoing(endpoint, address, self.counters)
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox()
         self._end: Closed | None = None
@@ -79,11 +82,9 @@ class Session:
         self._layer_timer: asyncio.TimerHandle | None = None
         self._agreement = established.connected
         self._mtu = options.mtu
-        self.address = address
         self.report = report
         self.tickets: list[Ticket] = []
-        self.counters: Counter[str] = Counter()
-        self._layer = self._layer_of(established, options)
+        self._layer = layer_of(established, options, self.counters, self._loop.time())
         self._confirmed: asyncio.Future[None] = self._loop.create_future()
         self._watch()
         self._set_timer()
@@ -95,26 +96,15 @@ class Session:
         for content_type, plaintext in early:
             self._deliver(content_type, plaintext)
 
-    def _layer_of(self, established: Completed, options: Options) -> RecordLayer:
-        if isinstance(established, Established13):
-            return Layer13(
-                established,
-                mtu=options.mtu,
-                timing=options.udp.timing,
-                counters=self.counters,
-                now=self._loop.time(),
-            )
-        if not is_one_epoch(established):
-            raise ConfigurationError("a completed handshake without a record layer")
-        limit = None
-        if isinstance(self._agreement, Connected):
-            limit = self._agreement.peer_record_limit
-        return Layer12(established, limit)
-
     @property
     def limit(self) -> int:
         """The most bytes that one datagram of the application may have."""
         return min(self._mtu - self._layer.overhead, self._layer.longest)
+
+    @property
+    def address(self) -> Address:
+        """Where the peer is: with a connection ID, where its newest record came from."""
+        return self._out.address
 
     @property
     def retransmissions(self) -> int:
@@ -168,7 +158,7 @@ class Session:
             record = self._layer.seal(ContentType.application_data, data)
         except NumbersExhausted as error:
             raise Closed(str(self._fail(error))) from error
-        self._endpoint.send(record, self.address)
+        self._out.send(record)
         self._renew()
 
     async def receive(self) -> bytes:
@@ -227,7 +217,7 @@ class Session:
         except (AlertError, NumbersExhausted) as error:
             self._fail(error)
             return False
-        return self._take(taken, source)
+        return self._take(taken, source, len(data))
 
     def open_late(self, record: CiphertextRecord) -> None:
         """Take a record of the server's last flight over CoAP, which another has overtaken."""
@@ -240,15 +230,20 @@ class Session:
         except (AlertError, NumbersExhausted) as error:
             self._fail(error)
         else:
-            self._take(taken, None)
+            self._take(taken)
 
-    def _take(self, taken: Taken, source: Address | None) -> bool:
+    def _take(self, taken: Taken, source: Address | None = None, size: int = 0) -> bool:
         """Do what follows from a datagram; True if the peer has moved to ``source``."""
         moved = source is not None and taken.newest
+        probe: list[bytes] = []
         if source is not None and moved and source != self.address:
-            self.address = source
-            self.counters["address changes"] += 1
-        self._send_all(taken.send)
+            self._out.move(source)
+            probe = self._layer.probe(self._loop.time())
+        if taken.authentic and source in {None, self.address}:
+            self._out.heard(size)
+        if self._layer.probed:
+            self._out.prove()
+        self._send_all((*taken.send, *probe))
         self.tickets = (self.tickets + list(taken.tickets))[-MOST_TICKETS:]
         if taken.unprotected:
             self.counters["dropped: unprotected"] += taken.unprotected
@@ -294,7 +289,7 @@ class Session:
 
     def _send_all(self, datagrams: Iterable[bytes]) -> None:
         for datagram in datagrams:
-            self._endpoint.send(datagram, self.address)
+            self._out.send(datagram)
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -371,7 +366,7 @@ class Session:
             record = self._layer.seal(ContentType.alert, alert.encode())
         except NumbersExhausted:
             return
-        self._endpoint.send(record, self.address)
+        self._out.send(record)
 
     def end(self, reason: Closed) -> None:
         """End the session without a word to the peer; whoever waits gets ``reason``."""

@@ -57,6 +57,7 @@ class Sealer13:
         "_mask",
         "_max_inner",
         "_next",
+        "_overhead",
         "_prefix",
         "_seal_limit",
         "_shortest",
@@ -103,6 +104,7 @@ class Sealer13:
         self.cid = cid
         self._first = FIXED_BITS | (CID_BIT if cid else 0) | self.epoch & EPOCH_MASK
         self._prefix = bytes((self._first | LONG_NUMBER_BIT | LENGTH_BIT,)) + cid
+        self._overhead = len(self._prefix) + _NUMBER_AND_LENGTH.size + 1 + self._tag_length
 
     @property
     def next_sequence_number(self) -> int:
@@ -121,7 +123,7 @@ class Sealer13:
         Plaintexts under 7 bytes are padded with CCM_8 (RFC 9147 section 4.2.3); those records are
         as long as that of 7 bytes.
         """
-        return len(self._prefix) + _NUMBER_AND_LENGTH.size + 1 + self._tag_length
+        return self._overhead
 
     @property
     def max_plaintext(self) -> int:

@@ -1,9 +1,9 @@
 """An asyncio event loop on virtual time.
 
-The loop is asyncio's own.  Only what it would wait on is replaced: where a selector sleeps until a
-timer is due or a socket ready, :class:`_Jump` moves the clock to the next timer at once.  There
-are no sockets and no threads to wait for, so a loop with no timer left and nothing to do will never
-do anything again; it says so by :class:`DeadlockError` instead of hanging.
+The loop is asyncio's own but for its turns: where asyncio sleeps until a timer is due or a socket
+ready, this one moves the clock to the next timer at once.  There are no sockets and no threads to
+wait for, so a loop with no timer left and nothing to do will never do anything again; it says so
+by :class:`DeadlockError` instead of hanging.
 
 Timers due at the same time run in the order in which they were set.  asyncio leaves that open; a
 link that must not reorder what is sent at one instant needs it, and so do traces that repeat.
@@ -15,6 +15,7 @@ import asyncio
 import heapq
 import math
 import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
@@ -46,6 +47,9 @@ TIMERS: ContextVar[Timers | None] = ContextVar("TIMERS", default=None)
 RESOLUTION = 1e-9
 """Seconds within which two times count as the same.  Never 0, which would livelock asyncio."""
 
+_MANY_CANCELLED: Final = 50
+"""Cancelled timers from which on it is worth while to look for them all."""
+
 
 class DeadlockError(Error):
     """Everything waits and nothing is scheduled: virtual time cannot go on."""
@@ -61,11 +65,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     time_zero_ns: Final = 1_767_225_600_000_000_000
     """What captures write for time 0: the beginning of 2026, so that they repeat byte for byte."""
 
-    _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
+    _ready: deque[asyncio.Handle]
+    _stopping: bool
+    _closed: bool
 
     def __init__(self, start: float = 0.0) -> None:
-        super().__init__(_Jump(self))
+        super().__init__(_NoFiles())
+        # Times and numbers stand before the timers, so that the heap compares nothing else.
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._cancelled = 0
         self._sequence = count()
         if not math.isfinite(start):
             self.close()
@@ -83,12 +92,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def jump(self) -> None:
         """Move the clock to the next timer; raises DeadlockError if there is none."""
-        if not self._scheduled:
+        if not self._timers:
             raise DeadlockError(
                 f"everything waits at {self._now:g} s of virtual time and no timer is set: "
                 "nothing can happen any more"
             )
-        self._set_time(max(self._now, self._scheduled[0].when()))
+        self._set_time(max(self._now, self._timers[0][0]))
 
     def call_at(
         self,
@@ -98,19 +107,80 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call ``callback`` at ``when``; those of one time in the order of these calls."""
-        if self.is_closed():
+        if self._closed:
             raise RuntimeError("Event loop is closed")
         timers = TIMERS.get()
         timeout = None
         if timers is not None:
             when, timeout = timers(when, callback, args)
             callback, args = timeout, ()  # type: ignore[assignment]
-        timer = _Timer(when, callback, args, self, context, next(self._sequence))
+        timer = _Timer(when, callback, args, self, context)
         if timeout is not None:
             timeout.handle = timer
-        heapq.heappush(self._scheduled, timer)
-        timer.mark_scheduled()
+        timer.scheduled()
+        heapq.heappush(self._timers, (when, next(self._sequence), timer))
         return timer
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call ``callback`` in ``delay`` seconds."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call ``callback`` at the present time, after what is to be called already."""
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def _run_once(self) -> None:
+        """One turn, as asyncio's own takes it but for the wait: what is due, in its order."""
+        timers, ready = self._timers, self._ready
+        self._drop_cancelled()
+        if not ready and not self._stopping:
+            self.jump()
+        end = self._now + self._clock_resolution
+        while timers and timers[0][0] < end:
+            timer = heapq.heappop(timers)[2]
+            if timer.cancelled():
+                self._cancelled -= 1
+            else:
+                timer.unscheduled()
+                ready.append(timer)
+        # What is called now may add to what is ready: that is for the next turn.
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:  # noqa: SLF001
+                handle._run()  # noqa: SLF001
+
+    def _drop_cancelled(self) -> None:
+        """Timers that were cancelled must not move the clock, nor pile up."""
+        timers = self._timers
+        if self._cancelled > _MANY_CANCELLED and 2 * self._cancelled > len(timers):
+            timers[:] = [each for each in timers if not each[2].cancelled()]
+            heapq.heapify(timers)
+            self._cancelled = 0
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+            self._cancelled -= 1
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        # Called by a timer's cancel(), the first time.
+        if isinstance(handle, _Timer) and handle.is_scheduled:
+            self._cancelled += 1
+
+    def close(self) -> None:
+        """Let go of everything.  Closing again does nothing."""
+        super().close()
+        self._timers.clear()
 
     def run_in_executor(self, executor: object, func: object, *args: object) -> NoReturn:
         """Refused: a thread takes real time."""
@@ -129,43 +199,29 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class _Timer(asyncio.TimerHandle):
-    """A timer with a place among those of the same time."""
+    """A timer that knows whether it is in the loop's heap."""
 
-    __slots__ = ("sequence",)
+    __slots__ = ()
+    _scheduled: bool
 
-    def __init__(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        loop: asyncio.AbstractEventLoop,
-        context: Context | None,
-        sequence: int,
-    ) -> None:
-        super().__init__(when, callback, args, loop, context)
-        self.sequence = sequence
-        self._scheduled = False
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it waits for its time."""
+        return self._scheduled
 
-    def mark_scheduled(self) -> None:
-        """The timer is in the loop's heap; asyncio counts those that are cancelled there."""
+    def scheduled(self) -> None:
+        """It waits for its time."""
         self._scheduled = True
 
-    def __lt__(self, other: object) -> bool:
-        if not isinstance(other, _Timer):
-            return NotImplemented
-        return (self.when(), self.sequence) < (other.when(), other.sequence)
+    def unscheduled(self) -> None:
+        """Its time has come."""
+        self._scheduled = False
 
 
-class _Jump(selectors.BaseSelector):
-    """Instead of waiting for files, moves the loop's clock."""
-
-    def __init__(self, loop: VirtualTimeLoop) -> None:
-        self._loop = loop
+class _NoFiles(selectors.BaseSelector):
+    """What asyncio would wait on: nothing, on virtual time."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Called by asyncio with 0 if something is ready, ``None`` if there is no timer."""
-        if timeout is None or timeout > 0:
-            self._loop.jump()
         return []
 
     def register(self, fileobj: object, events: int, data: object = None) -> NoReturn:

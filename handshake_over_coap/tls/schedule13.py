@@ -14,6 +14,7 @@ Source: RFC 8446 sections 4.4.4, 4.6.1 and 7, RFC 9147 sections 4.2.3 and 5.9, R
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes, hmac
@@ -41,6 +42,18 @@ _MAX_EXPANDED: Final = 255 * HASH_LENGTH
 _EMPTY_HASH: Final = bytes.fromhex(
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
+
+
+def _keyed(key: bytes) -> hmac.HMAC:
+    """HMAC with its key, to be copied: a copy costs half of a new one."""
+    return hmac.HMAC(key, _SHA256)
+
+
+def _mac(keyed: hmac.HMAC, data: bytes) -> bytes:
+    note(Primitive.HASH_BLOCK, HMAC_BLOCKS)
+    context = keyed.copy()
+    context.update(data)
+    return context.finalize()
 
 
 def _hmac(key: bytes, data: bytes) -> bytes:
@@ -76,17 +89,25 @@ def hkdf_expand_label(
     secret: bytes, label: bytes, context: bytes, length: int, prefix: bytes = DTLS13_PREFIX
 ) -> bytes:
     """HKDF-Expand-Label: ``length`` bytes bound to a label and a context (RFC 8446 section 7.1)."""
+    return hkdf_expand(secret, _info(label, context, length, prefix), length)
+
+
+def _info(label: bytes, context: bytes, length: int, prefix: bytes) -> bytes:
+    return _label(label, length, prefix) + len(context).to_bytes(1, "big") + context
+
+
+@lru_cache(maxsize=64)
+def _label(label: bytes, length: int, prefix: bytes) -> bytes:
+    """What stands before the context; the labels of a handshake are always the same."""
     full = prefix + label
-    info = b"".join(
-        (
-            length.to_bytes(2, "big"),
-            len(full).to_bytes(1, "big"),
-            full,
-            len(context).to_bytes(1, "big"),
-            context,
-        )
-    )
-    return hkdf_expand(secret, info, length)
+    return length.to_bytes(2, "big") + len(full).to_bytes(1, "big") + full
+
+
+def _expand_label(
+    keyed: hmac.HMAC, label: bytes, context: bytes, length: int, prefix: bytes
+) -> bytes:
+    """HKDF-Expand-Label of at most one block, from a secret that more is derived from."""
+    return _mac(keyed, _info(label, context, length, prefix) + b"\x01")[:length]
 
 
 def derive_secret(
@@ -97,11 +118,24 @@ def derive_secret(
 
 
 @dataclass(frozen=True, slots=True)
-class EarlySecret:
-    """The first secret: of a pre-shared key, or of none.  ``secret`` is 32 bytes."""
+class _Secret:
+    """A secret of 32 bytes that several others are derived from."""
 
     secret: bytes = field(repr=False)
     prefix: bytes = DTLS13_PREFIX
+    _keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_keyed", _keyed(self.secret))
+
+    def _derive(self, label: bytes, transcript_hash: bytes) -> bytes:
+        """Derive-Secret."""
+        return _expand_label(self._keyed, label, transcript_hash, HASH_LENGTH, self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlySecret(_Secret):
+    """The first secret: of a pre-shared key, or of none.  ``secret`` is 32 bytes."""
 
     @classmethod
     def of(cls, psk: bytes | None = None, prefix: bytes = DTLS13_PREFIX) -> EarlySecret:
@@ -110,62 +144,56 @@ class EarlySecret:
 
     def external_binder_key(self) -> bytes:
         """binder_key of a key that was agreed on beforehand."""
-        return derive_secret(self.secret, b"ext binder", _EMPTY_HASH, self.prefix)
+        return self._derive(b"ext binder", _EMPTY_HASH)
 
     def resumption_binder_key(self) -> bytes:
         """binder_key of a key that came with a ticket."""
-        return derive_secret(self.secret, b"res binder", _EMPTY_HASH, self.prefix)
+        return self._derive(b"res binder", _EMPTY_HASH)
 
     def handshake(self, shared_secret: bytes | None = None) -> HandshakeSecret:
         """The next secret: with the (EC)DHE or KEM secret, or none where the key is all."""
-        salt = derive_secret(self.secret, b"derived", _EMPTY_HASH, self.prefix)
+        salt = self._derive(b"derived", _EMPTY_HASH)
         given = _ZEROS if shared_secret is None else shared_secret
         return HandshakeSecret(hkdf_extract(salt, given), self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
-class HandshakeSecret:
+class HandshakeSecret(_Secret):
     """The second secret; transcripts run from ClientHello to ServerHello."""
-
-    secret: bytes = field(repr=False)
-    prefix: bytes = DTLS13_PREFIX
 
     def client_traffic(self, transcript_hash: bytes) -> bytes:
         """client_handshake_traffic_secret."""
-        return derive_secret(self.secret, b"c hs traffic", transcript_hash, self.prefix)
+        return self._derive(b"c hs traffic", transcript_hash)
 
     def server_traffic(self, transcript_hash: bytes) -> bytes:
         """server_handshake_traffic_secret."""
-        return derive_secret(self.secret, b"s hs traffic", transcript_hash, self.prefix)
+        return self._derive(b"s hs traffic", transcript_hash)
 
     def master(self) -> MasterSecret:
         """The last secret."""
-        salt = derive_secret(self.secret, b"derived", _EMPTY_HASH, self.prefix)
+        salt = self._derive(b"derived", _EMPTY_HASH)
         return MasterSecret(hkdf_extract(salt, _ZEROS), self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
-class MasterSecret:
+class MasterSecret(_Secret):
     """The last secret; transcripts run to the server's Finished but for resumption."""
-
-    secret: bytes = field(repr=False)
-    prefix: bytes = DTLS13_PREFIX
 
     def client_traffic(self, transcript_hash: bytes) -> bytes:
         """client_application_traffic_secret_0."""
-        return derive_secret(self.secret, b"c ap traffic", transcript_hash, self.prefix)
+        return self._derive(b"c ap traffic", transcript_hash)
 
     def server_traffic(self, transcript_hash: bytes) -> bytes:
         """server_application_traffic_secret_0."""
-        return derive_secret(self.secret, b"s ap traffic", transcript_hash, self.prefix)
+        return self._derive(b"s ap traffic", transcript_hash)
 
     def exporter(self, transcript_hash: bytes) -> bytes:
         """exporter_master_secret, for :func:`export`."""
-        return derive_secret(self.secret, b"exp master", transcript_hash, self.prefix)
+        return self._derive(b"exp master", transcript_hash)
 
     def resumption(self, transcript_hash: bytes) -> bytes:
         """resumption_master_secret, for :func:`ticket_psk`: up to the client's Finished."""
-        return derive_secret(self.secret, b"res master", transcript_hash, self.prefix)
+        return self._derive(b"res master", transcript_hash)
 
 
 def verify_data(base_key: bytes, transcript_hash: bytes, prefix: bytes = DTLS13_PREFIX) -> bytes:
@@ -185,12 +213,13 @@ def traffic_keys(
     secret: bytes, epoch: int, aead: AeadAlgorithm, prefix: bytes = DTLS13_PREFIX
 ) -> TrafficKeys:
     """The keys of one direction in ``epoch`` (RFC 8446 section 7.3, RFC 9147 section 4.2.3)."""
+    keyed = _keyed(secret)
     return TrafficKeys(
         epoch,
         aead,
-        key=hkdf_expand_label(secret, b"key", b"", aead.key_length, prefix),
-        iv=hkdf_expand_label(secret, b"iv", b"", NONCE_LENGTH, prefix),
-        sn_key=hkdf_expand_label(secret, b"sn", b"", aead.key_length, prefix),
+        key=_expand_label(keyed, b"key", b"", aead.key_length, prefix),
+        iv=_expand_label(keyed, b"iv", b"", NONCE_LENGTH, prefix),
+        sn_key=_expand_label(keyed, b"sn", b"", aead.key_length, prefix),
     )
 
 

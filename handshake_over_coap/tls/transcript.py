@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes
 
 from handshake_over_coap.tls.flight import HandshakeMessage
 
-_SHA256 = hashes.SHA256()
+_FRESH = hashes.Hash(hashes.SHA256())
+"""Before the first byte; a copy costs half of a new one."""
 
 Framing = Callable[[HandshakeMessage], bytes]
 """Turns a message into the bytes that are hashed."""
@@ -45,13 +46,13 @@ class Transcript:
     def hash(self) -> builtins.bytes:
         """The SHA-256 of everything so far, 32 bytes; computed once for each transcript."""
         if not self._digest:
-            context = hashes.Hash(_SHA256)
+            context = _FRESH.copy()
             context.update(self.bytes)
             self._digest.append(context.finalize())
         return self._digest[0]
 
     def hash_with(self, partial: builtins.bytes) -> builtins.bytes:
         """The SHA-256 of everything so far and then ``partial``: what a PSK binder covers."""
-        context = hashes.Hash(_SHA256)
+        context = _FRESH.copy()
         context.update(self.bytes + partial)
         return context.finalize()

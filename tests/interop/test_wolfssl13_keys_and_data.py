@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import handshake_over_coap as hoc
 from handshake_over_coap.tls.dtls13 import Connected13
 from tests.support.parties import CLIENT_KEYS, SERVER_KEYS, trust_in
 from tests.support.relay import Direction
@@ -106,17 +107,20 @@ def test_keys_that_we_update_are_used_from_then_on(
             (session,) = talk.sessions()
             for epoch in range(4, 8):
                 await session.update_keys(request=request_theirs)
-                await until(lambda: _epoch_of(session) == (epoch, epoch if request_theirs else 3))
+                await _reach(session, epoch, epoch if request_theirs else 3)
                 await talk.call(f"a line in epoch {epoch}")
                 _show_epoch(talk, pairing, epoch)
 
     asyncio.run(run())
 
 
-def _epoch_of(session: Any) -> tuple[int, int]:
-    connected = session.connected
-    assert isinstance(connected, Connected13)
-    return connected.write_epoch, connected.read_epoch
+async def _reach(session: hoc.Session, write: int, read: int) -> None:
+    def reached() -> bool:
+        connected = session.connected
+        assert isinstance(connected, Connected13)
+        return (connected.write_epoch, connected.read_epoch) == (write, read)
+
+    await until(reached)
 
 
 def _show_epoch(talk: Talk, pairing: Pairing, epoch: int) -> None:
