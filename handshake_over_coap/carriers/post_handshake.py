@@ -274,7 +274,9 @@ class PostHandshake:
     def _again(self, sending: _Sending, now: float) -> list[bytes]:
         """Nothing has acknowledged a flight in time."""
         delivery = sending.delivery
-        if self._timer.exhausted(delivery.attempts, ATTEMPTS):
+        # The handshake has a time limit of its own, which ends its last flight too.
+        most = None if sending.epoch == HANDSHAKE_EPOCH else ATTEMPTS
+        if self._timer.exhausted(delivery.attempts, most):
             if sending.epoch == HANDSHAKE_EPOCH:
                 raise HandshakeTimeout("the last flight of the handshake is not acknowledged")
             self._counters["post-handshake messages given up"] += 1

@@ -13,15 +13,14 @@ import logging
 import math
 import random
 import threading
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
 from aiocoap import Context, Message, messagemanager
 from aiocoap.error import NetworkError
-from aiocoap.interfaces import EndpointAddress, MessageInterface
+from aiocoap.interfaces import MessageInterface
 from aiocoap.messagemanager import MessageManager
 from aiocoap.numbers.codes import INTERNAL_SERVER_ERROR
 from aiocoap.numbers.constants import TransportTuning
@@ -29,11 +28,12 @@ from aiocoap.numbers.types import ACK, CON
 from aiocoap.pipe import Pipe
 from aiocoap.tokenmanager import TokenManager
 
-from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.timer13 import ROUND_TRIPS, SHORTEST
 from handshake_over_coap.tls.config import Rng
 
+from .messages import CoapMessage, Remote
 from .parameters import CoapParameters
+from .scan import Scanned
 
 log = logging.getLogger(__name__)
 
@@ -62,56 +62,6 @@ def transport_tuning(parameters: CoapParameters) -> TransportTuning:
     delay = parameters.empty_ack_delay
     tuning.EMPTY_ACK_DELAY = parameters.ack_timeout / 4 if delay is None else delay
     return tuning
-
-
-class Remote(EndpointAddress):  # type: ignore[misc]
-    """A peer's endpoint as aiocoap sees it; one object for each peer.
-
-    It also holds what the message layer keeps for that peer: the last few message IDs with the
-    responses they drew.
-    """
-
-    scheme = "coap"
-    is_multicast = False
-    is_multicast_locally = False
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-        self.recent: OrderedDict[int, tuple[float, Message | None]] = OrderedDict()
-
-    def __hash__(self) -> int:
-        return hash(self.address)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Remote) and self.address == other.address
-
-    def __repr__(self) -> str:
-        return f"<Remote {self.address}>"
-
-    @property
-    def hostinfo(self) -> str:
-        """The peer as an authority component; never put on the wire."""
-        return str(self.address)
-
-    @property
-    def hostinfo_local(self) -> str:
-        """Not known here: the endpoint knows its own address."""
-        return "localhost"
-
-    @property
-    def uri_base(self) -> str:
-        """The peer as a URI."""
-        return f"coap://{self.address}"
-
-    @property
-    def uri_base_local(self) -> str:
-        """This side as a URI."""
-        return "coap://localhost"
-
-    @property
-    def blockwise_key(self) -> Address:
-        """What blocks may be combined by; blocks are handled outside aiocoap."""
-        return self.address
 
 
 class Messages(MessageManager):  # type: ignore[misc]
@@ -235,36 +185,80 @@ class Interface(MessageInterface):  # type: ignore[misc]
 class ServerContext(Context):  # type: ignore[misc]
     """aiocoap's context with, for a site, a single function from request to response.
 
-    Each request is answered in a task of its own, which ends without a trace if the peer gives the
-    same token to another request meanwhile.
+    A request is answered at once if ``render`` never waits (``waits``), else in a task of its own,
+    which ends without a trace if the peer gives the same token to another request meanwhile.
     """
 
     def __init__(
-        self, render: Callable[[Message], Awaitable[Message]], tuning: TransportTuning, **more: Any
+        self,
+        render: Callable[[CoapMessage], Coroutine[Any, Any, CoapMessage]],
+        tuning: TransportTuning,
+        *,
+        waits: bool,
+        **more: Any,
     ) -> None:
         super().__init__(**more)
         self._render = render
         self._tuning = tuning
+        self._waits = waits
 
     def render_to_pipe(self, pipe: Pipe) -> None:
         """Have one request answered with one message."""
-        task = self.loop.create_task(self._answer(pipe))
-        pipe.on_interest_end(task.cancel)
+        answering = self._answer(pipe)
+        if self._waits:
+            task = self.loop.create_task(answering)
+            pipe.on_interest_end(task.cancel)
+            return
+        with suppress(StopIteration):
+            answering.send(None)
+            answering.close()
+            raise RuntimeError("answering was to wait for nothing, and waits")
 
     async def _answer(self, pipe: Pipe) -> None:
         try:
             response = await self._render(pipe.request)
         except Exception:
             log.exception("a request of %s could not be answered", pipe.request.remote)
-            response = Message(code=INTERNAL_SERVER_ERROR)
+            response = CoapMessage(INTERNAL_SERVER_ERROR)
         response.transport_tuning = self._tuning
         pipe.add_response(response, is_last=True)
+
+
+class _Question:
+    """A request that waits for its one response: what the token manager uses of aiocoap's Pipe."""
+
+    def __init__(self, request: CoapMessage, loop: asyncio.AbstractEventLoop) -> None:
+        self.request = request
+        self.response: asyncio.Future[CoapMessage] = loop.create_future()
+        self.response.add_done_callback(self._over)
+        self._at_end: list[Callable[[], object]] = []
+
+    def on_interest_end(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` once nobody waits any more."""
+        self._at_end.append(callback)
+
+    def add_response(self, response: CoapMessage, is_last: bool = False) -> None:
+        """The response has come."""
+        if not self.response.done():
+            self.response.set_result(response)
+
+    def add_exception(self, exception: BaseException | type[BaseException]) -> None:
+        """There will be none."""
+        if not self.response.done():
+            self.response.set_exception(exception)
+        self._over()
+
+    def _over(self, _response: object = None) -> None:
+        callbacks, self._at_end = self._at_end, []
+        for callback in callbacks:
+            callback()
 
 
 class CoapLayer:
     """aiocoap's stack over a send function: the whole of what carriers use of it.
 
-    ``render`` answers requests (a server), ``None`` on a client.
+    ``render`` answers requests (a server), ``None`` on a client; ``waits`` tells whether it ever
+    waits for anything.
     """
 
     def __init__(
@@ -272,9 +266,12 @@ class CoapLayer:
         send: Callable[[bytes, Remote], None],
         parameters: CoapParameters,
         rng: Rng,
-        loop: Any,
-        render: Callable[[Message], Awaitable[Message]] | None = None,
+        loop: asyncio.AbstractEventLoop,
+        render: Callable[[CoapMessage], Coroutine[Any, Any, CoapMessage]] | None = None,
+        *,
+        waits: bool = True,
     ) -> None:
+        self._loop = loop
         self._parameters = parameters
         self.tuning = transport_tuning(parameters)
         more = {"loop": loop, "loggername": "handshake_over_coap.aiocoap"}
@@ -284,37 +281,36 @@ class CoapLayer:
             separate = transport_tuning(parameters)
             if parameters.max_retransmit is None:
                 separate.MAX_RETRANSMIT = SEPARATE_RETRANSMIT
-            self._context = ServerContext(render, separate, **more)
+            self._context = ServerContext(render, separate, waits=waits, **more)
         self.tokens = Tokens(self._context, parameters.token_length, rng)
         self.messages = Messages(self.tokens, parameters.max_interval, rng)
         self.messages.message_interface = Interface(send)
         self.tokens.token_interface = self.messages
         self._context.request_interfaces.append(self.tokens)
 
-    def receive(self, datagram: bytes, remote: Remote) -> None:
-        """Hand a scanned and sanitised message to aiocoap."""
-        message = Message.decode(datagram, remote=remote)
-        message.transport_tuning = self.tuning
-        self.messages.dispatch_message(message)
+    def receive(self, datagram: Scanned, remote: Remote) -> None:
+        """Hand a message to aiocoap, with what was recognised in it."""
+        self.messages.dispatch_message(CoapMessage.incoming(datagram, remote, self.tuning))
 
     def expects(self, token: bytes, remote: Remote) -> bool:
         """Whether a response with ``token`` from ``remote`` answers a request of ours."""
         return (token, remote) in (self.tokens.outgoing_requests or ())
 
-    def request(self, message: Message, remote: Remote) -> asyncio.Future[Message]:
+    def request(self, message: CoapMessage, remote: Remote) -> asyncio.Future[CoapMessage]:
         """Send a confirmable request; the future gives the response or raises aiocoap's error.
 
         ``message`` may be sent again: each time it gets a message ID and a token of its own.
         """
-        # Its options are shared, as nobody changes them; aiocoap's copy of them costs more than
-        # all else that it does for a message.
-        request = Message(code=message.code, payload=message.payload, transport_tuning=self.tuning)
-        request.opt = message.opt
+        # Its options are shared, as nobody changes them.
+        request = CoapMessage(message.code, message.payload, message.opt)
+        request.transport_tuning = self.tuning
         request.remote = remote
-        response: asyncio.Future[Message] = self._context.request(
-            request, handle_blockwise=False
-        ).response
-        return response
+        question = _Question(request, self._loop)
+        try:
+            self.tokens.request(question)
+        except NetworkError as error:
+            question.add_exception(error)
+        return question.response
 
     def measured(self, round_trip: float) -> None:
         """A request was answered after ``round_trip`` seconds without having been sent again."""
@@ -322,12 +318,6 @@ class CoapLayer:
             shortest = min(SHORTEST, self._parameters.ack_timeout)
             longest = self._parameters.max_interval
             self.tuning.ACK_TIMEOUT = min(max(ROUND_TRIPS * round_trip, shortest), longest)
-
-    def encoded_size(self, message: Message, token_length: int) -> int:
-        """Bytes of ``message`` on the wire, with a token of ``token_length`` bytes."""
-        options = message.opt.encode()
-        marker = 1 if message.payload else 0
-        return 4 + token_length + len(options) + marker + len(message.payload)
 
     def fail(self, error: Exception, remote: Remote) -> None:
         """End everything under way with ``remote``."""

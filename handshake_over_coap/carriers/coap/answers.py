@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiocoap import Message
-
 from handshake_over_coap.carriers.carried import (
     CarriedConversation,
     CarriedFlight,
@@ -32,6 +30,7 @@ from handshake_over_coap.trace.report import TrialFigures
 
 from .blocks import Answer, digest
 from .gate import Code, retry_after
+from .messages import CoapMessage
 from .parameters import CoapParameters
 from .peers import Handshake, Peer, PeerTable, is_hello
 
@@ -80,14 +79,16 @@ class FlightAnswers:
         self._default = encoding_named(parameters.encoding)
         self._tasks: set[asyncio.Task[Answer]] = set()
 
-    async def answer(self, peer: Peer, request: Message, body: bytes, *, proven: bool) -> Answer:
+    async def answer(
+        self, peer: Peer, request: CoapMessage, body: bytes, *, proven: bool
+    ) -> Answer:
         """What ``body`` gets; computed at most once for each different body.
 
         ``proven`` tells whether it came with a valid Echo.
         """
         number = request.opt.content_format
         key = digest(b"" if number is None else int(number).to_bytes(2, "big")) + digest(body)
-        path = tuple(request.opt.uri_path)
+        path = request.opt.uri_path
         at_resource = path == self._parameters.path_segments
         for handshake in peer.handshakes.values():
             if not (at_resource or handshake.name == path[-1]):

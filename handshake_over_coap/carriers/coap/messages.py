@@ -7,23 +7,78 @@ object of every option of every message, and enumeration members of numbers that
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiocoap import Message
 from aiocoap import options as aiocoap_options
+from aiocoap.interfaces import EndpointAddress
 from aiocoap.message import Direction
 from aiocoap.numbers.codes import Code
 from aiocoap.numbers.constants import TransportTuning
 from aiocoap.numbers.optionnumbers import OptionNumber
 from aiocoap.numbers.types import Type
 
+from handshake_over_coap.carriers.datagram import Address
+
 from .scan import Option, Scanned, option_bytes
 
 _TYPES = tuple(map(Type, range(4)))
 _DEFAULT_TUNING = TransportTuning()
 _code_of = lru_cache(maxsize=256)(Code)
+
+
+class Remote(EndpointAddress):  # type: ignore[misc]
+    """A peer's endpoint as aiocoap sees it; one object for each peer.
+
+    It also holds what the message layer keeps for that peer: the last few message IDs with the
+    responses they drew.
+    """
+
+    scheme = "coap"
+    is_multicast = False
+    is_multicast_locally = False
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._hash = hash(address)
+        self.recent: OrderedDict[int, tuple[float, Message | None]] = OrderedDict()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Remote) and self.address == other.address)
+
+    def __repr__(self) -> str:
+        return f"<Remote {self.address}>"
+
+    @property
+    def hostinfo(self) -> str:
+        """The peer as an authority component; never put on the wire."""
+        return str(self.address)
+
+    @property
+    def hostinfo_local(self) -> str:
+        """Not known here: the endpoint knows its own address."""
+        return "localhost"
+
+    @property
+    def uri_base(self) -> str:
+        """The peer as a URI."""
+        return f"coap://{self.address}"
+
+    @property
+    def uri_base_local(self) -> str:
+        """This side as a URI."""
+        return "coap://localhost"
+
+    @property
+    def blockwise_key(self) -> Address:
+        """What blocks may be combined by; blocks are handled outside aiocoap."""
+        return self.address
 
 
 class BlockValue(NamedTuple):

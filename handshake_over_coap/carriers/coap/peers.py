@@ -21,8 +21,8 @@ from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 
-from .aiocoap_layer import Remote
 from .blocks import Answer, Transfer
+from .messages import Remote
 
 HANDSHAKES_PER_PEER = 8
 """Handshakes of one endpoint that are kept at once, complete and over ones included."""

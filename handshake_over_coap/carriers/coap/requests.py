@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from aiocoap import Message
 from aiocoap.error import ConRetransmitsExceeded, MessageError, NetworkError
 
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.errors import CarrierError, ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.tls.config import Rng
 
-from .aiocoap_layer import CoapLayer, Remote
+from .aiocoap_layer import CoapLayer
 from .blocks import as_option, block_at
 from .gate import Code, blocks
+from .messages import CoapMessage, Options, Remote
 from .parameters import BLOCK_SIZES, CoapParameters
 from .scan import Block, MessageFormatError, Scanned, reset, scan
 
@@ -70,7 +70,7 @@ class Requests:
         self._remote = Remote(server)
         self._layer = CoapLayer(self._send, parameters, rng, self._loop)
         self._layer.messages.on_empty_ack = self._on_empty_ack
-        self._waiting: asyncio.Future[Message] | None = None
+        self._waiting: asyncio.Future[CoapMessage] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._repost_after = parameters.repost_after or 4 * parameters.ack_timeout
         self._wait = self._repost_after
@@ -101,7 +101,7 @@ class Requests:
         expected = waiting and self._layer.expects(message.token, self._remote)
         acceptable = expected and _is_sound(message)
         if message.code == 0 or acceptable:
-            self._layer.receive(message.sanitised(), self._remote)
+            self._layer.receive(message, self._remote)
         elif message.type == 0:
             # Rejected: nobody waits for it, or it cannot be understood (RFC 7252 section 4.2).
             self._endpoint.send(reset(data[2:4]), self._remote.address)
@@ -167,7 +167,7 @@ class Requests:
 
     def _cut(
         self, template: _Template, body: bytes, offset: int, largest: int, tag: bytes | None
-    ) -> tuple[Message, Block | None]:
+    ) -> tuple[CoapMessage, Block | None]:
         """The request with the block at ``offset``, as large as the mtu lets it be."""
         if offset == 0 and tag is None and len(body) <= largest:
             message = template.message(body)
@@ -183,17 +183,16 @@ class Requests:
             message.opt.request_tag = [tag or bytes(REQUEST_TAG_LENGTH)]
             if self._fits(message):
                 return message, block
-            size = self._layer.encoded_size(message, self._parameters.token_length)
+            size = message.size(self._parameters.token_length)
         raise ConfigurationError(
             f"an mtu of {self._parameters.mtu} bytes is too small: a request to this path with a "
             f"block of {BLOCK_SIZES[0]} bytes takes {size}; raise the mtu or shorten the path"
         )
 
-    def _fits(self, message: Message) -> bool:
-        size = self._layer.encoded_size(message, self._parameters.token_length)
-        return size <= self._parameters.mtu
+    def _fits(self, message: CoapMessage) -> bool:
+        return message.size(self._parameters.token_length) <= self._parameters.mtu
 
-    async def _collect(self, path: tuple[str, ...], tag: bytes | None, first: Message) -> Reply:
+    async def _collect(self, path: tuple[str, ...], tag: bytes | None, first: CoapMessage) -> Reply:
         """Fetch the rest of the reply by Block2; every block has to have the same ETag."""
         # A refusal may come from a server that keeps nothing, such as a challenge.
         self.signalled = first.code.is_successful()
@@ -216,15 +215,13 @@ class Requests:
         return Reply(
             code=int(first.code),
             payload=bytes(payload),
-            location=tuple(first.opt.location_path),
-            content_format=None
-            if first.opt.content_format is None
-            else int(first.opt.content_format),
+            location=first.opt.location_path,
+            content_format=first.opt.content_format,
             echo=first.opt.echo,
             max_age=60 if age is None else age,
         )
 
-    def _append(self, payload: bytearray, response: Message) -> None:
+    def _append(self, payload: bytearray, response: CoapMessage) -> None:
         """Take one block of a reply, or all of it."""
         option, limit = response.opt.block2, self._parameters.limits.body
         if option is not None and (
@@ -235,7 +232,7 @@ class Requests:
         if len(payload) > limit:
             raise CarrierError(f"the reply of {self._remote.address} passes {limit} bytes")
 
-    async def _exchange(self, message: Message) -> Message:
+    async def _exchange(self, message: CoapMessage) -> CoapMessage:
         """One request and its response, whatever becomes of acknowledgements.
 
         A separate response may be lost after an empty ACK, or the ACK was forged: then the
@@ -308,11 +305,9 @@ class _Template:
     def later(self) -> _Template:
         return _Template(self.path, self.content_format)
 
-    def message(self, payload: bytes) -> Message:
-        message = Message(code=Code.POST, payload=payload)
-        message.opt.uri_path = self.path
-        if self.content_format is not None:
-            message.opt.content_format = self.content_format
-        if self.echo is not None:
-            message.opt.echo = self.echo
-        return message
+    def message(self, payload: bytes) -> CoapMessage:
+        options = Options()
+        options.uri_path = self.path
+        options.content_format = self.content_format
+        options.echo = self.echo
+        return CoapMessage(Code.POST, payload, options)

@@ -13,7 +13,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from aiocoap import Message
 from aiocoap.error import NetworkError
 
 from handshake_over_coap.carriers.carried import (
@@ -26,7 +25,7 @@ from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.tls.config import Rng
 
-from .aiocoap_layer import CoapLayer, Remote
+from .aiocoap_layer import CoapLayer
 from .answers import FlightAnswers
 from .blocks import (
     Answer,
@@ -38,6 +37,7 @@ from .blocks import (
     block_at,
 )
 from .gate import Code, Gate, Reply
+from .messages import CoapMessage, Remote
 from .parameters import BLOCK_SIZES, CoapParameters
 from .peers import Peer, PeerTable
 from .scan import Block, MessageFormatError, Scanned, reset, scan
@@ -82,7 +82,9 @@ class CoapServer:
             challenge=lambda address: self._gate.echo_value(address, self._loop.time()),
             on_flights=on_flights,
         )
-        self._layer = CoapLayer(self._send, parameters, rng, self._loop, self._render)
+        self._layer = CoapLayer(
+            self._send, parameters, rng, self._loop, self._render, waits=think is not None
+        )
         self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -118,7 +120,7 @@ class CoapServer:
         if message.is_request and message.type in (0, 1):
             self._request(message, len(data), address, now)
         elif message.code == 0 and message.type in (2, 3) and peer is not None:
-            self._layer.receive(data, peer.remote)
+            self._layer.receive(message, peer.remote)
         elif message.code == 0 and message.type == 0:
             self._endpoint.send(reset(data[2:4]), address)  # CoAP ping
         else:
@@ -136,7 +138,7 @@ class CoapServer:
         self._schedule_expiry()
         verdict.peer.datagrams += 1
         verdict.peer.bytes += size
-        self._layer.receive(message.sanitised(), verdict.peer.remote)
+        self._layer.receive(message, verdict.peer.remote)
 
     def awaits(self, address: Address) -> bool:
         """Whether a handshake with ``address`` is under way."""
@@ -181,11 +183,11 @@ class CoapServer:
             if self.peers.get(peer.address) is None:
                 self._layer.fail(NetworkError("the peer has vanished"), peer.remote)
 
-    async def _render(self, request: Message) -> Message:
+    async def _render(self, request: CoapMessage) -> CoapMessage:
         """Answer an admitted request; every path ends in a response."""
         peer = self.peers.get(request.remote.address)
         if peer is None:
-            return Message(code=Code.NOT_FOUND)
+            return CoapMessage(Code.NOT_FOUND)
         peer.in_flight += 1
         try:
             return await self._respond(peer, request)
@@ -193,9 +195,9 @@ class CoapServer:
             peer.in_flight -= 1
             self._schedule_expiry()
 
-    async def _respond(self, peer: Peer, request: Message) -> Message:
+    async def _respond(self, peer: Peer, request: CoapMessage) -> CoapMessage:
         tags = request.opt.request_tag
-        key = (tuple(request.opt.uri_path), tags[0] if tags else None)
+        key = (request.opt.uri_path, tags[0] if tags else None)
         block2 = request.opt.block2
         if block2 is not None:
             peer.block_size = BLOCK_SIZES[block2.size_exponent]
@@ -216,11 +218,11 @@ class CoapServer:
             return self._first_block(peer, request, answer)
         except CarrierError as error:
             log.warning("%s cannot be answered: %s", peer.address, error)
-            return Message(code=Code.INTERNAL_SERVER_ERROR)
+            return CoapMessage(Code.INTERNAL_SERVER_ERROR)
 
-    def _join(self, peer: Peer, transfer: Transfer, request: Message) -> bytes | None:
+    def _join(self, peer: Peer, transfer: Transfer, request: CoapMessage) -> bytes | None:
         """The whole body that ``request`` is, or is the last block of; ``None`` before that."""
-        option, payload = request.opt.block1, bytes(request.payload)
+        option, payload = request.opt.block1, request.payload
         if option is None or option.block_number == 0:
             transfer.content_format = request.opt.content_format
             transfer.proven = self._gate.proves(request.opt.echo, peer.address, self._loop.time())
@@ -234,30 +236,30 @@ class CoapServer:
         transfer.check_format(request.opt.content_format)
         return transfer.add(Block(option.block_number, option.more, size), payload)
 
-    def _continue(self, request: Message) -> Message:
+    def _continue(self, request: CoapMessage) -> CoapMessage:
         """2.31; asks for smaller blocks where we prefer them (RFC 7959 section 2.3)."""
         number, _, exponent = request.opt.block1
         exponent = min(exponent, BLOCK_SIZES.index(self._parameters.largest_block))
-        return Message(code=Code.CONTINUE, block1=(number, True, exponent))
+        response = CoapMessage(Code.CONTINUE)
+        response.opt.block1 = (number, True, exponent)
+        return response
 
-    def _block_error(self, error: BadBlock | BodyIncomplete | BodyTooLarge) -> Message:
+    def _block_error(self, error: BadBlock | BodyIncomplete | BodyTooLarge) -> CoapMessage:
         if isinstance(error, BodyTooLarge):
-            limit = self._parameters.limits.body
-            return Message(code=Code.REQUEST_ENTITY_TOO_LARGE, size1=limit)
+            response = CoapMessage(Code.REQUEST_ENTITY_TOO_LARGE)
+            response.opt.size1 = self._parameters.limits.body
+            return response
         if isinstance(error, BodyIncomplete):
-            return Message(code=Code.REQUEST_ENTITY_INCOMPLETE)
-        return Message(code=Code.BAD_REQUEST)
+            return CoapMessage(Code.REQUEST_ENTITY_INCOMPLETE)
+        return CoapMessage(Code.BAD_REQUEST)
 
-    def _first_block(self, peer: Peer, request: Message, answer: Answer) -> Message:
+    def _first_block(self, peer: Peer, request: CoapMessage, answer: Answer) -> CoapMessage:
         """The response to the last block of a request, with the first block of the answer."""
-        response = Message(code=answer.code, payload=answer.payload)
+        response = CoapMessage(answer.code, answer.payload)
         response.opt.location_path = answer.location
-        if answer.max_age is not None:
-            response.opt.max_age = answer.max_age
-        if answer.content_format is not None:
-            response.opt.content_format = answer.content_format
-        if answer.echo is not None:
-            response.opt.echo = answer.echo
+        response.opt.max_age = answer.max_age
+        response.opt.content_format = answer.content_format
+        response.opt.echo = answer.echo
         response.opt.block1 = request.opt.block1
         size = self._block_size(peer)
         if len(answer.payload) > size or self._too_large(response, request):
@@ -268,10 +270,10 @@ class CoapServer:
     def _block_size(self, peer: Peer) -> int:
         return min(self._parameters.largest_block, peer.block_size or BLOCK_SIZES[-1])
 
-    def _too_large(self, response: Message, request: Message) -> bool:
-        return self._layer.encoded_size(response, len(request.token)) > self._parameters.mtu
+    def _too_large(self, response: CoapMessage, request: CoapMessage) -> bool:
+        return response.size(len(request.token)) > self._parameters.mtu
 
-    def _cut(self, response: Message, request: Message, answer: Answer, size: int) -> None:
+    def _cut(self, response: CoapMessage, request: CoapMessage, answer: Answer, size: int) -> None:
         """Leave as much of the payload in ``response`` as fits, by blocks of at most ``size``."""
         for smaller in sorted((s for s in BLOCK_SIZES if s <= size), reverse=True):
             block = block_at(0, len(answer.payload), smaller)
@@ -281,17 +283,17 @@ class CoapServer:
                 return
         raise CarrierError(f"no block fits an mtu of {self._parameters.mtu} bytes")
 
-    def _later_block(self, transfer: Transfer | None, option: tuple[int, bool, int]) -> Message:
+    def _later_block(self, transfer: Transfer | None, option: tuple[int, bool, int]) -> CoapMessage:
         number, _, exponent = option
         if transfer is None or transfer.answer is None:
-            return Message(code=Code.REQUEST_ENTITY_INCOMPLETE)
+            return CoapMessage(Code.REQUEST_ENTITY_INCOMPLETE)
         answer = transfer.answer
         size = min(BLOCK_SIZES[exponent], self._parameters.largest_block)
         offset = number * BLOCK_SIZES[exponent]
         if offset >= len(answer.payload):
-            return Message(code=Code.BAD_REQUEST)
+            return CoapMessage(Code.BAD_REQUEST)
         block = Block(offset // size, offset + size < len(answer.payload), size)
-        response = Message(code=answer.code, payload=answer.payload[offset : offset + size])
+        response = CoapMessage(answer.code, answer.payload[offset : offset + size])
         response.opt.etag = answer.etag
         response.opt.block2 = as_option(block)
         return response
