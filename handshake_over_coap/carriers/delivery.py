@@ -90,7 +90,9 @@ class Delivery:
         self.messages = tuple(item for item in flight if isinstance(item, HandshakeMessage))
         self._writer = writer
         self._mtu = mtu
-        self._pieces = tuple(_cut(self.messages, writer, mtu))
+        layout = _Layout(writer, mtu)
+        self._pieces = tuple(_cut(self.messages, layout))
+        self._layout: _Layout | None = layout
         self._records: OrderedDict[RecordNumber, _Sent] = OrderedDict()
         self._orders = self._datagrams = self._turns = 0
         self._highest = self._highest_turn = -1
@@ -179,7 +181,8 @@ class Delivery:
         without keys can read it.
         """
         pieces = tuple(pieces)
-        layout = self._laid_out(set(pieces))
+        # The first time everything goes as it was cut.
+        layout, self._layout = self._layout or self._laid_out(set(pieces)), None
         if layout.records > left:
             layout = self._laid_out(set(self._fitting(pieces, left)))
         sent = [self._datagram(records) for records in layout.datagrams]
@@ -265,9 +268,13 @@ class _Layout:
 
     def put(self, piece: Piece) -> None:
         """Add a piece, to a new datagram if it does not fit this one."""
-        epoch = piece.message.epoch
-        if piece.length > self.room(epoch):
+        if piece.length > self.room(piece.message.epoch):
             self.next_datagram()
+        self.add(piece)
+
+    def add(self, piece: Piece) -> None:
+        """Add a piece that fits this datagram."""
+        epoch = piece.message.epoch
         record = self._last_record(epoch)
         if record is None or piece.size > min(
             self._left, self._writer.longest(epoch) - record.size
@@ -291,18 +298,22 @@ class _Layout:
         return records[-1] if records and records[-1].epoch == epoch else None
 
 
-def _cut(messages: Iterable[HandshakeMessage], writer: Writer13, mtu: int) -> Iterator[Piece]:
-    """The pieces of a flight, each filling what is left of a datagram."""
-    layout = _Layout(writer, mtu)
+def _cut(messages: Iterable[HandshakeMessage], layout: _Layout) -> Iterator[Piece]:
+    """The pieces of a flight, each filling what is left of a datagram of ``layout``."""
     layout.next_datagram()
     for message in messages:
         offset, size = 0, len(message.body)
         while True:
-            if layout.room(message.epoch) < min(size - offset, _LEAST_FRAGMENT):
+            room = layout.room(message.epoch)
+            if room < min(size - offset, _LEAST_FRAGMENT):
                 layout.next_datagram()
-            length = min(size - offset, max(layout.room(message.epoch), 1))
+                room = layout.room(message.epoch)
+            length = min(size - offset, max(room, 1))
             piece = Piece(message, offset, length)
-            layout.put(piece)
+            if length <= room:
+                layout.add(piece)
+            else:
+                layout.put(piece)
             yield piece
             offset += length
             if offset >= size:

@@ -8,7 +8,8 @@ import io
 import json
 import textwrap
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.bar import Bar
@@ -20,8 +21,9 @@ from handshake_over_coap.cli.network import (
     traces_of,
 )
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.trace.files import open_private
+from handshake_over_coap.trace.files import cannot_write, open_private
 from handshake_over_coap.trace.ladder import ladder
+from handshake_over_coap.trace.svg import ladder_svg
 
 if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 _MOST_RUNGS: Final = 200
 _FAILED: Final = 1
-_HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>9}{'median':>10}{'p95':>10}{'min':>9}{'max':>9}"
+_HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>10}{'median':>10}{'p95':>9}{'min':>9}{'max':>9}"
 _LINES: Final = (
     ("datagrams", "datagrams"),
     ("bytes", "bytes"),
@@ -60,8 +62,8 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         description="Make handshakes between the real client and server on virtual time, over a "
         "simulated network, and sum them up. The same seed gives the same figures. Credentials "
         "derive from the seed unless files are given (--key and --cert are the server's). "
-        "--ladder, --keylog and the captures show the first trial; on a radio link, --pcap has its "
-        "frames.",
+        "The ladders, --keylog and the captures show the first trial; on a radio link, --pcap has "
+        "its frames.",
         epilog=NAMES_OF_SUITES,
         allow_abbrev=False,
     )
@@ -76,6 +78,9 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--ladder", action="store_true", help="draw the datagrams of the first trial"
+    )
+    parser.add_argument(
+        "--ladder-svg", metavar="FILE", help="draw them as a picture (SVG) into FILE"
     )
     add_network_options(parser)
     add_handshake_options(parser)
@@ -96,15 +101,18 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with Bar("handshakes") as bar, ExitStack() as opened:
             frames, files = _traces(arguments, scenario, opened)
+            picture = _picture(arguments, opened)
             report = simulate(
                 scenario,
                 arguments.trials,
                 arguments.seed,
                 progress=bar,
-                observers=[recorder] if arguments.ladder else [],
+                observers=[recorder] if arguments.ladder or picture else [],
                 frame_observers=frames,
                 files=files,
             )
+            if picture is not None:
+                picture.write(_svg(recorder, scenario).encode())
     except ConfigurationError as error:
         raise ConfigurationError(as_typed(str(error))) from None
     if arguments.json:
@@ -131,6 +139,23 @@ def _traces(
         sink = opened.enter_context(io.BufferedWriter(raw))
         frames.append(FrameCapture(sink, VirtualTimeLoop.time_zero_ns))
     return frames, dataclasses.replace(scenario.options, **files) if files else None
+
+
+def _picture(arguments: argparse.Namespace, opened: ExitStack) -> BinaryIO | None:
+    """The file for the ladder, opened before any work is done."""
+    if arguments.ladder_svg is None:
+        return None
+    try:
+        return opened.enter_context(Path(arguments.ladder_svg).open("wb"))
+    except OSError as error:
+        raise cannot_write("ladder", arguments.ladder_svg, error) from error
+
+
+def _svg(recorder: PassageRecorder, scenario: Scenario) -> str:
+    from handshake_over_coap.sim import Side, view
+
+    seen = view(recorder.passages, Side.CLIENT)
+    return ladder_svg(seen[:_MOST_RUNGS], title=scenario.described())
 
 
 def _ladder(recorder: PassageRecorder) -> str:
@@ -176,11 +201,14 @@ def _told(report: SimulationReport, name: str) -> bool:
 
 def _line(title: str, summary: Summary) -> str:
     values = (summary.median, summary.p95, summary.min, summary.max)
-    of_mean = f"{_figure(summary.mean):>10}{_figure(summary.ci95):>9}"
-    widths = (10, 10, 9, 9)
+    of_mean = f"{_figure(summary.mean):>10}{_figure(summary.ci95):>10}"
+    widths = (10, 9, 9, 9)
     rest = (f"{_figure(each):>{width}}" for each, width in zip(values, widths, strict=True))
     return f"{title:<22}{of_mean}{''.join(rest)}"
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    if value is None:
+        return "-"
+    digits = 3 if abs(value) < 0.01 else 4
+    return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:.0f}"

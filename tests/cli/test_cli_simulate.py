@@ -132,3 +132,22 @@ def test_there_is_no_bar_where_there_is_no_terminal(capsys: pytest.CaptureFixtur
         bar._next = 0.0
         bar(1, 2)
     assert capsys.readouterr().err == ""
+
+
+def test_the_ladder_is_drawn_into_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ladder.svg"
+    assert main(["simulate", "--trials", "2", "--drop", "2", "--ladder-svg", str(path)]) == 0
+    picture = path.read_text()
+    assert picture.startswith("<svg ")
+    assert picture.count('class="to-client lost"') == 1
+    assert "datagrams" in capsys.readouterr().out
+
+
+def test_a_ladder_that_cannot_be_written_is_known_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "missing" / "ladder.svg"
+    assert main(["simulate", "--trials", "100000000", "--ladder-svg", str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
