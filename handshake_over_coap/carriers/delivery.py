@@ -114,7 +114,8 @@ class Delivery:
     def send(self, now: float) -> list[bytes]:
         """The datagrams of the whole flight, or of its first ten records."""
         self.first_sent = now
-        return self._transmit(self._pieces, now)
+        layout, self._layout = self._layout, None  # everything goes as it was cut
+        return self._transmit(self._pieces, now, layout=layout)
 
     def resend(self, now: float) -> list[bytes]:
         """The datagrams of all that the peer has not acknowledged, ten records at most.
@@ -173,7 +174,12 @@ class Delivery:
         return (piece for piece in self._pieces if not (piece.acked or piece.hinted))
 
     def _transmit(
-        self, pieces: Iterable[Piece], now: float, left: int = RECORDS_AT_ONCE
+        self,
+        pieces: Iterable[Piece],
+        now: float,
+        left: int = RECORDS_AT_ONCE,
+        *,
+        layout: _Layout | None = None,
     ) -> list[bytes]:
         """The datagrams of ``pieces``, as far as ``left`` records hold them.
 
@@ -181,8 +187,7 @@ class Delivery:
         without keys can read it.
         """
         pieces = tuple(pieces)
-        # The first time everything goes as it was cut.
-        layout, self._layout = self._layout or self._laid_out(set(pieces)), None
+        layout = layout or self._laid_out(set(pieces))
         if layout.records > left:
             layout = self._laid_out(set(self._fitting(pieces, left)))
         sent = [self._datagram(records) for records in layout.datagrams]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from handshake_over_coap.errors import ConfigurationError, Error
@@ -84,7 +85,12 @@ class Quota:
 
 def prefix(address: Address) -> str:
     """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
-    host = address.host.partition("%")[0]
+    return _prefix_of(address.host)
+
+
+@lru_cache(maxsize=1024)
+def _prefix_of(host: str) -> str:
+    host = host.partition("%")[0]
     try:
         parsed = ip_address(host)
     except ValueError:

@@ -89,10 +89,11 @@ class PostHandshake:
     """The messages of one session after its handshake, in both directions.
 
     ``next_seq`` is the message_seq of the peer's next message; ``unseen`` from there on may have
-    been lost with an answer over CoAP.  ``final`` is the client's last
-    flight, just sent over UDP, which only an ACK answers.  A server acknowledges the client's
-    as often as it comes, for as long as ``opener`` has the keys of epoch 2; ``final_numbers`` are
-    the records in which it came first.
+    been lost with an answer over CoAP.  ``final`` is the client's last flight, just sent over UDP,
+    which only an ACK answers.  A server acknowledges the client's as often as it comes, for as long
+    as ``opener`` has the keys of epoch 2: for ``patience`` seconds, in which the client may still
+    send it, and no less than RFC 9147 asks for; ``final_numbers`` are the records in which it came
+    first.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class PostHandshake:
         counters: Counter[str],
         next_seq: int,
         now: float,
+        patience: float = 0.0,
         final: Delivery | None = None,
         final_numbers: Iterable[RecordNumber] = (),
         unseen: int = 0,
@@ -125,7 +127,7 @@ class PostHandshake:
         self._final_numbers = tuple(final_numbers)
         self._acked_final_at = now
         if self._is_server and HANDSHAKE_EPOCH in opener.epochs:
-            self._retired[HANDSHAKE_EPOCH] = now + RETENTION
+            self._retired[HANDSHAKE_EPOCH] = now + max(RETENTION, patience)
         if final is not None:
             self._sendings.append(_Sending(final, timer.value, now + timer.value))
 

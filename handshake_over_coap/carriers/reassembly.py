@@ -54,6 +54,8 @@ class Placed(Enum):
 
 def fragment(message: HandshakeMessage, offset: int, length: int) -> bytes:
     """``length`` bytes of ``message`` from ``offset``, with the header of a fragment."""
+    if not offset and length == len(message.body):
+        return message.dtls_bytes()
     header = u8(message.type) + u24(len(message.body)) + u16(message.message_seq)
     return header + u24(offset) + u24(length) + message.body[offset : offset + length]
 

@@ -36,6 +36,7 @@ from handshake_over_coap.tls.trust import Trust
 
 if TYPE_CHECKING:
     from handshake_over_coap.lab.scenario import File, Scenario
+    from handshake_over_coap.net.options import Options
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """The time of day in every simulation without certificate files."""
@@ -59,13 +60,18 @@ class Cast:
 
     def client_config(self, scenario: Scenario, host: str, rng: Rng) -> ClientConfig:
         """The client's side of a handshake with the server at ``host``."""
-        options = scenario.options
+        options = _options(scenario)
         return options.client_config(self.client, self.client_trust, host, rng, lambda: self.now)
 
     def server_config(self, scenario: Scenario, rng: Rng) -> ServerConfig:
         """The server's side."""
-        options = scenario.options
+        options = _options(scenario)
         return options.server_config(self.server, None, self.server_trust, rng, lambda: self.now)
+
+
+@lru_cache(maxsize=64)
+def _options(scenario: Scenario) -> Options:
+    return scenario.options
 
 
 @lru_cache(maxsize=64)

@@ -99,11 +99,11 @@ class RecordLayer(Protocol):
     def probed(self) -> bool:
         """Whether a probe has been answered since it was sent."""
 
-    def probe(self, now: float) -> list[bytes]:
-        """Datagrams that only a peer who receives them can answer, if the version has any."""
+    def probe(self) -> None:
+        """Have :meth:`renew` give what only a peer who receives it can answer, if there is any."""
 
     def renew(self, now: float) -> list[bytes]:
-        """Datagrams that begin to change keys, if they have protected enough."""
+        """Datagrams that begin to change keys: as a probe, or as these have protected enough."""
 
 
 class Layer12:
@@ -172,9 +172,8 @@ class Layer12:
         """Nothing: this version has no timers after the handshake."""
         return []
 
-    def probe(self, now: float) -> list[bytes]:
+    def probe(self) -> None:
         """Nothing: this version has no message that a peer has to answer."""
-        return []
 
     def renew(self, now: float) -> list[bytes]:
         """Nothing: this version changes keys by a new handshake alone."""
@@ -209,7 +208,7 @@ class Layer13:
         )
         self.post.count_into(counters)
         self._counters = counters
-        self._probing = False
+        self._probing = self._probe_due = False
         self._newest = max(RecordNumber(e, self._opener.highest(e)) for e in self._opener.epochs)
         self._confirmed = established.post is None or not established.connected.ongoing.client
 
@@ -307,19 +306,20 @@ class Layer13:
         """Whether the KeyUpdate of :meth:`probe` has been acknowledged."""
         return self._probing and not self.post.connected.update_pending
 
-    def probe(self, now: float) -> list[bytes]:
-        """A KeyUpdate: its ACK shows that the peer is where it was sent.
+    def probe(self) -> None:
+        """Have :meth:`renew` give a KeyUpdate: its ACK shows that the peer is where it was sent.
 
-        Nothing while one is under way, whose ACK would show less.
+        One that is under way comes first: its ACK would show less.
         """
-        self._probing = not self.post.connected.update_pending
-        return self.post.update_keys(now) if self._probing else []
+        self._probe_due, self._probing = True, False
 
     def renew(self, now: float) -> list[bytes]:
-        """A KeyUpdate, if keys of either direction have protected enough (RFC 9147 4.5.3)."""
+        """A KeyUpdate, as a probe or where keys have protected enough (RFC 9147 section 4.5.3)."""
         if self.post.connected.update_pending:
             return []
-        if not (self._writer.wants_key_update or self._opener.wants_key_update):
+        if self._probe_due:
+            self._probe_due, self._probing = False, True
+        elif not (self._writer.wants_key_update or self._opener.wants_key_update):
             return []
         return self.post.update_keys(now, request=self._opener.wants_key_update)
 

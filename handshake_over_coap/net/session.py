@@ -235,15 +235,14 @@ class Session:
     def _take(self, taken: Taken, source: Address | None = None, size: int = 0) -> bool:
         """Do what follows from a datagram; True if the peer has moved to ``source``."""
         moved = source is not None and taken.newest
-        probe: list[bytes] = []
         if source is not None and moved and source != self.address:
             self._out.move(source)
-            probe = self._layer.probe(self._loop.time())
+            self._layer.probe()
         if taken.authentic and source in {None, self.address}:
             self._out.heard(size)
         if self._layer.probed:
             self._out.prove()
-        self._send_all((*taken.send, *probe))
+        self._send_all(taken.send)
         self.tickets = (self.tickets + list(taken.tickets))[-MOST_TICKETS:]
         if taken.unprotected:
             self.counters["dropped: unprotected"] += taken.unprotected

@@ -72,7 +72,8 @@ class TraceFiles:
 
     def established(self, connected: Agreement) -> None:
         """Write a session's secrets to the key log, and into captures, if they are ours to tell."""
-        if not isinstance(connected, Completed):
+        wanted = self._keylog is not None or self._captures
+        if not wanted or not isinstance(connected, Completed):
             return
         lines = key_log_lines(connected)
         if self._keylog is not None:

@@ -16,11 +16,12 @@ import heapq
 import math
 import selectors
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from itertools import count
 from typing import Any, Final, NoReturn, Protocol, TypeAlias, TypeVar, TypeVarTuple
+from weakref import WeakSet
 
 from handshake_over_coap.errors import ConfigurationError, Error
 
@@ -69,6 +70,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     _ready: deque[asyncio.Handle]
     _stopping: bool
     _closed: bool
+    _asyncgens: WeakSet[AsyncGenerator[Any, Any]]
 
     def __init__(self, start: float = 0.0) -> None:
         super().__init__(_NoFiles())
@@ -264,7 +266,8 @@ def _cancel_all(loop: VirtualTimeLoop) -> None:
     with suppress(DeadlockError):
         if tasks:
             loop.run_until_complete(asyncio.wait(tasks))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        if loop._asyncgens:  # noqa: SLF001
+            loop.run_until_complete(loop.shutdown_asyncgens())
     for task in tasks:
         if task.done() and not task.cancelled() and task.exception() is not None:
             loop.call_exception_handler(

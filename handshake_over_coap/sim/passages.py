@@ -18,6 +18,9 @@ class Side(Enum):
     CLIENT = "client"
     SERVER = "server"
 
+    # What is kept by side is looked up for every datagram; Enum's own hash is slow.
+    __hash__ = object.__hash__
+
     @property
     def other(self) -> Side:
         """The side across."""

@@ -24,7 +24,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.errors import ConfigurationError
 
@@ -91,13 +91,15 @@ class LinkOptions:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossing(NamedTuple):
     """What became of one datagram: the times at which copies come out, none if it is lost."""
 
     outcome: Outcome
     arrivals: tuple[float, ...] = ()
 
+
+_AT_ONCE: Final = ((0.0, 0.0), (None, None))
+"""Jitter and time held back of either copy where there is neither."""
 
 _TOO_LARGE: Final = Crossing(Outcome.TOO_LARGE)
 _QUEUE_FULL: Final = Crossing(Outcome.QUEUE_FULL)
@@ -137,6 +139,7 @@ class _Lane:
         "_jitter",
         "_loss",
         "_options",
+        "_punctual",
         "_reorder",
     )
 
@@ -151,6 +154,7 @@ class _Lane:
         self._jitter = stream("jitter", options.jitter)
         self._reorder = stream("reorder", options.reorder)
         self._hold = stream("hold", options.reorder)
+        self._punctual = self._jitter is None and self._reorder is None
         self._departures: deque[float] = deque()
         self._free = -math.inf
         self._floor = -math.inf
@@ -160,14 +164,17 @@ class _Lane:
         # Every stream is asked, whatever comes of it: see the module's text.
         lost = self._loss is not None and self._loss.lost()
         twice = self._duplicate is not None and self._duplicate.random() < options.duplicate
-        jitters, holds = self._times()
-        departure = self._transmit(now, size)
+        jitters, holds = _AT_ONCE if self._punctual else self._times()
+        departure = now if options.rate is None else self._transmit(now, size, options.rate)
         if departure is None:
             return _QUEUE_FULL
         if number in options.drop:
             return _DROPPED
         if lost:
             return _LOST
+        if self._punctual and not twice:
+            self._floor = max(departure + options.delay, self._floor)
+            return Crossing(Outcome.DELIVERED, (self._floor,))
         arrivals = []
         for jitter, hold in zip(jitters[: 1 + twice], holds, strict=False):
             due = max(departure + options.delay + jitter, self._floor)
@@ -179,7 +186,7 @@ class _Lane:
     def _times(self) -> tuple[tuple[float, float], tuple[float | None, float | None]]:
         """Jitter, and the time held back or None, of either copy."""
         options = self._options
-        jitters, holds = (0.0, 0.0), (None, None)
+        jitters, holds = _AT_ONCE
         if self._jitter is not None:
             draw = self._jitter.random
             jitters = (options.jitter * draw(), options.jitter * draw())
@@ -190,16 +197,14 @@ class _Lane:
         first, second = (seconds if held else None for held, seconds in drawn)
         return jitters, (first, second)
 
-    def _transmit(self, now: float, size: int) -> float | None:
+    def _transmit(self, now: float, size: int, rate: float) -> float | None:
         """When the last bit leaves; None if there is no room to wait for that."""
         options = self._options
-        if options.rate is None:
-            return now
         waiting = self._departures
         while waiting and waiting[0] <= now:
             waiting.popleft()
         if len(waiting) > options.queue:
             return None
-        self._free = max(now, self._free) + (size + options.overhead) * 8 / options.rate
+        self._free = max(now, self._free) + (size + options.overhead) * 8 / rate
         waiting.append(self._free)
         return self._free

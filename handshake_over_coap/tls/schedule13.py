@@ -49,13 +49,6 @@ def _keyed(key: bytes) -> hmac.HMAC:
     return hmac.HMAC(key, _SHA256)
 
 
-def _mac(keyed: hmac.HMAC, data: bytes) -> bytes:
-    note(Primitive.HASH_BLOCK, HMAC_BLOCKS)
-    context = keyed.copy()
-    context.update(data)
-    return context.finalize()
-
-
 def _hmac(key: bytes, data: bytes) -> bytes:
     note(Primitive.HASH_BLOCK, HMAC_BLOCKS)
     context = hmac.HMAC(key, _SHA256)
@@ -89,11 +82,8 @@ def hkdf_expand_label(
     secret: bytes, label: bytes, context: bytes, length: int, prefix: bytes = DTLS13_PREFIX
 ) -> bytes:
     """HKDF-Expand-Label: ``length`` bytes bound to a label and a context (RFC 8446 section 7.1)."""
-    return hkdf_expand(secret, _info(label, context, length, prefix), length)
-
-
-def _info(label: bytes, context: bytes, length: int, prefix: bytes) -> bytes:
-    return _label(label, length, prefix) + len(context).to_bytes(1, "big") + context
+    info = _label(label, length, prefix) + len(context).to_bytes(1, "big") + context
+    return hkdf_expand(secret, info, length)
 
 
 @lru_cache(maxsize=64)
@@ -107,7 +97,10 @@ def _expand_label(
     keyed: hmac.HMAC, label: bytes, context: bytes, length: int, prefix: bytes
 ) -> bytes:
     """HKDF-Expand-Label of at most one block, from a secret that more is derived from."""
-    return _mac(keyed, _info(label, context, length, prefix) + b"\x01")[:length]
+    note(Primitive.HASH_BLOCK, HMAC_BLOCKS)
+    mac = keyed.copy()
+    mac.update(b"%b%c%b\x01" % (_label(label, length, prefix), len(context), context))
+    return mac.finalize()[:length]
 
 
 def derive_secret(

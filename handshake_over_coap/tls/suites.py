@@ -96,12 +96,16 @@ def _of_length(key: bytes, length: int) -> bytes:
 def _aes_mask(sn_key: bytes) -> RecordNumberMask:
     # RFC 9147 asks for single blocks, so the mode's weakness does not matter.  ECB keeps nothing
     # between blocks: one context serves all records, and a new one costs twenty times its use.
-    aes = Cipher(algorithms.AES(_of_length(sn_key, 16)), modes.ECB())  # noqa: S305
-    encrypt = aes.encryptor().update
+    # The keys of a handshake mask few records or none: it is made when it is needed.
+    key, encrypt = _of_length(sn_key, 16), None
 
     def mask(sample: bytes) -> bytes:
+        nonlocal encrypt
         if len(sample) != MASK_SAMPLE_LENGTH:
             raise _wrong_sample(sample)
+        if encrypt is None:
+            aes = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305
+            encrypt = aes.encryptor().update
         return encrypt(sample)
 
     return mask

@@ -69,7 +69,11 @@ class Reader:
 
     def u24(self) -> int:
         """Three bytes as a number."""
-        return int.from_bytes(self.take(3), "big")
+        offset, data = self._offset, self._data
+        if offset + 3 > self._end:
+            raise self._too_short(3)
+        self._offset = offset + 3
+        return data[offset] << 16 | data[offset + 1] << 8 | data[offset + 2]
 
     def u32(self) -> int:
         """Four bytes as a number."""
@@ -115,17 +119,30 @@ def _number(value: int, width: int) -> bytes:
     try:
         return value.to_bytes(width, "big")
     except OverflowError:
-        raise ConfigurationError(f"{value} does not fit {8 * width} bits") from None
+        raise _unfit(value, width) from None
+
+
+def _unfit(value: int, width: int) -> ConfigurationError:
+    return ConfigurationError(f"{value} does not fit {8 * width} bits")
+
+
+# The two most common ones, and vectors below, do without a further call.
 
 
 def u8(n: int) -> bytes:
     """``n`` as one byte."""
-    return _number(n, 1)
+    try:
+        return n.to_bytes(1, "big")
+    except OverflowError:
+        raise _unfit(n, 1) from None
 
 
 def u16(n: int) -> bytes:
     """``n`` as two bytes."""
-    return _number(n, 2)
+    try:
+        return n.to_bytes(2, "big")
+    except OverflowError:
+        raise _unfit(n, 2) from None
 
 
 def u24(n: int) -> bytes:
@@ -159,7 +176,10 @@ def _vector(b: bytes, width: int, minimum: int, maximum: int) -> bytes:
     length = len(b)
     if not minimum <= length <= maximum:
         raise ConfigurationError(f"vector of {length} bytes, not {minimum} to {maximum}")
-    return _number(length, width) + b
+    try:
+        return length.to_bytes(width, "big") + b
+    except OverflowError:
+        raise _unfit(length, width) from None
 
 
 def vec8(b: bytes, minimum: int = 0, maximum: int = MAX_U8) -> bytes:

@@ -29,7 +29,7 @@ _CID = 0x10
 _UNIFIED = 0x20
 """Bits of the first byte of a protected record (RFC 9147 section 4), and its fixed bits."""
 
-DECRYPT_ERROR, ILLEGAL_PARAMETER = 51, 47
+DECRYPT_ERROR = 51
 X25519 = ("--groups", "x25519")
 
 both_ways = pytest.mark.parametrize("pairing", PAIRINGS)

@@ -119,12 +119,16 @@ class Messages(MessageManager):  # type: ignore[misc]
         if response.mtype is ACK and known is not None and response.mid != known:
             return False
         expected: bool = super()._process_response(response)
-        mid = self._request_ids.pop((response.remote, response.token), None)
-        exchange = self._active_exchanges.pop((response.remote, mid), None)
+        self.withdraw(response.remote, response.token)
+        return expected
+
+    def withdraw(self, remote: Remote, token: bytes) -> None:
+        """The request with ``token`` needs not be sent again."""
+        mid = self._request_ids.pop((remote, token), None)
+        exchange = (self._active_exchanges or {}).pop((remote, mid), None)
         if exchange is not None:
             exchange[1].cancel()
-            self._continue_backlog(response.remote)
-        return expected
+            self._continue_backlog(remote)
 
     def _schedule_retransmit(self, message: Message, timeout: float, counter: int) -> Any:
         return super()._schedule_retransmit(message, min(timeout, self._max_interval), counter)
@@ -224,12 +228,17 @@ class ServerContext(Context):  # type: ignore[misc]
         pipe.add_response(response, is_last=True)
 
 
-class _Question:
-    """A request that waits for its one response: what the token manager uses of aiocoap's Pipe."""
+class Question:
+    """What waits for one response, to one request or the same request made anew.
 
-    def __init__(self, request: CoapMessage, loop: asyncio.AbstractEventLoop) -> None:
-        self.request = request
-        self.response: asyncio.Future[CoapMessage] = loop.create_future()
+    It is as much of aiocoap's Pipe as its token manager uses.  ``response`` gives the response or
+    raises aiocoap's error; ``request`` is the latest message.
+    """
+
+    def __init__(self, response: asyncio.Future[CoapMessage]) -> None:
+        self.request: CoapMessage | None = None
+        self.response = response
+        # Before whoever waits goes on: the tokens are free for what he asks next.
         self.response.add_done_callback(self._over)
         self._at_end: list[Callable[[], object]] = []
 
@@ -296,21 +305,31 @@ class CoapLayer:
         """Whether a response with ``token`` from ``remote`` answers a request of ours."""
         return (token, remote) in (self.tokens.outgoing_requests or ())
 
-    def request(self, message: CoapMessage, remote: Remote) -> asyncio.Future[CoapMessage]:
-        """Send a confirmable request; the future gives the response or raises aiocoap's error.
+    def request(self, message: CoapMessage, remote: Remote) -> Question:
+        """Send a confirmable request; ``message`` itself stays as it is."""
+        question = Question(self._loop.create_future())
+        self._ask(question, message, remote)
+        return question
 
-        ``message`` may be sent again: each time it gets a message ID and a token of its own.
-        """
+    def request_again(self, question: Question, message: CoapMessage, remote: Remote) -> None:
+        """Send the request anew, with another message ID and token: either response will do."""
+        if not self._parameters.token_length:
+            # There is only the one token, and it may be used again for the same.
+            self.tokens.outgoing_requests.pop((b"", remote), None)
+        token = self._ask(question, message, remote)
+        question.on_interest_end(lambda: self.messages.withdraw(remote, token))
+
+    def _ask(self, question: Question, message: CoapMessage, remote: Remote) -> bytes:
         # Its options are shared, as nobody changes them.
         request = CoapMessage(message.code, message.payload, message.opt)
         request.transport_tuning = self.tuning
         request.remote = remote
-        question = _Question(request, self._loop)
+        question.request = request
         try:
             self.tokens.request(question)
         except NetworkError as error:
             question.add_exception(error)
-        return question.response
+        return request.token
 
     def measured(self, round_trip: float) -> None:
         """A request was answered after ``round_trip`` seconds without having been sent again."""

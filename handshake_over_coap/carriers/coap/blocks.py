@@ -16,6 +16,7 @@ from .parameters import BLOCK_SIZES
 from .scan import Block
 
 ETAG_LENGTH = 2
+_DESCENDING = tuple(reversed(BLOCK_SIZES))
 
 
 class BodyTooLarge(Error):
@@ -37,12 +38,17 @@ def digest(data: bytes) -> bytes:
     return context.finalize()
 
 
+def sizes_up_to(largest: int) -> tuple[int, ...]:
+    """The sizes of blocks from ``largest`` down; ValueError where that is none of them."""
+    return _DESCENDING[_DESCENDING.index(largest) :]
+
+
 def block_at(offset: int, total: int, largest: int) -> Block:
     """The block that begins ``offset`` bytes into a body of ``total`` bytes.
 
-    Its size is the greatest that is at most ``largest`` and divides the offset.
+    Its size is the greatest that is at most ``largest``, a block size, and divides the offset.
     """
-    size = max(s for s in BLOCK_SIZES if s <= largest and offset % s == 0)
+    size = next(s for s in sizes_up_to(largest) if offset % s == 0)
     return Block(offset // size, offset + size < total, size)
 
 

@@ -25,6 +25,9 @@ from .scan import Block, MessageFormatError, Option, Scanned, option_bytes
 AMPLIFICATION = 3
 """Bytes that may go to an unproven address for each byte that came from it."""
 
+_FLIGHT_FORMATS = frozenset({None, *BY_CONTENT_FORMAT})
+_ALL_FORMATS = _FLIGHT_FORMATS | {ALERT_CONTENT_FORMAT}
+
 CONTENT_FORMAT_LINK = 40
 DISCOVERY = (b".well-known", b"core")
 
@@ -177,23 +180,17 @@ class Gate:
         """What is wrong with a request to a handshake or session resource, whoever sends it."""
         if request.code != Code.POST:
             return Reply(Code.METHOD_NOT_ALLOWED)
-        formats = {None, *BY_CONTENT_FORMAT}
-        if request.uint(Option.ACCEPT) not in formats:
+        if request.uint(Option.ACCEPT) not in _FLIGHT_FORMATS:
             return Reply(Code.NOT_ACCEPTABLE)
-        if alert_allowed:
-            formats.add(ALERT_CONTENT_FORMAT)
-        if request.uint(Option.CONTENT_FORMAT) not in formats:
+        allowed = _ALL_FORMATS if alert_allowed else _FLIGHT_FORMATS
+        if request.uint(Option.CONTENT_FORMAT) not in allowed:
             return Reply(Code.UNSUPPORTED_CONTENT_FORMAT)
         limit = self._parameters.limits.body
         if (request.uint(Option.SIZE1) or 0) > limit:
             return Reply(Code.REQUEST_ENTITY_TOO_LARGE, ((Option.SIZE1, uint(limit)),))
         if len(request.values(Option.REQUEST_TAG)) > 1:
             return Reply(Code.BAD_REQUEST)
-        try:
-            blocks(request)
-        except MessageFormatError:
-            return Reply(Code.BAD_REQUEST)
-        return None
+        return Reply(Code.BAD_REQUEST) if request.bad_block else None
 
     def _discovery(self, request: Scanned, address: Address, now: float) -> Reply:
         """``/.well-known/core`` (RFC 6690), with its query on ``rt`` honoured."""
@@ -272,8 +269,7 @@ def _matches(query: bytes) -> bool:
 
 def _is_first(request: Scanned) -> bool:
     """Whether this is block 0 of a request body: the only one that needs an Echo."""
-    block1, block2 = blocks(request)
-    return (block1 is None or block1.num == 0) and (block2 is None or block2.num == 0)
+    return (request.uint(Option.BLOCK1) or 0) < 16 and (request.uint(Option.BLOCK2) or 0) < 16
 
 
 def uint(value: int) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.encodings import encoding_named
@@ -101,7 +102,7 @@ class CoapParameters:
     @property
     def path_segments(self) -> tuple[str, ...]:
         """``resource`` as the values of Uri-Path options."""
-        return tuple(segment for segment in self.resource.split("/") if segment)
+        return _segments(self.resource)
 
     @property
     def largest_block(self) -> int:
@@ -112,6 +113,11 @@ class CoapParameters:
     def state_lifetime(self) -> float:
         """How long unfinished state is kept: as long as a client's timers can still come back."""
         return max(self.limits.lifetime, self.timeout)
+
+
+@lru_cache(maxsize=64)
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(segment for segment in path.split("/") if segment)
 
 
 def option_size(value: str) -> int:

@@ -14,9 +14,9 @@ from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.errors import CarrierError, ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.tls.config import Rng
 
-from .aiocoap_layer import CoapLayer
-from .blocks import as_option, block_at
-from .gate import Code, blocks
+from .aiocoap_layer import CoapLayer, Question
+from .blocks import as_option, block_at, sizes_up_to
+from .gate import Code
 from .messages import CoapMessage, Options, Remote
 from .parameters import BLOCK_SIZES, CoapParameters
 from .scan import Block, MessageFormatError, Scanned, reset, scan
@@ -70,11 +70,12 @@ class Requests:
         self._remote = Remote(server)
         self._layer = CoapLayer(self._send, parameters, rng, self._loop)
         self._layer.messages.on_empty_ack = self._on_empty_ack
-        self._waiting: asyncio.Future[CoapMessage] | None = None
+        self._question: Question | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._repost_after = parameters.repost_after or 4 * parameters.ack_timeout
         self._wait = self._repost_after
-        self._reposting = False
+        self._asked: CoapMessage | None = None
+        self._acknowledged = False
         self._interrupted = False
         self.heard = False
         self.signalled = False
@@ -97,7 +98,7 @@ class Requests:
             return False
         self.heard = True
         # Whoever waited may have been cancelled in this very turn of the loop.
-        waiting = self._waiting is not None and not self._waiting.cancelled()
+        waiting = self._question is not None and not self._question.response.cancelled()
         expected = waiting and self._layer.expects(message.token, self._remote)
         acceptable = expected and _is_sound(message)
         if message.code == 0 or acceptable:
@@ -145,12 +146,12 @@ class Requests:
         HandshakeTimeout when the server does not answer, CarrierError when it cannot be reached,
         :class:`Interrupted` after :meth:`interrupt`.
         """
-        template = _Template(path, content_format, echo)
+        template = _Template.of(path, content_format, echo)
         message, block = self._cut(template, body, 0, self._parameters.largest_block, None)
         tag = None
         if block is not None:
             tag = self._rng(REQUEST_TAG_LENGTH)
-            message, block = self._cut(template, body, 0, block.size, tag)
+            message.opt.request_tag = [tag]
         while True:
             response = await self._exchange(message)
             if block is None or not block.more:
@@ -176,7 +177,7 @@ class Requests:
             if self._fits(message):
                 return message, None
         size = 0
-        for limit in sorted((s for s in BLOCK_SIZES if s <= largest), reverse=True):
+        for limit in sizes_up_to(largest):
             block = block_at(offset, len(body), limit)
             message = template.message(body[offset : offset + block.size])
             message.opt.block1 = as_option(block)
@@ -201,7 +202,7 @@ class Requests:
         while option is not None and option.more:
             size = min(BLOCK_SIZES[option.size_exponent], self._parameters.largest_block)
             number = len(payload) // size
-            message = _Template(path).message(b"")
+            message = _Template.of(path).message(b"")
             message.opt.block2 = (number, False, BLOCK_SIZES.index(size))
             if tag is not None:
                 message.opt.request_tag = [tag]
@@ -236,48 +237,44 @@ class Requests:
         """One request and its response, whatever becomes of acknowledgements.
 
         A separate response may be lost after an empty ACK, or the ACK was forged: then the
-        request is made anew, which the server answers like the first.
+        request is made anew, which the server answers like the first.  Whichever answer comes
+        first is taken: the first one may only have been slow.
         """
-        self._wait = self._repost_after
-        while True:
+        self._check_not_interrupted()
+        self._wait, self._asked, self._acknowledged = self._repost_after, message, False
+        asked, again = self._loop.time(), self.retransmissions
+        self._question = self._layer.request(message, self._remote)
+        try:
+            response = await self._question.response
+        except ConRetransmitsExceeded:
+            raise HandshakeTimeout(
+                f"no answer from {self._remote.address} to a message sent "
+                f"{(self._parameters.max_retransmit or 0) + 1} times; is a server there, and "
+                "does the network pass UDP? (a lossy one: raise max-retransmit)"
+            ) from None
+        except MessageError:
+            raise ResetByPeer("a reset came instead of an answer") from None
+        except NetworkError as error:
             self._check_not_interrupted()
-            self._reposting = False
-            asked, again = self._loop.time(), self.retransmissions
-            self._waiting = self._layer.request(message, self._remote)
-            try:
-                response = await self._waiting
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if not self._reposting or (task is not None and task.cancelling()):
-                    raise
-            except ConRetransmitsExceeded:
-                raise HandshakeTimeout(
-                    f"no answer from {self._remote.address} to a message sent "
-                    f"{(self._parameters.max_retransmit or 0) + 1} times; is a server there, and "
-                    "does the network pass UDP? (a lossy one: raise max-retransmit)"
-                ) from None
-            except MessageError:
-                raise ResetByPeer("a reset came instead of an answer") from None
-            except NetworkError as error:
-                self._check_not_interrupted()
-                raise CarrierError(str(error.args[0]) if error.args else str(error)) from None
-            else:
-                if self.retransmissions == again and self._timer is None:
-                    self._layer.measured(self._loop.time() - asked)
-                return response
-            finally:
-                self._stop_timer()
+            raise CarrierError(str(error.args[0]) if error.args else str(error)) from None
+        else:
+            if self.retransmissions == again and not self._acknowledged:
+                self._layer.measured(self._loop.time() - asked)
+            return response
+        finally:
+            self._stop_timer()
 
     def _on_empty_ack(self) -> None:
-        if self._waiting is not None and self._timer is None:
+        self._acknowledged = True
+        if self._question is not None and self._timer is None:
             self._timer = self._loop.call_later(self._wait, self._repost)
             self._wait = min(2 * self._wait, self._parameters.max_interval)
 
     def _repost(self) -> None:
         self._timer = None
-        if self._waiting is not None and not self._waiting.done():
-            self._reposting = True
-            self._waiting.cancel()
+        question, message = self._question, self._asked
+        if question is not None and message is not None and not question.response.done():
+            self._layer.request_again(question, message, self._remote)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -287,27 +284,29 @@ class Requests:
 
 def _is_sound(response: Scanned) -> bool:
     """Whether all that is critical in a response is understood."""
-    try:
-        blocks(response)
-    except MessageFormatError:
-        return False
-    return not response.bad_option
+    return not (response.bad_option or response.bad_block)
 
 
 @dataclass(frozen=True, slots=True)
 class _Template:
     """What the blocks of one request body have in common; Echo rides on the first only."""
 
-    path: tuple[str, ...]
-    content_format: int | None = None
-    echo: bytes | None = None
+    options: Options
+
+    @classmethod
+    def of(
+        cls, path: tuple[str, ...], content_format: int | None = None, echo: bytes | None = None
+    ) -> _Template:
+        options = Options()
+        options.uri_path = path
+        options.content_format = content_format
+        options.echo = echo
+        return cls(options)
 
     def later(self) -> _Template:
-        return _Template(self.path, self.content_format)
+        options = self.options.copy()
+        options.echo = None
+        return _Template(options)
 
     def message(self, payload: bytes) -> CoapMessage:
-        options = Options()
-        options.uri_path = self.path
-        options.content_format = self.content_format
-        options.echo = self.echo
-        return CoapMessage(Code.POST, payload, options)
+        return CoapMessage(Code.POST, payload, self.options.copy())

@@ -58,6 +58,8 @@ _LENGTHS: dict[int, tuple[int, int]] = {
 }
 """Least and most bytes of a value; outside them an option counts as unrecognised (5.4.3)."""
 
+_NO_LENGTH = (1, 0)
+
 _TEXT = {
     Option.URI_HOST,
     Option.LOCATION_PATH,
@@ -137,11 +139,19 @@ class Scanned:
     @property
     def bad_option(self) -> bool:
         """Whether a critical option is not recognised (RFC 7252 section 5.4.1)."""
-        return any(number & 1 for number in self.unrecognised)
+        return bool(self.unrecognised) and any(number & 1 for number in self.unrecognised)
+
+    @property
+    def bad_block(self) -> bool:
+        """Whether a block option has the reserved size exponent 7 (RFC 7959 section 2.2)."""
+        return any((self.uint(each) or 0) & 7 == 7 for each in (Option.BLOCK1, Option.BLOCK2))
 
     def get(self, number: int) -> bytes | None:
         """The value of the option ``number``, ``None`` if absent."""
-        return next((value for n, value in self.options if n == number), None)
+        for n, value in self.options:
+            if n == number:
+                return value
+        return None
 
     def uint(self, number: int) -> int | None:
         """The value of an option of format uint, ``None`` if absent."""
@@ -207,8 +217,11 @@ def _scan_options(
             if position == len(data):
                 raise MessageFormatError("a payload marker without payload")
             return data[position:]
-        delta, position = _extended(first >> 4, data, position)
-        length, position = _extended(first & 15, data, position)
+        delta, length = first >> 4, first & 15
+        if delta > 12:
+            delta, position = _extended(delta, data, position)
+        if length > 12:
+            length, position = _extended(length, data, position)
         repeated, number = delta == 0, number + delta
         if number > 0xFFFF or position + length > len(data):
             raise MessageFormatError("an option runs past the end or is numbered past 65535")
@@ -223,7 +236,7 @@ def _scan_options(
 
 def _is_valid(number: int, value: bytes) -> bool:
     """Whether the option is known and its value has the length and format it should have."""
-    least, most = _LENGTHS.get(number, (1, 0))
+    least, most = _LENGTHS.get(number, _NO_LENGTH)
     if not least <= len(value) <= most:
         return False
     if number in _TEXT:
@@ -235,9 +248,7 @@ def _is_valid(number: int, value: bytes) -> bool:
 
 
 def _extended(nibble: int, data: bytes, position: int) -> tuple[int, int]:
-    """Option delta or length with its extension bytes (RFC 7252 section 3.1)."""
-    if nibble < 13:
-        return nibble, position
+    """Option delta or length, 13 or more, with its extension bytes (RFC 7252 section 3.1)."""
     size = nibble - 12
     if nibble == 15 or position + size > len(data):
         raise MessageFormatError("a reserved or truncated option header")
@@ -255,6 +266,8 @@ def option_bytes(options: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 def _option_header(delta: int, length: int) -> bytes:
+    if delta < 13 and length < 13:
+        return bytes((delta << 4 | length,))
     first, extensions = 0, b""
     for shift, value in ((4, delta), (0, length)):
         if value < 13:

@@ -35,6 +35,7 @@ from .blocks import (
     Transfer,
     as_option,
     block_at,
+    sizes_up_to,
 )
 from .gate import Code, Gate, Reply
 from .messages import CoapMessage, Remote
@@ -275,7 +276,7 @@ class CoapServer:
 
     def _cut(self, response: CoapMessage, request: CoapMessage, answer: Answer, size: int) -> None:
         """Leave as much of the payload in ``response`` as fits, by blocks of at most ``size``."""
-        for smaller in sorted((s for s in BLOCK_SIZES if s <= size), reverse=True):
+        for smaller in sizes_up_to(size):
             block = block_at(0, len(answer.payload), smaller)
             response.opt.block2 = as_option(block)
             response.payload = answer.payload[: block.size]

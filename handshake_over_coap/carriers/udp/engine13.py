@@ -346,6 +346,7 @@ class Engine13:
             counters=self._counters,
             next_seq=incoming.reassembly.next_seq,
             now=now,
+            patience=self._parameters.state_lifetime,
             final=self._delivery if is_client else None,
             final_numbers=() if is_client else incoming.receipts.numbers,
         )

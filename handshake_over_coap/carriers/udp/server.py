@@ -47,8 +47,12 @@ class _Peer:
     """An endpoint that has proven its address."""
 
     half_open: _Half | None = None
-    complete: OrderedDict[str, AnyEngine] = field(default_factory=OrderedDict)
+    complete: OrderedDict[str, _Half] = field(default_factory=OrderedDict)
     next_name: int = 0
+
+    def has_completed(self, hello: HandshakeMessage) -> bool:
+        """Whether ``hello`` began a handshake that has a session now."""
+        return any(done.hello == hello for done in self.complete.values())
 
 
 class UdpServer:
@@ -96,7 +100,7 @@ class UdpServer:
             for peer in self._peers.values()
             for engine in (
                 *(() if peer.half_open is None else (peer.half_open.engine,)),
-                *peer.complete.values(),
+                *(done.engine for done in peer.complete.values()),
             )
         )
         return sum(engine.retransmissions for engine in known)
@@ -110,8 +114,8 @@ class UdpServer:
         elif peer is not None and peer.half_open is not None:
             self._feed(address, peer, peer.half_open, data, now)
         elif peer is not None and peer.complete:
-            engine = next(reversed(peer.complete.values()))
-            self._send_all(engine.receive(data, now), address)
+            done = next(reversed(peer.complete.values()))
+            self._send_all(done.engine.receive(data, now), address)
         else:
             self.counters["dropped: record without a session"] += 1
 
@@ -126,8 +130,8 @@ class UdpServer:
     def repeated(self, address: Address, name: str, plaintext: bytes) -> bool:
         """A session opened a handshake record: True if it repeats the handshake's last flight."""
         peer = self._peers.get(address)
-        engine = None if peer is None else peer.complete.get(name)
-        answer = None if engine is None else engine.take_opened(plaintext, self._loop.time())
+        done = None if peer is None else peer.complete.get(name)
+        answer = None if done is None else done.engine.take_opened(plaintext, self._loop.time())
         if answer is None:
             return False
         self._send_all(answer, address)
@@ -154,6 +158,10 @@ class UdpServer:
         half = None if peer is None else peer.half_open
         if half is not None and isinstance(found, Hello) and half.hello == found.message:
             self._send_all(half.engine.repeat(now), address, half)
+            return
+        if peer is not None and isinstance(found, Hello) and peer.has_completed(found.message):
+            # A late copy: a new handshake would take what is meant for the one that it made.
+            self.counters["dropped: hello of a completed handshake"] += 1
             return
         answer = self._greeting.greet(found, address, now)
         if isinstance(answer, Begin):
@@ -232,7 +240,7 @@ class UdpServer:
             return
         name = str(peer.next_name)
         peer.next_name += 1
-        peer.complete[name] = half.engine
+        peer.complete[name] = half
         figures = TrialFigures(
             datagrams=half.datagrams,
             bytes=half.bytes,

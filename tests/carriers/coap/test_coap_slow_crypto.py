@@ -136,6 +136,20 @@ async def test_a_lost_separate_response_is_asked_for_anew_and_computed_once() ->
         assert here.server.counters["repeated flights"] >= 2
 
 
+@pytest.mark.parametrize("token_length", [0, 1, 4])
+@virtual
+async def test_the_first_answer_will_do_after_the_request_was_made_anew(token_length: int) -> None:
+    think = 20.0
+    async with exchange(think=lambda _: think, token_length=token_length, timeout=300.0) as here:
+        # The challenge and two flights, three round trips, and not one more.
+        assert await complete(here) == pytest.approx(2 * think + 6 * here.network.delay, abs=1e-6)
+        requests = [s.data for s in here.network.sent if s.destination == SERVER]
+        assert sum(scan(data).is_request for data in requests) == 3 + 2  # each flight anew, once
+        assert here.clients[0].coap.retransmissions == 0
+        await asyncio.sleep(310)
+        assert here.residue() == {"peers": 1}
+
+
 @virtual
 async def test_repetitions_during_the_computation_wait_for_it() -> None:
     async with exchange(think=lambda _: 30.0, timeout=300.0, repost_after=5.0) as here:

@@ -41,9 +41,11 @@ def part(message: HandshakeMessage, offset: int = 0, length: int | None = None) 
     return head + u24(offset) + u24(len(data)) + data
 
 
-def hello(cookie: bytes = b"", seq: int = 0, version: int = 0xFEFD) -> HandshakeMessage:
+def hello(
+    cookie: bytes = b"", seq: int = 0, version: int = 0xFEFD, seed: str = "client"
+) -> HandshakeMessage:
     """A PSK client's hello."""
-    message = start_client(PLAIN_PSK.client()).flight[0]
+    message = start_client(PLAIN_PSK.client(seed)).flight[0]
     assert isinstance(message, HandshakeMessage)
     changed = replace(ClientHello.decode(message.body), cookie=cookie, version=version)
     return HandshakeMessage(message.type, changed.encode(), seq)
@@ -75,9 +77,9 @@ class Raw:
         await asyncio.sleep(wait)
         return self.received[before:]
 
-    async def cookie(self) -> bytes:
+    async def cookie(self, seed: str = "client") -> bytes:
         """A cookie for this address."""
-        (answer,) = await self.ask(datagram(hello()))
+        (answer,) = await self.ask(datagram(hello(seed=seed)))
         return cookie_in(answer)
 
 
@@ -393,7 +395,8 @@ async def test_a_hello_on_a_live_association_leaves_it_alone_until_the_new_one_s
         # The client starts again on the same port; its old self is still known to the network.
         endpoint = here.clients[0]._endpoint
         raw = Raw(here.network, endpoint.local_address)
-        answers = await raw.ask(datagram(hello(await raw.cookie(), 1), 1))
+        cookie = await raw.cookie(seed="started again")
+        answers = await raw.ask(datagram(hello(cookie, 1, seed="started again"), 1))
         assert is_server_hello(answers[0])
         assert here.server.sessions == (first,)
         # The old association goes on at the same address.
@@ -401,10 +404,28 @@ async def test_a_hello_on_a_live_association_leaves_it_alone_until_the_new_one_s
         (echoed,) = await raw.ask(wait=0.2)
         assert echoed[0] == ContentType.application_data
         # A whole new handshake replaces it, with its first valid record.
-        new = await here.connect()
+        new = await here.client().handshake(PLAIN_PSK.client("started again, and again"))
         beside = set(here.server.sessions)
         assert first in beside
         assert len(beside) == 2
         await new.send(b"new")
         assert await new.receive() == b"new"
         assert set(here.server.sessions) == beside - {first}
+
+
+@virtual
+async def test_a_late_copy_of_the_hello_of_a_live_association_begins_nothing() -> None:
+    """A handshake with it would take what is meant for the one that has completed."""
+    async with place(PLAIN_PSK, transport="udp") as here:
+        session = await here.connect()
+        address = here.clients[0]._endpoint.local_address
+        copies = [sent.data for sent in here.network.between(address, SERVER)[:2]]
+        before = len(here.network.between(SERVER, address))
+        for _ in range(3):
+            here.network.inject(copies[1], address, SERVER)
+        await asyncio.sleep(1)
+        assert here.server.half_open == 0
+        assert here.server.counters["dropped: hello of a completed handshake"] == 3
+        assert len(here.network.between(SERVER, address)) == before
+        await session.send(b"as if nothing had been")
+        assert await session.receive() == b"as if nothing had been"

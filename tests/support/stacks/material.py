@@ -19,8 +19,7 @@ _CLIENT = ROOT.issue(subject="a client", key=pki.p256_key("client"))
 class Material:
     """The files in ``folder``: for each side NAME.pem, NAME.key and NAME.pub; ca.pem and psk.txt.
 
-    NAME.spki is the public key of NAME.pub in DER, as a Certificate message has it;
-    NAME-ed25519.key and .spki are a key of the other kind.
+    NAME.spki is the public key of NAME.pub in DER, as a Certificate message has it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,10 +28,6 @@ class Material:
             issued.write(folder, stem)
             (folder / f"{stem}.pub").write_bytes(pki.public_pem(issued.private_key))
             (folder / f"{stem}.spki").write_bytes(pki.public_der(issued.private_key))
-            # Ed25519 keys, known as they are and by no certificate.
-            edwards = pki.ed25519_key(stem)
-            (folder / f"{stem}-ed25519.key").write_bytes(pki.private_pem(edwards))
-            (folder / f"{stem}-ed25519.spki").write_bytes(pki.public_der(edwards))
         (folder / "ca.pem").write_bytes(ROOT.pem)
         (folder / "psk.txt").write_text(f"{PSK_IDENTITY}:{PSK_HEX}\n")
 
