@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
+from handshake_over_coap.carriers.delivery import ACK_LENGTH
 from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.encodings.items import BodyItem
-from handshake_over_coap.records.ack import Ack
+from handshake_over_coap.records.ack import RECORD_NUMBER_LENGTH, Ack
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber
 from handshake_over_coap.records.errors import WrongEpoch
@@ -50,13 +51,13 @@ class Protection12:
         return cls(
             keys,
             Sealer(write, cid=keys.peer_cid, record_limit=keys.peer_record_limit),
-            Opener(read, cid=keys.own_cid),
+            _opener12(read, keys),
         )
 
     def reopened(self) -> Protection12:
         """The same, with nothing opened yet."""
         read, _ = _both(self.keys)
-        return Protection12(self.keys, self.sealer, Opener(read, cid=self.keys.own_cid))
+        return Protection12(self.keys, self.sealer, _opener12(read, self.keys))
 
     def with_keys(self, keys: EpochKeys) -> Protection12:
         """The new epoch alone: DTLS 1.2 has only one at a time here."""
@@ -102,16 +103,16 @@ class Protection13:
         """The same, with nothing opened yet."""
         opener = Opener13(cid=self.keys[-1].own_cid)
         for keys in self.keys:
-            opener.add(_both(keys)[0])
+            _add13(opener, keys)
         return Protection13(self.keys, self.writer, opener)
 
     def with_keys(self, keys: EpochKeys) -> Protection13:
         """One epoch more; what was opened stays opened."""
-        read, write = _both(keys)
+        _, write = _both(keys)
         # The handshake's own records heed no record_size_limit: a body is taken as a whole.
         own = write.epoch < APPLICATION_EPOCH
         self.writer.add(write, record_limit=None if own else keys.peer_record_limit)
-        self.opener.add(read)
+        _add13(self.opener, keys)
         return Protection13((*self.keys, keys), self.writer, self.opener)
 
     def forget_handshake(self) -> None:
@@ -137,8 +138,9 @@ class Protection13:
         """
         parts: list[tuple[int, int, bytes]] = []
         if acknowledged:
-            ack = Ack.of(acknowledged).encode()
-            parts.append((self.writer.epoch, ContentType.ack, ack))
+            room = self.writer.max_plaintext - ACK_LENGTH  # one record is enough: it tells the end
+            ack = Ack.of(acknowledged[: room // RECORD_NUMBER_LENGTH])
+            parts.append((self.writer.epoch, ContentType.ack, ack.encode()))
         for epoch, group in groupby(messages, lambda message: message.epoch):
             plaintext = b"".join(message.dtls_bytes() for message in group)
             if len(plaintext) > self.writer.longest(epoch):
@@ -166,6 +168,18 @@ def protection_of(keys: EpochKeys) -> Protection:
     """The first keys of a handshake; those of 1.3 have one for record numbers too."""
     _, write = _both(keys)
     return Protection13.of(keys) if write.sn_key else Protection12.of(keys)
+
+
+def _opener12(read: TrafficKeys, keys: EpochKeys) -> Opener:
+    return Opener(read, cid=keys.own_cid, record_limit=keys.own_record_limit)
+
+
+def _add13(opener: Opener13, keys: EpochKeys) -> None:
+    """Open one epoch more, with our record_size_limit where the session begins."""
+    read, _ = _both(keys)
+    if keys.own_record_limit is not None and read.epoch >= APPLICATION_EPOCH:
+        opener.limit_records(keys.own_record_limit)
+    opener.add(read)
 
 
 def _both(keys: EpochKeys) -> tuple[TrafficKeys, TrafficKeys]:

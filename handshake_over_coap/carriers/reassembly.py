@@ -157,8 +157,7 @@ class Reassembly:
             return Placed.REFUSED
         partial = self._partial.get(part.message_seq)
         if partial is None:
-            held = sum(other.length for other in self._partial.values())
-            if held + part.length > MAX_HANDSHAKE:
+            if not self._room_for(part):
                 self.counters["dropped: handshake too large"] += 1
                 return Placed.REFUSED
             partial = self._partial[part.message_seq] = _Partial(part)
@@ -167,6 +166,17 @@ class Reassembly:
             partial.contradicted = True
             self.counters["dropped: contradicting fragment"] += 1
         return placed
+
+    def _room_for(self, part: Fragment) -> bool:
+        """Whether another message may be kept: those further ahead, perhaps forged, make room."""
+        if part.length > MAX_HANDSHAKE:
+            return False
+        held = sum(other.length for other in self._partial.values())
+        for seq in sorted(self._partial, reverse=True):
+            if held + part.length <= MAX_HANDSHAKE or seq < part.message_seq:
+                break
+            held -= self._partial.pop(seq).length
+        return held + part.length <= MAX_HANDSHAKE
 
     @property
     def holes(self) -> int:

@@ -50,6 +50,12 @@ class Writer13:
         for sealer in self._sealers.values():
             sealer.change_cid(cid)
 
+    def limit_records(self, record_limit: int) -> None:
+        """Heed the peer's record_size_limit in earlier epochs too: it has come with the last."""
+        self._limit = record_limit
+        for sealer in self._sealers.values():
+            sealer.limit_records(record_limit)
+
     def drop(self, epoch: int) -> None:
         """Nothing of ``epoch`` will be sent again."""
         if epoch != self.epoch:

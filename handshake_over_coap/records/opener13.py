@@ -104,6 +104,10 @@ class Opener13:
         self._epochs[keys.epoch & EPOCH_MASK] = epoch
         self._newest = epoch
 
+    def limit_records(self, record_limit: int) -> None:
+        """Take no longer records than that in the epochs that are added from now on."""
+        self._max_inner = limited(MAX_INNER, record_limit)
+
     def drop(self, epoch: int) -> None:
         """Accept no more records of ``epoch`` and forget its keys; nothing if it has none."""
         found = self._epochs[epoch & EPOCH_MASK]

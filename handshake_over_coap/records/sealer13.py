@@ -106,6 +106,10 @@ class Sealer13:
         self._prefix = bytes((self._first | LONG_NUMBER_BIT | LENGTH_BIT,)) + cid
         self._overhead = len(self._prefix) + _NUMBER_AND_LENGTH.size + 1 + self._tag_length
 
+    def limit_records(self, record_limit: int) -> None:
+        """Seal no longer records than that from now on: the peer's record_size_limit."""
+        self._max_inner = limited(MAX_INNER, record_limit)
+
     @property
     def next_sequence_number(self) -> int:
         """The number that the next record gets; as many records are sealed already."""

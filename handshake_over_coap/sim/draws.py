@@ -7,25 +7,12 @@ nor on the process (Python's own ``hash`` of a string differs from process to pr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from random import Random
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from handshake_over_coap.tls.config import Rng
 
 Name: TypeAlias = str | int
-
-
-def _seeded_once(number: int) -> Random:
-    stream = Random.__new__(Random, number)  # type: ignore[call-arg]
-    stream.gauss_next = None  # type: ignore[attr-defined]
-    return stream
-
-
-# CPython seeds in __new__, and once more in __init__: that is most of what a stream costs.
-_seeded: Final[Callable[[int], Random]] = (
-    _seeded_once if _seeded_once(7).getstate() == Random(7).getstate() else Random
-)
 
 
 class Draws:
@@ -45,7 +32,7 @@ class Draws:
         """A stream from its beginning; the same ``names`` give the same draws."""
         text = "\0".join(f"{each}" for each in (self.seed, *self._names, *names))
         digest = hashlib.sha256(text.encode()).digest()
-        return _seeded(int.from_bytes(digest, "big"))
+        return Random(int.from_bytes(digest, "big"))
 
     def rng(self, *names: Name) -> Rng:
         """The stream of ``names`` as a source of bytes, for what takes one."""

@@ -32,7 +32,8 @@ class EpochKeys:
     alone and leaves the other None.  ``own_cid`` is the connection ID in the records that are read,
     ``peer_cid`` the one for those that are written; empty means none.  ``peer_record_limit`` is the
     longest plaintext that the peer takes, in bytes (RFC 8449; 1.3 counts the content type and
-    padding in), or None where the version's own limit is all there is.
+    padding in), or None where the version's own limit is all there is; ``own_record_limit`` is the
+    same of this side, where the peer has said that it heeds it.  A KeyUpdate leaves that as it was.
     """
 
     read: TrafficKeys | None
@@ -40,6 +41,7 @@ class EpochKeys:
     own_cid: bytes = b""
     peer_cid: bytes = b""
     peer_record_limit: int | None = None
+    own_record_limit: int | None = None
 
 
 class State(Protocol):

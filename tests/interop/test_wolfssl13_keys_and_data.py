@@ -134,7 +134,8 @@ def test_a_second_hello_without_the_share_that_was_asked_for_is_refused(
         small = replace(case, mtu=256, their_mtu=256)
         async with OPENS["their client"](small, wolf, files) as talk:
             assert (await talk.told("failed"))["alert_received"] == ILLEGAL_PARAMETER
-            assert talk.client_hellos() == 2
+            # It may have repeated either before the alert came, at our timer.
+            assert talk.client_hellos() >= 2
             assert not talk.sessions()
 
     asyncio.run(run())

@@ -341,7 +341,8 @@ class Engine:
                 limit = keys.peer_record_limit
                 self._sealer = Sealer(keys.write, cid=keys.peer_cid, record_limit=limit)
             if keys.read is not None:
-                self._opener = Opener(keys.read, cid=keys.own_cid)
+                limit = keys.own_record_limit
+                self._opener = Opener(keys.read, cid=keys.own_cid, record_limit=limit)
         if step.keys and self._opener is not None:
             sealed, self._sealed = self._sealed, []
             for record in sealed:

@@ -315,11 +315,16 @@ class Engine13:
 
     def _install(self, keys: EpochKeys) -> None:
         if keys.write is not None:
-            self._writer.add(keys.write, cid=keys.peer_cid, record_limit=keys.peer_record_limit)
+            self._writer.add(keys.write, cid=keys.peer_cid)
+            if keys.peer_record_limit is not None:
+                # A client's flight in epoch 2 heeds it too (RFC 8449 section 4).
+                self._writer.limit_records(keys.peer_record_limit)
         if keys.read is not None:
-            if self._incoming.opener is None:
-                self._incoming.opener = Opener13(cid=keys.own_cid)
-            self._incoming.opener.add(keys.read)
+            opener = self._incoming.opener or Opener13(cid=keys.own_cid)
+            if keys.own_record_limit is not None:
+                opener.limit_records(keys.own_record_limit)
+            opener.add(keys.read)
+            self._incoming.opener = opener
 
     def _send(self, flight: Flight, now: float) -> list[bytes]:
         if not flight:

@@ -199,6 +199,7 @@ class ExpectServerHello:
             own_cid=None if cid is None else self.config.connection_id,
             peer_cid=None if cid is None else cid.cid,
             peer_record_limit=None if limit is None else min(limit.limit, MAX_RECORD_LIMIT_1_2),
+            own_record_limit=None if limit is None else self.config.record_size_limit,
         )
 
     def _check_downgrade(self, hello: ServerHello) -> None:

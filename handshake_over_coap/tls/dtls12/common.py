@@ -49,6 +49,7 @@ class Parameters:
     own_cid: bytes | None = None
     peer_cid: bytes | None = None
     peer_record_limit: int | None = None
+    own_record_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def epoch_keys(parameters: Parameters, master: bytes, *, client: bool) -> EpochK
         own_cid=parameters.own_cid or b"",
         peer_cid=parameters.peer_cid or b"",
         peer_record_limit=parameters.peer_record_limit,
+        own_record_limit=parameters.own_record_limit,
     )
 
 

@@ -213,6 +213,7 @@ def with_connection(config: ServerConfig, hello: ClientHello, parameters: Parame
         own_cid=own_cid,
         peer_cid=None if peer_cid is None or own_cid is None else peer_cid.cid,
         peer_record_limit=None if limit is None else min(limit.limit, MAX_RECORD_LIMIT_1_2),
+        own_record_limit=None if limit is None else config.record_size_limit,
     )
 
 

@@ -106,6 +106,7 @@ class ExpectEncryptedExtensions:
             server_certificate_type=server_type,
             client_certificate_type=client_type,
             peer_record_limit=None if limit is None else min(limit.limit, MAX_RECORD_LIMIT_1_3),
+            own_record_limit=None if limit is None else self.common.config.record_size_limit,
         )
         transcript = self.transcript.append(message)
         if parameters.psk:

@@ -61,6 +61,7 @@ class Parameters:
     own_cid: bytes | None = None
     peer_cid: bytes | None = None
     peer_record_limit: int | None = None
+    own_record_limit: int | None = None
 
 
 def empty_transcript() -> Transcript:
@@ -145,6 +146,7 @@ def _epoch_keys(
         own_cid=parameters.own_cid or b"",
         peer_cid=parameters.peer_cid or b"",
         peer_record_limit=parameters.peer_record_limit,
+        own_record_limit=parameters.own_record_limit,
     )
 
 

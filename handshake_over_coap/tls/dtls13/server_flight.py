@@ -148,6 +148,7 @@ def _parameters(config: ServerConfig, hello: ClientHello, choice: Selection) -> 
         own_cid=own_cid,
         peer_cid=None if peer_cid is None or own_cid is None else peer_cid.cid,
         peer_record_limit=None if limit is None else min(limit.limit, MAX_RECORD_LIMIT_1_3),
+        own_record_limit=None if limit is None else config.record_size_limit,
     )
 
 
