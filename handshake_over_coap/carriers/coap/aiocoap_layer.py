@@ -345,7 +345,8 @@ class CoapLayer:
     async def close(self) -> None:
         """Cancel timers and requests.  Closing again does nothing."""
         if self.tokens.outgoing_requests is not None:
-            await self._context.shutdown()
+            # What the context's own shutdown does, which takes a task and a timer for it.
+            await self.tokens.shutdown()
 
 
 _draws: ContextVar[random.Random | None] = ContextVar("_draws", default=None)
