@@ -171,15 +171,16 @@ pl.DataFrame(
 
 # %% [markdown]
 # Without loss it takes almost three times the datagrams of the classic carrier; around a third
-# lost 1.6 times, since the classic one repeats whole flights; and at 85 % three times again, since
-# every one of its many exchanges has to succeed in both directions. Every handshake completes:
-# nobody gives up, and both sides keep what they need for as long as the other may come back.
+# lost 1.6 times, since the classic one repeats whole flights; with more loss the ratio grows again
+# (2.8 at 85 %, in `docs/tables.md`), since every one of its many exchanges has to succeed in both
+# directions. Every handshake completes: nobody gives up, and both sides keep what they need for as
+# long as the other may come back.
 #
 # ## What causes what
 #
 # Over CoAP each block costs two datagrams, so it behaves like stop-and-wait: 1.6 times as many
-# datagrams as that, at every loss. How many blocks there are depends on what is left of 65 bytes. The
-# default path, `/.well-known/dtls`, takes 17 of them in every request, the token 4, and block
+# datagrams as that, at every loss. How many blocks there are depends on what is left of 65 bytes.
+# The default path, `/.well-known/dtls`, takes 17 of them in every request, the token 4, and block
 # sizes are powers of two: 16 bytes are left for the block. Neither is a law. With the path `/d`
 # and a token of one byte a block of 32 fits. And few links stop at 65 bytes: two frames of IEEE
 # 802.15.4 hold 127, and other links a thousand.

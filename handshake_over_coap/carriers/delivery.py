@@ -40,7 +40,10 @@ ACK_LENGTH = 2
 """Bytes of an ACK that names nothing."""
 
 _LEAST_FRAGMENT = 16
-"""Bytes for which a message is begun in what is left of a datagram: its header has 12."""
+"""Bytes for which a message is begun in what is left of a datagram: its header has 12.
+
+And what a datagram holds at least, whatever the mtu: a peer that asks for a long connection ID
+must not have a flight cut into single bytes, each of which carries that ID."""
 
 
 @dataclass(slots=True, eq=False)
@@ -313,7 +316,7 @@ def _cut(messages: Iterable[HandshakeMessage], layout: _Layout) -> Iterator[Piec
             if room < min(size - offset, _LEAST_FRAGMENT):
                 layout.next_datagram()
                 room = layout.room(message.epoch)
-            length = min(size - offset, max(room, 1))
+            length = min(size - offset, max(room, _LEAST_FRAGMENT))
             piece = Piece(message, offset, length)
             if length <= room:
                 layout.add(piece)

@@ -74,9 +74,7 @@ class Scenario(Options):
             object.__setattr__(self, name, fitting(name, hint, getattr(self, name)))
         for name in FILES:
             if getattr(self, name) is not None:
-                raise ConfigurationError(
-                    f"{name} is no part of a scenario: hoc simulate writes files of the first trial"
-                )
+                raise ConfigurationError(_no_part(name))
         Options.__post_init__(self)
         # Both look at everything once, so that a mistake shows before any work.
         _ = self.coap if self.transport == "coap" else self.udp
@@ -131,10 +129,16 @@ def option_types() -> Mapping[str, object]:
     return {name: hints[name] for name in names if name not in NOT_OF_SCENARIOS}
 
 
+def _no_part(name: str) -> str:
+    return f"{name} is no part of a scenario: hoc simulate writes files of the first trial"
+
+
 def unknown_option(name: str, others: Sequence[str] = ()) -> str:
     """What to say of an option that there is not: its name, and those that look like it."""
     import difflib
 
+    if name.replace("-", "_") in FILES:
+        return _no_part(name)
     known = [*option_types(), *others]
     close = difflib.get_close_matches(name.replace("-", "_"), known, n=3, cutoff=0.6)
     if close:

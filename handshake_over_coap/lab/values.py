@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import types
@@ -28,7 +29,18 @@ def fitting(name: str, hint: object, value: object) -> Any:
         fits, made = _as(each, value)
         if fits:
             return made
-    raise ConfigurationError(f"{name}: {value!r} is not {_described(hint)}")
+    raise ConfigurationError(f"{name}: {value!r} is not {_described(hint)}{_remedy(hint, value)}")
+
+
+def _remedy(hint: object, value: object) -> str:
+    """What is most often wrong in a file: a number that should be text, or the other way round."""
+    plain = alternatives(hint)
+    if isinstance(value, int | float) and not isinstance(value, bool) and str in plain:
+        return f": put it in quotes, '{value}'"
+    if isinstance(value, str) and (int in plain or float in plain):
+        with contextlib.suppress(ValueError):
+            return f": leave the quotes out, {float(value):g}"
+    return ""
 
 
 def takes_several(hint: object) -> bool:

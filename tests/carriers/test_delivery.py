@@ -156,3 +156,18 @@ def test_the_records_that_are_remembered_are_bounded() -> None:
         delivery.resend(float(turn))
     assert not delivery.acknowledge([ONE], 1.0, authentic=True)
     assert delivery.acknowledge([RecordNumber(2, 5004)], 1.0, authentic=True)
+
+
+def test_a_connection_id_as_long_as_the_mtu_does_not_cut_a_flight_into_single_bytes() -> None:
+    made = Writer13()
+    made.add(KEYS, cid=bytes(255))
+    flight = (HandshakeMessage(11, bytes(1600), 0, 2),)
+    sent = Delivery(flight, made, 256).send(0.0)
+    assert len(sent) == RECORDS_AT_ONCE
+    seen = Opener13(cid=bytes(255))
+    seen.add(KEYS)
+    for data in sent:
+        (record,) = split13(data, 255)
+        assert isinstance(record, CiphertextRecord)
+        (part,) = read_fragments(seen.open(record).plaintext, 2)
+        assert len(part.data) == 16

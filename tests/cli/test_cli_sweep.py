@@ -186,3 +186,16 @@ def test_a_scheduler_that_is_not_there_is_a_usage_error(
     assert main(["sweep", str(grid), "--out", str(out), "--scheduler", address]) == 2
     assert f"scheduler {address}: cannot be reached" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [grid]
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1", "ftp://127.0.0.1:21"])
+def test_what_is_no_address_of_a_scheduler_is_refused_without_looking_for_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    address: str,
+) -> None:
+    monkeypatch.setattr("distributed.Client", lambda *_, **__: pytest.fail("it was looked for"))
+    grid, out = written(tmp_path, GRID), tmp_path / "out.parquet"
+    assert main(["sweep", str(grid), "--out", str(out), "--scheduler", address]) == 2
+    assert "An address is such as tcp://" in capsys.readouterr().err

@@ -69,9 +69,7 @@ def test_equal_seeds_give_equal_flights(scenario: Scenario) -> None:
 
 def shape(items: Body) -> list[str]:
     return [
-        HandshakeType(item.type).name
-        if isinstance(item, HandshakeMessage)
-        else type(item).__name__
+        HandshakeType(item.type).name if isinstance(item, HandshakeMessage) else type(item).__name__
         for item in items
     ]
 

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.alerts import (
+    CertificateUnknown,
     DecodeError,
     DecryptError,
     IllegalParameter,
     UnexpectedMessage,
     UnknownPskIdentity,
+    UnsupportedCertificate,
 )
 from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType
 from handshake_over_coap.tls.credentials import Certificate
@@ -159,6 +161,20 @@ def test_a_server_that_asks_for_keys_passes_over_a_ticket_without_one() -> None:
     connected = agreed(run(MUTUAL.client("later", ticket=ticket), server))[1]
     assert connected.resumed
     assert connected.peer.raw_public_key is not None
+
+
+def test_a_ticket_does_not_outlive_the_trust_in_its_client() -> None:
+    server = MUTUAL.server()
+    ticket = resume(run(MUTUAL.client(), server))
+    assert agreed(run(MUTUAL.client("later", ticket=ticket), server))[1].resumed
+    struck_off = replace(server, trust=parties.trust_in(parties.CLIENT_KEYS["rpk-p256"]))
+    refused("server", CertificateUnknown, MUTUAL.client("later", ticket=ticket), struck_off)
+    mutual = Scenario13(CCM, P256, "x509", "x509")
+    server = mutual.server()
+    ticket = resume(run(mutual.client(), server))
+    assert agreed(run(mutual.client("later", ticket=ticket), server))[1].resumed
+    other = replace(server, trust=parties.trust_in(parties.CLIENT_KEYS["rpk-p256"]))
+    refused("server", UnsupportedCertificate, mutual.client("later", ticket=ticket), other)
 
 
 def test_another_ticket_key_leads_to_a_full_handshake() -> None:

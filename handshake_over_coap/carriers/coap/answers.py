@@ -124,10 +124,13 @@ class FlightAnswers:
             return Answer(Code.NOT_FOUND)
         return self._compute(work)
 
-    def cancel(self) -> None:
+    async def close(self) -> None:
         """Give up what is being computed."""
-        for task in self._tasks:
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _compute(self, work: _Work) -> Answer:
         if work.path == self._parameters.path_segments:

@@ -155,7 +155,7 @@ class CoapServer:
         self._closed = True
         if self._expiry is not None:
             self._expiry.cancel()
-        self._answers.cancel()
+        await self._answers.close()
         await self._layer.close()
 
     def _send(self, datagram: bytes, remote: Remote) -> None:

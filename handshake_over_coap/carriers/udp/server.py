@@ -25,6 +25,9 @@ from .parameters import UdpParameters
 from .prelude import Hello
 from .versions import AnyEngine
 
+SESSIONS_PER_ENDPOINT = 8
+"""Sessions that may have begun at one endpoint: all but two have moved away by connection ID."""
+
 _MESSAGE_SEQ = 4
 """Where message_seq stands in the header of a handshake message."""
 
@@ -170,6 +173,10 @@ class UdpServer:
             self._send_all(list(answer.datagrams), address)
 
     def _start(self, begin: Begin, address: Address, now: float) -> None:
+        peer = self._peers.get(address)
+        if peer is not None and len(peer.complete) >= SESSIONS_PER_ENDPOINT:
+            self.counters["refused: too many handshakes"] += 1
+            return
         self._abandon(address)
         try:
             self._admit(address)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from handshake_over_coap.tls.alerts import (
+    AlertError,
     HandshakeFailure,
     IllegalParameter,
     InternalError,
@@ -35,6 +36,7 @@ from handshake_over_coap.tls.extensions import (
 from handshake_over_coap.tls.identity import PeerIdentity
 from handshake_over_coap.tls.messages import ClientHello, offered_psks
 from handshake_over_coap.tls.suites13 import CipherSuite13
+from handshake_over_coap.tls.trust import PeerRole
 
 from .server_tickets import TicketContent, is_ticket, open_ticket
 
@@ -240,8 +242,27 @@ def _fits(
     config: ServerConfig, content: TicketContent, suite: CipherSuite13, server_name: str | None
 ) -> bool:
     """Whether a ticket was given for such a session as this one will be."""
-    proven = not config.request_client_certificate or content.peer != PeerIdentity()
-    return content.suite == suite.id and content.server_name == server_name and proven
+    return (
+        content.suite == suite.id
+        and content.server_name == server_name
+        and (not config.request_client_certificate or _is_accepted(config, content.peer))
+    )
+
+
+def _is_accepted(config: ServerConfig, peer: PeerIdentity) -> bool:
+    """Whether the client would be let in now by what it showed when it got its ticket.
+
+    It may have expired since, or be trusted no more.
+    """
+    trust = config.trust
+    try:
+        if peer.raw_public_key is not None and trust is not None:
+            trust.verify_raw_public_key(peer.raw_public_key)
+        elif peer.certificates and trust is not None:
+            trust.verify_chain(peer.certificates, role=PeerRole.CLIENT, now=config.now())
+    except AlertError:
+        return False
+    return peer != PeerIdentity()
 
 
 def _could_sign(config: ServerConfig, hello: ClientHello) -> bool:

@@ -84,6 +84,9 @@ FORGERIES: dict[str, bytes] = {
     "an ill-formed ACK": clear(26, b"\x00\x07abc"),
     "a sealed record": b"\x2f\x00\x00\x00\x20" + bytes(32),
     "a part of a later message": clear(22, message(HandshakeType.finished, bytes(32), 5)),
+    "a part of a later message that takes all room": clear(
+        22, fragment(HandshakeMessage(HandshakeType.finished, bytes(MAX_HANDSHAKE), 5), 0, 1)
+    ),
 }
 
 

@@ -109,6 +109,17 @@ def test_many_large_messages_together_stay_within_the_bound() -> None:
     assert counters["dropped: handshake too large"] == AHEAD - 4
 
 
+def test_a_message_far_ahead_makes_room_for_the_next_one_and_not_the_other_way_round() -> None:
+    counters = Counter[str]()
+    assembly = Reassembly(0, counters)
+    assembly.add(Fragment(11, MAX_HANDSHAKE, 5, 0, b"x", 0))
+    assembly.add(fragment_of(b"genuinebytes", 0, 12))
+    assert assembly.peek() is not None
+    assembly.add(Fragment(11, MAX_HANDSHAKE, 5, 0, b"x", 0))
+    assert assembly.peek() is not None
+    assert counters["dropped: handshake too large"] == 1
+
+
 def hostile(*datagrams: bytes) -> list[bytes]:
     """The same datagrams go to both sides of a handshake before anything else does."""
     return list(datagrams)
