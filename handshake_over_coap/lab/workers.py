@@ -92,7 +92,7 @@ def cluster(address: str) -> Iterator[Any]:
             "a scheduler needs distributed: pip install 'handshake-over-coap[lab]'"
         ) from error
     connect: Any = distributed.Client  # without types
-    resolve: Any = distributed.comm.resolve_address
+    resolve: Any = distributed.comm.addressing.resolve_address
     try:
         resolve(address)  # a client that cannot be made of an address leaves noise behind
         client = connect(address, timeout=CONNECT_TIMEOUT, set_as_default=False)

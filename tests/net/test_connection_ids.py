@@ -388,3 +388,22 @@ async def test_a_reboot_replaces_a_session_with_a_connection_id_too(over: dict[s
         assert await second.echoed(b"after")
         assert (before, old.closed) == (False, True)
         assert len(here.server.sessions) == 1
+
+
+@virtual
+async def test_sessions_that_move_away_do_not_make_room_for_any_number_of_others(
+    over: dict[str, Any],
+) -> None:
+    async with world(server={"cid": "c1d0"}, cid="", timeout=5, **over) as here:
+        for port in range(50000, 50008):
+            party = await here.connect()
+            here.network.rebind(party.endpoint, "198.51.100.9", port)
+            assert await party.echoed(b"away")
+        with pytest.raises(hoc.Error):
+            await here.connect()
+        assert here.server.counters["refused: too many handshakes"] > 0
+        assert len(here.server.sessions) == 8
+        await here.parties[0].session.close()
+        await asyncio.sleep(300)  # CoAP forgets the messages of the client that was refused
+        assert len(here.server.sessions) == 7
+        await here.connect()

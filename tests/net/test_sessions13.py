@@ -373,6 +373,35 @@ async def test_the_peers_record_limit_is_kept(over13: dict[str, Any]) -> None:
 
 
 @virtual
+async def test_our_own_record_limit_is_enforced_also_after_new_keys(over13: dict[str, Any]) -> None:
+    def small(config: Any) -> Any:
+        return replace(config, record_size_limit=100)
+
+    async with world(change=small, **over13) as here:
+        without = await here.connect(40001)  # nothing is agreed on with a client that says nothing
+        assert await without.echoed(bytes(1000))
+        party = await here.connect(change=small)
+        for updated in (False, True):
+            if updated:
+                await party.session.update_keys(request=True)
+                await asyncio.sleep(1)
+            for sender, receiver in (
+                (party.session, here.at_server(party)),
+                (here.at_server(party), party.session),
+            ):
+                assert sender.limit == 99
+                before = receiver.counters["dropped: malformed"]
+                writer = layer(sender)._writer
+                assert writer.epoch == (4 if updated else 3)
+                writer.limit_records(2**14)  # a peer that does not care
+                await sender.send(bytes(100))
+                writer.limit_records(100)
+                await asyncio.sleep(1)
+                assert receiver.counters["dropped: malformed"] == before + 1
+            assert await party.echoed(bytes(99))
+
+
+@virtual
 async def test_the_timers_of_a_session_that_has_ended_are_off(over13: dict[str, Any]) -> None:
     async with world(tickets=True, **over13) as here:
         party = await here.connect()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.alerts import (
-    CertificateUnknown,
+    CertificateRequired,
     DecodeError,
     DecryptError,
     IllegalParameter,
@@ -168,7 +168,7 @@ def test_a_ticket_does_not_outlive_the_trust_in_its_client() -> None:
     ticket = resume(run(MUTUAL.client(), server))
     assert agreed(run(MUTUAL.client("later", ticket=ticket), server))[1].resumed
     struck_off = replace(server, trust=parties.trust_in(parties.CLIENT_KEYS["rpk-p256"]))
-    refused("server", CertificateUnknown, MUTUAL.client("later", ticket=ticket), struck_off)
+    refused("server", CertificateRequired, MUTUAL.client("later", ticket=ticket), struck_off)
     mutual = Scenario13(CCM, P256, "x509", "x509")
     server = mutual.server()
     ticket = resume(run(mutual.client(), server))

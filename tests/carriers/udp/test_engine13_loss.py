@@ -54,6 +54,18 @@ def test_no_datagram_passes_the_limit_and_nothing_is_sent_twice(
         assert pair.server.completed_at == pytest.approx((5 if cookie else 3) * ONE_WAY)
 
 
+def test_the_peers_record_limit_holds_from_the_handshake_on_in_both_directions() -> None:
+    pair = Pair13(RPK, client={"record_size_limit": 120}, server={"record_size_limit": 100})
+    pair.run(LATEST)
+    assert pair.complete
+    longest = {True: 0, False: 0}
+    for seen in pair.records():
+        if seen.opened.epoch:
+            length = len(seen.opened.plaintext) + 1  # the content type counts
+            longest[seen.of_client] = max(longest[seen.of_client], length)
+    assert 90 < longest[True] <= 100 < longest[False] <= 120
+
+
 @pytest.mark.parametrize("mtu", MTUS)
 @every_case
 @with_and_without_cookie
