@@ -59,6 +59,9 @@ def _scenario(transport: str, version: str, encoding: str, options: Mapping[str,
         "group": "secp256r1",
         "max_retransmit": None,
         "timeout": FOREVER,
+        # Else a server that has heard nothing for an hour forgets its last flight, and a client
+        # that still lacks it asks for ever.
+        "idle_timeout": FOREVER,
     }
     if "auth" in options:
         # The suite and the curve are those of the draft's example only.

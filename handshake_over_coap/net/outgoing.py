@@ -3,7 +3,8 @@
 A peer with a connection ID may move: its records then come from another address, and sending
 follows.  But whoever can make a copy of a record arrive first chooses where it seems to come from.
 Until the new address is proven, at most three times as many bytes go there as came from there, as
-QUIC does it (RFC 9000 section 8.2), so that nobody can have a session flood a stranger.
+QUIC does it (RFC 9000 section 8.2), so that no third party can have a session flood a stranger.
+The peer itself can: what proves the address is an ACK, and record numbers can be guessed.
 
 Source: RFC 9146 section 6 and RFC 9147 section 11, which leave the strategy open.
 """

@@ -16,3 +16,15 @@ def test_at_half_the_datagrams_lost_every_contestant_completes(name: str) -> Non
     report = simulate(scenario, trials=20, seed=2)
     assert report.completed == report.trials
     assert report.duration_s.max is not None
+
+
+@pytest.mark.parametrize("name", contestants())
+def test_a_last_flight_that_is_lost_for_more_than_an_hour_is_still_repeated(name: str) -> None:
+    # Six datagrams without loss, the sixth of which completes the client.
+    scenario = contestants(drop=tuple(range(6, 90)))[name]
+    report = simulate(scenario, trials=1)
+    assert report.completed == 1
+    assert report.server_s.max is not None
+    assert report.server_s.max < 1
+    assert report.client_s.max is not None
+    assert report.client_s.max > 3600

@@ -61,6 +61,7 @@ class Incoming:
         self.early: list[Opened] = []
         self.acks: list[tuple[tuple[RecordNumber, ...], bool]] = []
         self.repeated = self.answered = False
+        self._authentic = False
         self._tails: list[bytes] = []
         self._sealed: list[CiphertextRecord] = []
 
@@ -148,6 +149,7 @@ class Incoming:
         except RecordDropped as dropped:
             self._counters[f"dropped: {dropped.reason}"] += 1
         else:
+            self._authentic, self.hint = True, None
             self._opened(opened)
 
     def _opened(self, opened: Opened) -> None:
@@ -191,9 +193,12 @@ class Incoming:
         self.answered |= number.epoch > 0 and Placed.NEW in placed
 
     def _unsealed_alert(self, alert: Alert) -> None:
-        """Anybody can send one: believed only if nothing else comes before the timer."""
+        """Anybody can send one: believed only if nothing else comes before the timer.
+
+        Not at all from a peer that has the keys: it would seal its alert.
+        """
         self._counters["unsealed alerts"] += 1
-        if alert.level == AlertLevel.fatal:
+        if alert.level == AlertLevel.fatal and not self._authentic:
             self.hint = alert_error(
                 alert.description, received=True, level=alert.level, detail="unsealed"
             )

@@ -130,6 +130,21 @@ def test_an_alert_in_the_clear_is_the_reason_only_if_nothing_better_comes() -> N
     assert raised.value.received
 
 
+def test_an_alert_in_the_clear_is_no_reason_once_the_peer_has_shown_its_keys() -> None:
+    pair = Pair13(RPK, mtu=256, fate=lambda index, data: [(0.0, data)] if index < 2 else [])
+    while len(pair.sent(True)) < 2:
+        pair.step()
+    sealed_ack = pair.sent(True)[-1]
+    assert sealed_ack[0] >> 5 == 1
+    server = engine_of(pair, client=False)
+    for data in (FORGERIES["a fatal alert"], sealed_ack, FORGERIES["a fatal alert"]):
+        server.receive(data, pair.now)
+    deadline = server.deadline
+    assert deadline is not None
+    assert server.on_timer(deadline)
+    assert pair.counters["unsealed alerts"] == 2
+
+
 @pytest.mark.parametrize("cookie", [False, True])
 def test_a_key_that_the_server_does_not_know_ends_in_its_alert(cookie: bool) -> None:
     for key, expected in (
