@@ -109,7 +109,7 @@ def _table5(trials: int | None, seed: int, progress: Progress) -> Table:
     return Table("\n".join(lines), in_json(rows))
 
 
-def _incomplete(rows: Sequence[table5.Row]) -> list[str]:
+def _incomplete(rows: Sequence[table5.Row | claeys.Row]) -> list[str]:
     """What did not complete although nobody gives up; there should be none."""
     return [
         f"  {each.trials - each.completed} of {each.trials} over {name} at {row.loss:.0%} "
@@ -124,6 +124,12 @@ def _mean(mean: float | None, half_width: float | None) -> str:
     if mean is None or half_width is None:
         return "none"
     return f"{mean:.1f} +- {half_width:.1f}"
+
+
+def _ratio(ratio: claeys.Ratio) -> str:
+    if ratio.mean is None or ratio.ci95 is None:
+        return "none"
+    return f"{ratio.mean:.2f} +- {ratio.ci95:.2f}"
 
 
 def _keoh(trials: int | None, seed: int, progress: Progress) -> Table:
@@ -151,12 +157,9 @@ def _claeys(trials: int | None, seed: int, progress: Progress) -> Table:
     lines.append(f"{heading:<32}{'time':>18}{'bytes':>16}{'frame bytes':>16}")
     for row in rows:
         for name, it in row.carriers.items():
-            ratios = (
-                f"{ratio.mean:.2f} +- {ratio.ci95:.2f}"
-                for ratio in (it.time, it.bytes, it.frame_bytes)
-            )
-            time, size, frames = ratios
+            time, size, frames = map(_ratio, (it.time, it.bytes, it.frame_bytes))
             lines.append(f"{row.loss:>11.0%}   {name:<18}{time:>18}{size:>16}{frames:>16}")
+    lines += _incomplete(rows)
     return Table("\n".join(lines), in_json(rows))
 
 

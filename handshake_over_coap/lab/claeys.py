@@ -33,10 +33,13 @@ TRIALS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A mean on the bad link over that on the good one, and half of its 95 % interval."""
+    """A mean on the bad link over that on the good one, and half of its 95 % interval.
 
-    mean: float
-    ci95: float
+    Both are ``None`` where no handshake completed, ``ci95`` where a mean has no interval.
+    """
+
+    mean: float | None
+    ci95: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,14 @@ def _degraded(bad: SimulationReport, good: SimulationReport) -> Degraded:
 
 
 def _ratio(bad: Summary, good: Summary) -> Ratio:
-    """The interval is to first order: relative errors of independent means add as squares."""
+    """The interval is to first order: relative errors of independent means add as squares.
+
+    The two means share their draws, which can only make it too wide; that on the good link hardly
+    varies.
+    """
     if not bad.mean or not good.mean:
-        return Ratio(math.nan, math.nan)
+        return Ratio(None, None)
     ratio = bad.mean / good.mean
-    errors = ((each.ci95 or 0.0) / mean for each, mean in ((bad, bad.mean), (good, good.mean)))
-    return Ratio(ratio, ratio * math.hypot(*errors))
+    if bad.ci95 is None or good.ci95 is None:
+        return Ratio(ratio, None)
+    return Ratio(ratio, ratio * math.hypot(bad.ci95 / bad.mean, good.ci95 / good.mean))

@@ -1,8 +1,8 @@
 """Our real carriers as contestants: one scenario for each carrier, version and encoding there is.
 
 All have the same handshake (the draft's: a raw public key, CCM_8, P-256), the same limit on
-datagrams, the address check on and the defaults of everything else.  Nobody gives up, and back-off
-is capped at 60 s.
+datagrams, the address check on and the defaults of everything else, each carrier's timers among
+them.  Nobody gives up, however long the other is silent, and back-off is capped at 60 s.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ the closing of the sessions) does not.
     Datagrams that the carrier of either side sent again: because a timer of its own ran out or, in
     DTLS over UDP, because the peer's repetition says that a flight was lost (RFC 6347 section
     4.2.4).  A server's answer that CoAP repeats to a repeated request is not counted, nor are
-    link-layer retries.
+    acknowledgements of DTLS 1.3, however often they are sent, and link-layer retries.
 ``duration_s``
     From the client's first datagram to the end of the trial, in virtual seconds.
 ``client_s``, ``server_s``

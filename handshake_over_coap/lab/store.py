@@ -66,6 +66,9 @@ class Store:
                 self._claim()
             except OSError as error:
                 raise _cannot_write(self.out, error) from error
+        elif self._claimed() == self._identity:
+            # Killed right after its end, before the folder was gone.
+            self._remove_folder()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,9 +106,7 @@ class Store:
     def _claim(self) -> None:
         """Write the plan, or check that the folder has the same one."""
         path = self.folder / _PLAN
-        found: Any = None
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            found = json.loads(path.read_text(encoding="utf-8"))
+        found = self._claimed()
         if found is None:
             if any(self.folder.glob("*.parquet")):
                 raise ConfigurationError(
@@ -120,6 +121,18 @@ class Store:
                 f"{str(self.folder)!r} holds parts of another sweep ({self._difference(found)}): "
                 "go on with that one, remove the folder, or name another file"
             )
+
+    def _claimed(self) -> Any:
+        """The plan in the folder, None if there is none that can be read."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+            return json.loads((self.folder / _PLAN).read_text(encoding="utf-8"))
+        return None
+
+    def _remove_folder(self) -> None:
+        # The plan goes last: parts without one would belong to nobody.
+        for part in self.folder.glob("*.parquet"):
+            part.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _difference(self, found: Any) -> str:
         if not isinstance(found, dict):
@@ -191,7 +204,7 @@ class Store:
             temporary.replace(self.out)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise _cannot_write(self.out, error) from error
-        shutil.rmtree(self.folder)
+        self._remove_folder()
 
     def _part(self, index: int) -> Path:
         return self.folder / f"{index:08}.parquet"

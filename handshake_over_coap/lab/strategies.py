@@ -2,8 +2,8 @@
 
 The draft names them, says that 18 fragments cross the network (its table 1 at 65 bytes), that loss
 is random and that nobody gives up; it counts every transmission, acknowledgements and what is lost
-included.  What it leaves open is filled in by what DTLS does, and by its own column without loss
-(18, 36 and 19):
+included.  What it leaves open is filled in by what DTLS does, by its own row without loss (18, 36
+and 19), and among the readings that remain by fit: those that come closest to its columns.
 
 - The 18 fragments are six flights (:data:`FLIGHTS`), each sent when the one before has come whole.
 - Receivers keep what they have.  All timers run out together, again and again.

@@ -150,6 +150,36 @@ def test_a_sweep_killed_while_the_parts_are_joined_goes_on_from_there(
     assert digest(out) == digest(whole)
 
 
+def test_a_sweep_killed_while_its_parts_are_removed_leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, out = Plan((Scenario(),), CHUNK + 1, 7), tmp_path / "out.parquet"
+    removed: list[Path] = []
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".parquet" and removed:
+            raise Killed
+        removed.append(path)
+        os.unlink(path)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Path, "unlink", killed)
+        sweep_to_file(plan, out, workers=1)
+    before = digest(out)
+    left = {path.name: path.read_bytes() for path in (tmp_path / "out.parquet.parts").iterdir()}
+    assert "plan.json" in left
+    assert sum(name.endswith(".parquet") for name in left) == 1
+    assert sweep_to_file(plan, out, workers=1) == plan.total
+    assert list(tmp_path.iterdir()) == [out]
+    # The file removed, what was left of its parts is gone on with.
+    out.unlink()
+    (tmp_path / "out.parquet.parts").mkdir()
+    for name, content in left.items():
+        (tmp_path / "out.parquet.parts" / name).write_bytes(content)
+    assert 0 < sweep_to_file(plan, out, workers=1) < plan.total
+    assert digest(out) == before
+
+
 def test_a_finished_sweep_is_not_done_again(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = digest(whole)
     monkeypatch.setattr(sweeping, "in_turn", lambda _: pytest.fail("it was done"))
