@@ -63,7 +63,8 @@ class Summary:
     middle two; ``p95`` the 95th percentile by nearest rank: the smallest value such that at least
     95 % of all are no larger, so always one that occurred.  ``ci95`` is half the width of the 95 %
     confidence interval of the mean: Student's t quantile times the sample's standard deviation
-    (n - 1) over the root of n; ``None`` for a single value, which says nothing of its spread.
+    (n - 1) over the root of n; ``None`` for a single value, which says nothing of its spread.  Of
+    very skew values, as times on a lossy link are, it is too narrow unless there are thousands.
     """
 
     mean: float | None

@@ -154,13 +154,13 @@ def test_a_sweep_killed_while_its_parts_are_removed_leaves_nothing_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, out = Plan((Scenario(),), CHUNK + 1, 7), tmp_path / "out.parquet"
-    removed: list[Path] = []
+    removed, unlink = list[Path](), Path.unlink
 
     def killed(path: Path, missing_ok: bool = False) -> None:
         if path.suffix == ".parquet" and removed:
             raise Killed
         removed.append(path)
-        os.unlink(path)
+        unlink(path)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Path, "unlink", killed)

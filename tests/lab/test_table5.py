@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+import handshake_over_coap as hoc
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab import claeys, keoh, table5
 from handshake_over_coap.lab.contestants import contestants, versions
@@ -83,7 +86,24 @@ def test_a_bad_link_costs_time_and_bytes() -> None:
     *_, worst = claeys.rows(trials=30)
     assert worst.published == CLAEYS
     for entry in worst.carriers.values():
-        assert entry.time.mean > 1
-        assert entry.bytes.mean > 1
+        time, size, frames = (each.mean for each in (entry.time, entry.bytes, entry.frame_bytes))
+        assert time is not None
+        assert size is not None
+        assert frames is not None
+        assert time > 1
+        assert size > 1
         # The link layer repeats frames that the carrier never sees.
-        assert entry.frame_bytes.mean > entry.bytes.mean
+        assert frames > size
+
+
+def test_a_ratio_of_what_never_completed_is_none_in_json_as_in_text() -> None:
+    never = hoc.simulate(hoc.Scenario(loss=1.0, timeout=1.0), trials=2)
+    entry = claeys._degraded(never, hoc.simulate(hoc.Scenario(), trials=2))
+    row = claeys.Row(0.4, CLAEYS, {"coap-1.2-plain": entry})
+    assert json.loads(json.dumps(row.to_json(), allow_nan=False))["ours"]["coap-1.2-plain"] == {
+        "time": {"mean": None, "ci95": None},
+        "bytes": {"mean": None, "ci95": None},
+        "frame_bytes": {"mean": None, "ci95": None},
+        "trials": 2,
+        "completed": 0,
+    }
