@@ -8,8 +8,8 @@ when an ACK has to say so.  Both end with the handshake: what is still on its wa
 the session's :class:`~..post_handshake.PostHandshake`.
 
 What comes in the clear may come from anybody: a message that is wrong is dropped, and is the reason
-given only if nothing better comes before the timer.  A hello that is well formed is believed, though:
-whoever forges one in time has the client wait for a handshake that cannot complete.
+given only if nothing better comes before the timer.  A hello that is well formed is believed,
+though: whoever forges one in time has the client wait for a handshake that cannot complete.
 
 A client that offers 1.2 as well begins here too: the hellos of both versions travel alike.  Once
 the server has chosen 1.2, ``legacy`` goes on with the handshake.
