@@ -100,6 +100,10 @@ class StackConversation:
         """Never: a stack that asks for a second hello is refused."""
         return False
 
+    def provisional(self) -> StackEstablished | None:
+        """Nothing: in DTLS 1.2 a client waits for the server's Finished."""
+        return None
+
     def confirm(self, datagram: bytes) -> StackEstablished | None:
         """Nothing: a stack of DTLS 1.2 has completed when its peer's Finished has come."""
         return None

@@ -136,6 +136,9 @@ class CarriedConversation(Protocol[_Completed_co]):
     def continues(self, hello: HandshakeMessage) -> bool:
         """Whether a ClientHello is the second of this conversation, after a HelloRetryRequest."""
 
+    def provisional(self) -> _Completed_co | None:
+        """What a client may work with before the server has answered its last flight, if at all."""
+
     def confirm(self, datagram: bytes) -> _Completed_co | None:
         """The result, if a datagram of records from the server shows that it has completed."""
 

@@ -107,6 +107,18 @@ class Conversation:
             return False
         return hello.body[_RANDOM] == self.hello_random
 
+    def provisional(self) -> AnyEstablished | None:
+        """What a client may already work with that has said its last flight (DTLS 1.3)."""
+        if self.confirmed or not isinstance(self.state, Connected13):
+            return None
+        if not self.client or self.protection is None:
+            return None
+        fresh = replace(self, protection=self.protection.reopened(), confirmed=True).established
+        if not isinstance(fresh, Established13):
+            return None
+        # Tickets in the server's answer may be overtaken.
+        return replace(fresh, provisional=True, unseen=MOST_TICKETS)
+
     def confirm(self, datagram: bytes) -> AnyEstablished | None:
         """The result, if a datagram of records shows that the peer has completed; None if not.
 

@@ -40,6 +40,7 @@ class Established13:
     answer that is not waited for.  ``early`` are records that were opened before completion;
     ``tickets`` came with it.  ``post`` goes on with what the carrier has not seen acknowledged yet;
     where it is None, nothing is, and the session makes its own.
+    ``provisional`` tells that a client has said its last flight and knows no more than that.
     """
 
     connected: Connected13
@@ -49,6 +50,7 @@ class Established13:
     early: tuple[Opened, ...] = ()
     tickets: tuple[Ticket, ...] = ()
     post: PostHandshake | None = None
+    provisional: bool = False
     unseen: int = 0
 
 

@@ -184,6 +184,12 @@ def _add_exchange(group: Group) -> None:
         action="store_true",
         help="DTLS 1.3: as a server give tickets to resume with, as a client ask for one",
     )
+    group.add_argument(
+        "--early",
+        action="store_true",
+        help="DTLS 1.3: a client sends as soon as its last flight is on its way, without waiting "
+        "for the server to confirm it",
+    )
 
 
 def _add_timers(group: Group) -> None:

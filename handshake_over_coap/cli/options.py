@@ -34,6 +34,7 @@ def option_values(arguments: Namespace) -> OptionValues:
         token_length=arguments.token_length,
         cid=arguments.cid,
         tickets=arguments.tickets,
+        early=arguments.early,
         mtu=arguments.mtu,
         ack_timeout=arguments.ack_timeout,
         ack_random_factor=arguments.ack_random_factor,

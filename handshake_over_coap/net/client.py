@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -56,6 +57,7 @@ class Client:
             self._carrier = UdpClient(self._endpoint, server, options.udp, self.counters)
         else:
             self._carrier = CoapClient(self._endpoint, server, options.coap, rng)
+            self._carrier.early = options.early
         self._endpoint.start(self)
 
     @property
@@ -94,10 +96,12 @@ class Client:
             )
             if isinstance(self._carrier, CoapClient):
                 self._carrier.on_late_record = session.open_late
+                self._carrier.on_unanswered = session.unconfirmed
             for data in self._early:
                 session.on_datagram(data)
             self._early.clear()
-            await self._confirmed(session, began)
+            if not self._options.early:
+                await self._confirmed(session, began)
         finally:
             self.tap.remove(counts)
         session.report = report_of(connected, self._options, self._figures(counts, began))
@@ -114,6 +118,12 @@ class Client:
             raise HandshakeTimeout(
                 f"{self._server} did not acknowledge the last flight in {self._options.timeout:g} s"
             ) from None
+
+    async def _last_words(self, session: Session) -> None:
+        """Before an early session ends: what was sent in it is worth nothing without Finished."""
+        with contextlib.suppress(Error, TimeoutError):
+            async with asyncio.timeout(self._options.timeout):
+                await session.confirmed()
 
     def _figures(self, counts: Counts, began: float) -> TrialFigures:
         """What the handshake has cost up to now."""
@@ -173,6 +183,8 @@ class Client:
         """Close the session and the endpoint."""
         try:
             if self._session is not None:
+                if self._options.early:
+                    await self._last_words(self._session)
                 await self._session.close()
             await self._carrier.close()
         finally:

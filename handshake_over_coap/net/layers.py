@@ -209,6 +209,7 @@ class Layer13:
         self.post.count_into(counters)
         self._counters = counters
         self._probing = self._probe_due = False
+        self._provisional = established.provisional
         self._newest = max(RecordNumber(e, self._opener.highest(e)) for e in self._opener.epochs)
         self._confirmed = established.post is None or not established.connected.ongoing.client
 
@@ -216,7 +217,7 @@ class Layer13:
     def confirmed(self) -> bool:
         """Whether a client's last flight has been acknowledged; a server needs nothing more."""
         self._confirmed = self._confirmed or self.post.outstanding == 0
-        return self._confirmed
+        return self._confirmed and not self._provisional
 
     @property
     def retransmissions(self) -> int:
@@ -266,6 +267,8 @@ class Layer13:
                     unprotected += 1
                     continue
                 found = True
+                # Only a server that has verified our Finished seals in the epoch of the session.
+                self._provisional &= opened.epoch <= HANDSHAKE_EPOCH
                 if opened.number > self._newest:
                     self._newest, newest = opened.number, True
                 if opened.content_type in {ContentType.handshake, ContentType.ack}:

@@ -86,6 +86,7 @@ class OptionValues(TypedDict, total=False):
     token_length: int
     cid: str | None
     tickets: bool
+    early: bool
     mtu: int
     ack_timeout: float
     ack_random_factor: float
@@ -111,7 +112,9 @@ class Options:
     none means all that are supported).  ``cid`` is the connection ID in what the peer sends, in
     hexadecimal: empty to send with the peer's only; a server gives it to its first client, and
     random ones of its length to others.  ``tickets``: a server of 1.3 gives each client a ticket to
-    resume with, a client asks for one.  ``mtu`` is the largest UDP payload in bytes.
+    resume with, a client asks for one.  ``early``: a client of 1.3 may send as soon as its last
+    flight is on its way, before it knows that the server has it.  ``mtu`` is the largest UDP
+    payload in bytes.
 
     Times are in seconds.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP
     unless it is given.  ``adapt_timer``: timers are one and a half measured round trips as soon as
@@ -138,6 +141,7 @@ class Options:
     token_length: int = 4
     cid: str | None = None
     tickets: bool = False
+    early: bool = False
     mtu: int = 1152
     ack_timeout: float = 2.0
     ack_random_factor: float = 1.5

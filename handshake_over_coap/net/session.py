@@ -18,6 +18,7 @@ from handshake_over_coap.errors import (
     Closed,
     ConfigurationError,
     DatagramTooLarge,
+    Error,
     HandshakeTimeout,
 )
 from handshake_over_coap.records.dtls13 import CiphertextRecord
@@ -181,6 +182,13 @@ class Session:
         server's ACK tells that this has arrived.  Raises the error that ended the session before.
         """
         await asyncio.shield(self._confirmed)
+
+    def unconfirmed(self, error: Error) -> None:
+        """The server has not answered the last flight: there is no session with it."""
+        if not self._confirmed.done():
+            closed = Closed(f"the peer never completed the handshake: {error}")
+            closed.__cause__ = error
+            self.end(closed)
 
     async def update_keys(self, *, request: bool = False) -> None:
         """Change the keys that this side writes with, and ``request`` the same of the peer.

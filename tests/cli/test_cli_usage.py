@@ -57,7 +57,7 @@ def test_every_option_reaches_the_library() -> None:
         *("--server-name", "s.example", "--no-address-check", "--resource", "/d", "--no-location"),
         *("--encoding", "plain", "--block-size", 64, "--token-length", 2, "--mtu", 500),
         *("--ack-timeout", 0.5, "--ack-random-factor", 1, "--max-interval", 8, "--timeout", 9),
-        *("--adapt-timer", "--max-retransmit", "none", "--initial-timeout", 9),
+        *("--early", "--adapt-timer", "--max-retransmit", "none", "--initial-timeout", 9),
         *("--keylog", "k", "--pcap", "p"),
         *("--pcap-dtls", "q", "--cid", "c1d0", "--tickets"),
     )
@@ -82,6 +82,7 @@ def test_every_option_reaches_the_library() -> None:
         ack_random_factor=1.0,
         max_interval=8.0,
         adapt_timer=True,
+        early=True,
         max_retransmit=None,
         initial_timeout=9.0,
         timeout=9.0,

@@ -71,8 +71,9 @@ class CoapClient:
     """One handshake with one server over CoAP.
 
     ``body_bytes`` are the sizes of the encoded flights so far, in bytes; ``flights`` what is in
-    them.  ``on_late_record`` gets the records of the server's last answer where a datagram of
-    records came first and completed the handshake.
+    them.  With ``early`` a handshake of DTLS 1.3 gives its result once the last flight is on its
+    way.  Where the result does not wait for the server's last answer, ``on_late_record`` gets the
+    records in it, and ``on_unanswered`` the failure if it is never had.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class CoapClient:
         self.flights: list[CarriedFlight] = []
         self._confirm: Callable[[bytes], bool] | None = None
         self._fetching: asyncio.Task[None] | None = None
+        self.early = False
+        self.on_unanswered: Callable[[Error], None] = lambda _: None
         self.on_late_record: Callable[[CiphertextRecord], None] = lambda _: None
 
     @property
@@ -257,6 +260,10 @@ class CoapClient:
         A record that shows that the server has completed is as good as the answer.  The answer is
         still asked for then: it may hold a ticket, and its messages have numbers that count.
         """
+        if self.early and (provisional := conversation.provisional()) is not None:
+            self._fetching = self._loop.create_task(self._fetch(path, conversation, body))
+            await asyncio.sleep(0)  # the flight goes out before anything that is sent after it
+            return provisional
         confirmed: list[CompletedT] = []
 
         def confirm(datagram: bytes) -> bool:
@@ -286,7 +293,7 @@ class CoapClient:
     async def _fetch(
         self, path: tuple[str, ...], conversation: _AnyConversation, body: bytes
     ) -> None:
-        """Get the answer that a record has overtaken, and hand on what is sealed in it."""
+        """Get the answer that nobody waits for, and hand on what is sealed in it."""
 
         def authentic(reply: Reply) -> tuple[BodyItem, ...]:
             items = self._decode(reply, conversation)
@@ -299,6 +306,9 @@ class CoapClient:
                 items = await self._persist(path, body, authentic)
         except (Error, TimeoutError) as failure:
             log.info("the answer to the last flight was not had: %s", failure)
+            if not isinstance(failure, Error):
+                failure = HandshakeTimeout("no answer to the last flight in time")
+            self.on_unanswered(failure)
             return
         for item in items:
             if isinstance(item, CiphertextRecord):
