@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COMMAND: Final = (sys.executable, "-W", "error", "-m", "handshake_over_coap")
@@ -40,16 +40,19 @@ def run_hoc(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProce
 class Server:
     """``hoc serve`` in the background, listening."""
 
-    def __init__(self, log: IO[str], *arguments: object) -> None:
+    def __init__(self, log: Path, *arguments: object) -> None:
         self._log = log
-        self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=ENVIRONMENT,
-            text=True,
-        )
+        # Opened once to write and again for each look: one open file has one offset, and looking
+        # would move the place where the server writes next.
+        with log.open("ab") as standard_error:
+            self._process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", "0", *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=standard_error,
+                env=ENVIRONMENT,
+                text=True,
+            )
         try:
             line = self.wait_for("listening on ")
         except BaseException:
@@ -60,8 +63,7 @@ class Server:
     @property
     def said(self) -> list[str]:
         """The whole lines of its standard error so far."""
-        self._log.seek(0)
-        return self._log.read().split("\n")[:-1]
+        return self._log.read_text(encoding="utf-8").split("\n")[:-1]
 
     def wait_for(self, text: str) -> str:
         """The first line of its standard error that holds ``text``, once it is there."""
@@ -96,8 +98,8 @@ class Server:
 @contextmanager
 def serving(*arguments: object) -> Iterator[Server]:
     """A server that is certainly gone afterwards."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        server = Server(log, *arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder) / "standard-error", *arguments)
         try:
             yield server
         finally:
