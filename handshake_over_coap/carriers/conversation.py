@@ -36,7 +36,6 @@ from handshake_over_coap.tls.alerts import (
     BadRecordMac,
     IllegalParameter,
     UnexpectedMessage,
-    alert_error,
 )
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
@@ -208,7 +207,7 @@ class _Turn:
         except RecordDropped as dropped:
             raise BadRecordMac(str(dropped)) from None
         if opened.content_type == ContentType.alert:
-            raise _received_alert(opened)
+            raise Alert.decode(opened.plaintext).sealed_error()
         # Only a server that has verified our Finished seals in epoch 3.
         self._confirmed |= self._complete and opened.epoch >= APPLICATION_EPOCH
         if opened.content_type == ContentType.ack:
@@ -300,11 +299,6 @@ def _check_ack(opened: Opened) -> None:
     numbers = Ack.decode(opened.plaintext).record_numbers
     if any(number.epoch > opened.epoch for number in numbers):
         raise IllegalParameter("an ACK of a later epoch than its own")
-
-
-def _received_alert(opened: Opened) -> AlertError:
-    alert = Alert.decode(opened.plaintext)
-    return alert_error(alert.description, received=True, level=alert.level, authenticated=True)
 
 
 def begin_client(config: ClientConfig) -> tuple[Conversation, tuple[BodyItem, ...]]:

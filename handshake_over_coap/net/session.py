@@ -23,7 +23,7 @@ from handshake_over_coap.errors import (
 )
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.errors import NumbersExhausted, RecordDropped
-from handshake_over_coap.tls.alerts import Alert, AlertError, alert_error
+from handshake_over_coap.tls.alerts import Alert, AlertError
 from handshake_over_coap.tls.codepoints import AlertDescription, AlertLevel, ContentType
 from handshake_over_coap.tls.dtls13 import Connected13
 from handshake_over_coap.tls.handshake import Connected, PeerIdentity
@@ -346,9 +346,7 @@ class Session:
             self._send_alert(_CLOSE_NOTIFY)
             self.end(Closed("the peer closed the session"))
         elif alert.level == AlertLevel.fatal or self._always_fatal(alert):
-            error = alert_error(
-                alert.description, received=True, level=alert.level, authenticated=True
-            )
+            error = alert.sealed_error()
             closed = Closed(f"the peer ended the session: {error}")
             closed.__cause__ = error
             self.end(closed)

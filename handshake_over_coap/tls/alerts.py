@@ -313,6 +313,10 @@ class Alert:
             raise ConfigurationError(f"alert ({self.level}, {self.description}) has no encoding")
         return bytes((self.level, self.description))
 
+    def sealed_error(self) -> AlertError:
+        """The exception for this alert, which the peer has sent under the keys agreed on."""
+        return alert_error(self.description, received=True, level=self.level, authenticated=True)
+
     @classmethod
     def decode(cls, data: bytes) -> Alert:
         """Parse exactly two bytes; raises DecodeError for any other length."""

@@ -38,6 +38,7 @@ from handshake_over_coap.tls.flight import HandshakeMessage
 
 from .gate import Code
 from .parameters import CoapParameters
+from .peers import is_hello
 from .requests import Incomplete, Reply, Requests, ResetByPeer
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class CoapClient:
         path = self._session_path(reply)
         try:
             conversation, flight = self._take(reply, conversation)
-            if any(map(_is_hello, flight)):
+            if any(map(is_hello, flight)):
                 # A HelloRetryRequest; a second one is refused by the conversation.
                 conversation, flight = await self._second_hello(path, conversation, flight)
         except AlertError as error:
@@ -362,10 +363,6 @@ class CoapClient:
         record = conversation.sealed_alert(error)
         if record is not None:
             self._endpoint.send(record, self._server)
-
-
-def _is_hello(item: BodyItem) -> bool:
-    return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
 
 
 def _is_hello_verify_request(item: BodyItem) -> bool:

@@ -263,10 +263,7 @@ class Engine:
         if content_type == ContentType.handshake:
             return self._fragments(plaintext, record.epoch)
         if content_type == ContentType.alert:
-            alert = Alert.decode(plaintext)
-            raise alert_error(
-                alert.description, received=True, level=alert.level, authenticated=True
-            )
+            raise Alert.decode(plaintext).sealed_error()
         if len(self.early) < EARLY_RECORDS:
             self.early.append((content_type, plaintext))
         return False

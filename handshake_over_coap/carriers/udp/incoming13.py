@@ -154,10 +154,7 @@ class Incoming:
 
     def _opened(self, opened: Opened) -> None:
         if opened.content_type == ContentType.alert and opened.epoch == HANDSHAKE_EPOCH:
-            alert = Alert.decode(opened.plaintext)
-            raise alert_error(
-                alert.description, received=True, level=alert.level, authenticated=True
-            )
+            raise Alert.decode(opened.plaintext).sealed_error()
         if opened.content_type == ContentType.ack:
             numbers = Ack.decode(opened.plaintext).record_numbers
             if any(number.epoch > opened.epoch for number in numbers):
