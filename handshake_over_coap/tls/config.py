@@ -206,7 +206,7 @@ class ClientConfig:
 class ServerConfig:
     """A server's side of its handshakes.
 
-    ``psk`` gives a key for every identity (:func:`~.credentials.psk_lookup`);
+    ``psk`` has a key for every identity (:func:`~.credentials.psk_lookup`);
     ``psk_identity_hint`` is sent if it is not empty.  ``credentials`` are the server's own keys, in
     order of preference.  With ``request_client_certificate`` a client has to present a key that
     ``trust`` accepts.  ``server_names``, where given, are the only names answered to.

@@ -90,10 +90,40 @@ PskSource: TypeAlias = (
 """Where a server's keys come from: keys, a mapping from identity to key, or a callable that gives
 the key of an identity, or None.  A callable should take the same time for both."""
 
-PskLookup: TypeAlias = Callable[[bytes], bytes]
-"""Gives a key for every identity: the shared one, or one that nobody has."""
-
 _DUMMY_LENGTH: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """The key of an identity: the shared one or, if it is not ``known``, one that nobody has."""
+
+    key: bytes = field(repr=False)
+    known: bool
+
+
+class PskLookup:
+    """A server's pre-shared keys; made by :func:`psk_lookup`."""
+
+    __slots__ = ("_find", "_lengths", "_secret")
+
+    def __init__(self, find: Callable[[bytes], object], lengths: list[int], secret: bytes) -> None:
+        self._find, self._lengths, self._secret = find, lengths, secret
+
+    def __call__(self, identity: bytes) -> bytes:
+        """A key for every identity: the shared one, or one that nobody has."""
+        return self.look_up(identity).key
+
+    def look_up(self, identity: bytes) -> FoundKey:
+        """The same, and whether the identity is known."""
+        dummy = _dummy_key(self._secret, identity, self._lengths)
+        try:
+            found = self._find(identity)
+            key = None if found is None else _psk_key(found)
+        except Exception:
+            # The caller's own fault, but told apart from an unknown identity it must not be.
+            log.exception("looking up a pre-shared key failed")
+            key = None
+        return FoundKey(dummy, known=False) if key is None else FoundKey(key, known=True)
 
 
 def psk_lookup(source: PskSource, secret: bytes) -> PskLookup:
@@ -103,10 +133,12 @@ def psk_lookup(source: PskSource, secret: bytes) -> PskLookup:
     the handshake goes on and fails at Finished exactly as with a wrong key, with the same
     messages and the same work.  It is always computed, also when it is not used, and it is as
     long as one of the known keys, since a premaster secret over 64 bytes costs HMAC one more
-    block.  Keys are copied when this is called; a callable is asked each time.
+    block.  Keys are copied when this is called; a callable is asked each time, and where it raises
+    or returns a malformed key, that is logged and the identity is an unknown one.  In DTLS 1.3 an
+    unknown identity leads to the server's certificate instead, if there is one that the client
+    takes.
 
-    Raises ConfigurationError for a malformed key, an identity that stands twice, or no key at
-    all; a lookup raises it when a callable returns a malformed key.
+    Raises ConfigurationError for a malformed key, an identity that stands twice, or no key at all.
     """
     find: Callable[[bytes], object]
     if callable(source):
@@ -114,18 +146,7 @@ def psk_lookup(source: PskSource, secret: bytes) -> PskLookup:
     else:
         keys = _table(source)
         find, lengths = keys.get, sorted(len(key) for key in keys.values())
-
-    def lookup(identity: bytes) -> bytes:
-        dummy = _dummy_key(secret, identity, lengths)
-        try:
-            found = find(identity)
-        except Exception:
-            # The caller's own fault, but told apart from an unknown identity it must not be.
-            log.exception("looking up a pre-shared key failed")
-            found = None
-        return _psk_key(dummy if found is None else found)
-
-    return lookup
+    return PskLookup(find, lengths, secret)
 
 
 def _table(

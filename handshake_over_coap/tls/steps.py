@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from .alerts import UnexpectedMessage
+from .alerts import UnexpectedMessage, UnrecognizedName
 from .codepoints import HandshakeType
+from .config import ServerConfig
+from .extensions import Extensions, ServerName
 from .flight import ChangeCipherSpec, HandshakeMessage, Item
 from .messages import Message
 from .transcript import Transcript
@@ -34,6 +36,19 @@ def expect(item: Item, kind: HandshakeType, epoch: int = 0) -> HandshakeMessage:
     if not isinstance(item, HandshakeMessage) or item.type != kind or item.epoch != epoch:
         raise unexpected(item, kind.name)
     return item
+
+
+def asked_name(config: ServerConfig, extensions: Extensions) -> str | None:
+    """The name that a client asks for, if any; raises UnrecognizedName where it is not ours."""
+    extension = extensions.find(ServerName)
+    name = None if extension is None else extension.host_name
+    if (
+        name is not None
+        and config.server_names
+        and name.lower() not in {known.lower() for known in config.server_names}
+    ):
+        raise UnrecognizedName("this server does not go by that name")
+    return name
 
 
 class FlightBuilder:

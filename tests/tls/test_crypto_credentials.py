@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -105,9 +106,15 @@ def test_a_source_that_makes_no_sense_is_refused() -> None:
             psk_lookup(source, SECRET)
 
 
-def test_a_callable_that_returns_nonsense_is_told_so() -> None:
-    with pytest.raises(ConfigurationError, match="1 to 64 bytes"):
-        psk_lookup(lambda identity: identity * 65, SECRET)(b"a")
+@pytest.mark.parametrize("nonsense", [b"", b"k" * 65, "text"], ids=["empty", "long", "text"])
+def test_a_callable_that_returns_nonsense_is_told_so_in_the_log_and_nobody_else(
+    nonsense: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = psk_lookup(lambda identity: nonsense, SECRET).look_up(b"a")
+    assert found == psk_lookup(lambda identity: None, SECRET).look_up(b"a")
+    assert not found.known
+    assert "looking up a pre-shared key failed" in caplog.text
+    assert "a pre-shared key" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handshake_over_coap.tls.alerts import (
+    DecodeError,
     DecryptError,
     HandshakeFailure,
     IllegalParameter,
@@ -23,7 +24,9 @@ from handshake_over_coap.tls.codepoints import (
     NamedGroup,
     SignatureScheme,
 )
-from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.credentials import PSK, psk_lookup
+from handshake_over_coap.tls.dtls13 import offer
+from handshake_over_coap.tls.dtls13.offer import OfferedKey
 from handshake_over_coap.tls.extensions import (
     Cookie,
     Extension,
@@ -33,6 +36,7 @@ from handshake_over_coap.tls.extensions import (
     OfferedPsks,
     PskKeyExchangeModes,
     SelectedKeyShare,
+    SelectedPsk,
     SignatureAlgorithms,
     SupportedGroups,
     SupportedVersions,
@@ -40,13 +44,14 @@ from handshake_over_coap.tls.extensions import (
 from handshake_over_coap.tls.messages import ClientHello, ServerHello
 from tests.support import memory_pair13, parties
 from tests.support.hellos13 import client_hello, client_omits, client_says, damaged, server_says
-from tests.support.memory_pair13 import Point, refused, run, set_fields
+from tests.support.memory_pair13 import Point, agreed, connected13, refused, run, set_fields
 from tests.support.parties13 import (
     CCM,
     DHE_KE,
     ECDHE_PSK,
     GCM,
     HYBRID,
+    KE,
     MUTUAL,
     P256,
     PSK_ONLY,
@@ -64,6 +69,59 @@ def test_a_wrong_key_and_an_unknown_identity_look_the_same() -> None:
         unknown = scenario.client(psk=PSK(b"somebody else", parties.KEY))
         texts = {refused("server", DecryptError, each, server) for each in (wrong, unknown)}
         assert len(texts) == 1
+
+
+def test_a_wrong_key_and_an_unknown_identity_look_the_same_where_no_certificate_will_do() -> None:
+    known = psk_lookup({parties.IDENTITY: parties.KEY}, parties.SECRET)
+    for client, server in (
+        (ECDHE_PSK.client, RPK.server),  # verifies no certificate
+        (RPK.client, X509.server),  # takes none of this form
+    ):
+        wrong = client(psk=PSK(parties.IDENTITY, b"another key"))
+        unknown = client(psk=PSK(b"somebody else", parties.KEY))
+        texts = {refused("server", DecryptError, c, server(psk=known)) for c in (wrong, unknown)}
+        assert len(texts) == 1
+
+
+@pytest.mark.parametrize("psk_modes", [(DHE_KE,), (KE,), (KE, DHE_KE)], ids=str)
+@pytest.mark.parametrize("retry", [False, True], ids=["at once", "after a retry"])
+def test_an_unknown_identity_is_no_obstacle_to_a_certificate(psk_modes: Any, retry: bool) -> None:
+    scenario = replace(RPK, retry=retry)
+    known = psk_lookup({parties.IDENTITY: parties.KEY}, parties.SECRET)
+    client = scenario.client(psk=PSK(b"somebody else", parties.KEY))
+    server = scenario.server(psk=known, psk_modes=psk_modes)
+    assert agreed(run(client, server))[0].auth == "rpk"
+
+
+def test_the_first_identity_that_is_known_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = tuple(OfferedKey(name, parties.KEY) for name in (b"nobody", parties.IDENTITY))
+    for offered, index in ((keys, 1), (keys[::-1], 0)):
+        monkeypatch.setattr(offer, "_keys", lambda config, offered=offered: offered)
+        point = run(ECDHE_PSK.client(), ECDHE_PSK.server())
+        assert connected13(point.server).peer.psk_identity == parties.IDENTITY
+        hello = ServerHello.decode(
+            memory_pair13.message(point.flights[1], HandshakeType.server_hello).body
+        )
+        assert hello.extensions.find(SelectedPsk) == SelectedPsk(index)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (ExtensionType.client_certificate_type, b"\x05\x02"),
+        (ExtensionType.signature_algorithms_cert, b"\x00"),
+        (ExtensionType.psk_key_exchange_modes, b"\x00"),
+        (ExtensionType.early_data, b"junk"),
+    ],
+)
+def test_what_is_malformed_is_refused_whether_it_is_used_or_not(
+    kind: ExtensionType, data: bytes
+) -> None:
+    def change(hello: ClientHello) -> ClientHello:
+        others = tuple(each for each in hello.extensions if each.type != kind)
+        return replace(hello, extensions=Extensions((Extension(kind, data), *others)))
+
+    damaged("server", DecodeError, RPK, 1, client_hello(change))
 
 
 @pytest.mark.parametrize("scenario", [PSK_ONLY, ECDHE_PSK], ids=str)

@@ -18,8 +18,10 @@ from handshake_over_coap.tls.alerts import (
 )
 from handshake_over_coap.tls.codepoints import ExtensionType
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
+from handshake_over_coap.tls.credentials import psk_lookup
 from handshake_over_coap.tls.dtls13 import state_after_retry
 from handshake_over_coap.tls.dtls13.retry import has_cookie, retry_for
+from handshake_over_coap.tls.effort import LISTENER, Primitive
 from handshake_over_coap.tls.extensions import Cookie, Extensions, KeyShares, RequestedGroup
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import ClientHello, ServerHello, is_hello_retry_request
@@ -127,7 +129,7 @@ def test_a_key_is_looked_up_once_and_not_before_the_cookie_has_come_back() -> No
     """The look-up may be somebody's database, and a first hello may be from anybody."""
     asked_for: list[bytes] = []
 
-    def lookup(identity: bytes) -> bytes:
+    def look_up(identity: bytes) -> bytes:
         asked_for.append(identity)
         return parties.KEY
 
@@ -136,7 +138,7 @@ def test_a_key_is_looked_up_once_and_not_before_the_cookie_has_come_back() -> No
         Scenario13(CCM, P256),
         Scenario13(CCM, P256, retry=True),
     ):
-        server = scenario.server(psk=lookup)
+        server = scenario.server(psk=psk_lookup(look_up, parties.SECRET))
         client, second = asked(scenario.client(), server)
         assert asked_for == []
         assert answered(client, second, server).finish().complete
@@ -145,6 +147,27 @@ def test_a_key_is_looked_up_once_and_not_before_the_cookie_has_come_back() -> No
         assert run(scenario.client(), server).complete
         assert asked_for == [parties.IDENTITY]
         asked_for.clear()
+
+
+def test_the_chain_in_a_ticket_is_verified_once_and_not_before_the_cookie_has_come_back() -> None:
+    """A ticket travels in the clear: anybody may send one that was seen."""
+    scenario = Scenario13(CCM, P256, "x509-intermediate", "x509-intermediate")
+    server = scenario.server()
+    ticket = resume(run(scenario.client(), server))
+    verified: list[int] = []
+
+    def hear(primitive: Primitive, count: int) -> None:
+        if primitive is Primitive.VERIFY:
+            verified.append(count)
+
+    token = LISTENER.set(hear)
+    try:
+        client, second = asked(scenario.client("later", ticket=ticket), server)
+        assert verified == []
+        assert agreed(answered(client, second, server).finish())[1].resumed
+        assert verified == [2]  # leaf and intermediate
+    finally:
+        LISTENER.reset(token)
 
 
 def test_cookies_of_another_address_or_none_are_refused() -> None:

@@ -24,7 +24,7 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedCertificate,
 )
 from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType
-from handshake_over_coap.tls.credentials import Certificate
+from handshake_over_coap.tls.credentials import Certificate, psk_lookup
 from handshake_over_coap.tls.dtls13.server_tickets import (
     TicketContent,
     is_ticket,
@@ -175,6 +175,28 @@ def test_a_ticket_does_not_outlive_the_trust_in_its_client() -> None:
     assert agreed(run(mutual.client("later", ticket=ticket), server))[1].resumed
     other = replace(server, trust=parties.trust_in(parties.CLIENT_KEYS["rpk-p256"]))
     refused("server", UnsupportedCertificate, mutual.client("later", ticket=ticket), other)
+
+
+def test_a_ticket_does_not_outlive_the_pre_shared_key_that_it_stands_on() -> None:
+    known = {parties.IDENTITY: parties.KEY}
+    server = ECDHE_PSK.server(psk=psk_lookup(known.get, parties.SECRET))
+    ticket = resume(run(ECDHE_PSK.client(), server))
+    alone = ECDHE_PSK.client("later", ticket=ticket, psk=None)
+    assert agreed(run(alone, server))[1].resumed
+    known.clear()
+    refused("server", UnknownPskIdentity, alone, server)
+    both = ECDHE_PSK.client("later", ticket=ticket)
+    refused("server", DecryptError, both, server)
+
+
+def test_a_server_that_takes_no_pre_shared_keys_any_more_takes_no_ticket_of_one() -> None:
+    server = ECDHE_PSK.server()
+    ticket = resume(run(ECDHE_PSK.client(), server))
+    for scenario in (RPK, MUTUAL):
+        later = scenario.server(ticket_key=server.ticket_key)
+        connected = agreed(run(scenario.client("later", ticket=ticket), later))[1]
+        assert not connected.resumed
+        assert connected.peer.psk_identity is None
 
 
 def test_another_ticket_key_leads_to_a_full_handshake() -> None:

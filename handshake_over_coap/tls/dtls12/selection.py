@@ -12,7 +12,6 @@ from handshake_over_coap.tls.alerts import (
     HandshakeFailure,
     IllegalParameter,
     ProtocolVersion,
-    UnrecognizedName,
     UnsupportedCertificate,
 )
 from handshake_over_coap.tls.codepoints import (
@@ -40,12 +39,12 @@ from handshake_over_coap.tls.extensions import (
     SelectedClientCertificateType,
     SelectedServerCertificateType,
     ServerCertificateType,
-    ServerName,
     SignatureAlgorithms,
     SupportedGroups,
     TypedExtension,
 )
 from handshake_over_coap.tls.messages import ClientHello, ServerHello
+from handshake_over_coap.tls.steps import asked_name
 from handshake_over_coap.tls.suites import CipherSuite
 
 from .common import Parameters
@@ -99,7 +98,7 @@ def select(config: ServerConfig, hello: ClientHello) -> Selection:
     extended = hello.extensions.find(ExtendedMasterSecret) is not None
     if not extended and config.require_extended_master_secret:
         raise HandshakeFailure("the client does without the extended master secret (RFC 7627)")
-    server_name = _server_name(config, hello.extensions)
+    server_name = asked_name(config, hello.extensions)
     offer = _offer(hello.extensions)
     wrong_certificate_type = False
     for number in hello.cipher_suites:
@@ -133,18 +132,6 @@ def _check_renegotiation(extensions: Extensions) -> None:
     renegotiation = extensions.find(RenegotiationInfo)
     if renegotiation is not None and renegotiation.renegotiated_connection:
         raise HandshakeFailure("renegotiation_info is not empty in a first handshake")
-
-
-def _server_name(config: ServerConfig, extensions: Extensions) -> str | None:
-    extension = extensions.find(ServerName)
-    name = None if extension is None else extension.host_name
-    if (
-        name is not None
-        and config.server_names
-        and name.lower() not in {known.lower() for known in config.server_names}
-    ):
-        raise UnrecognizedName("this server does not go by that name")
-    return name
 
 
 def _offer(extensions: Extensions) -> _Offer:

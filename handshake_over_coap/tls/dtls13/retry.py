@@ -149,7 +149,7 @@ def retry_for(
     hello = ClientHello.decode(expect(first, HandshakeType.client_hello).body)
     if ExtensionType.cookie in hello.extensions:
         raise IllegalParameter("a cookie in a first ClientHello")
-    choice = select(config, hello)
+    choice = select(config, hello, settle=False)
     group = choice.group if choice.needs_retry else None
     first_hash = empty_transcript().append(first).hash()
     content = first_hash if group is None else first_hash + u16(group)

@@ -73,14 +73,14 @@ class ExpectClientHello:
         """ClientHello, which draws the server's flight, or HelloRetryRequest for another group."""
         message = expect(item, HandshakeType.client_hello)
         hello = ClientHello.decode(message.body)
-        choice = select(self.config, hello)
         if ExtensionType.cookie in hello.extensions:
             raise IllegalParameter("a cookie in a first ClientHello")
+        choice = select(self.config, hello)
         if choice.needs_retry:
             retry, answer = retry_with_state(message, hello, choice)
             return Step(ExpectSecondClientHello(self.config, retry), (answer,))
         early = _early_secret(choice.key, message, empty_transcript())
-        heard = Heard(hello, choice, early, empty_transcript().append(message))
+        heard = Heard(choice, early, empty_transcript().append(message))
         return _answer(make_flight(self.config, heard, next_seq=0))
 
 
@@ -99,7 +99,7 @@ class ExpectSecondClientHello:
         choice = select(self.config, hello)
         self.retry.check_choice(choice)
         early = _early_secret(choice.key, message, self.retry.transcript)
-        heard = Heard(hello, choice, early, self.retry.transcript.append(message))
+        heard = Heard(choice, early, self.retry.transcript.append(message))
         return _answer(make_flight(self.config, heard, next_seq=1))
 
 
@@ -113,7 +113,7 @@ def _early_secret(
     """
     if key is None:
         return EarlySecret.of()
-    early = EarlySecret.of(key.key())
+    early = EarlySecret.of(key.key)
     external = key.ticket is None
     base = early.external_binder_key() if external else early.resumption_binder_key()
     digest = before.hash_with(binder_input(message.body, key.offered))

@@ -30,7 +30,6 @@ from handshake_over_coap.tls.handshake import EpochKeys
 from handshake_over_coap.tls.identity import PeerIdentity
 from handshake_over_coap.tls.messages import (
     CertificateRequest13,
-    ClientHello,
     EncryptedExtensions,
     Finished13,
     NewSessionTicket,
@@ -85,7 +84,6 @@ class ServerCommon:
 class Heard:
     """The client's last hello and what follows from it; ``transcript`` goes up to it."""
 
-    hello: ClientHello
     choice: Selection
     early: EarlySecret
     transcript: Transcript
@@ -96,15 +94,15 @@ def make_flight(config: ServerConfig, heard: Heard, *, next_seq: int) -> ServerC
 
     Raises IllegalParameter for a key share that is not acceptable.
     """
-    hello, choice = heard.hello, heard.choice
-    parameters = _parameters(config, hello, choice)
+    choice = heard.choice
+    parameters = _parameters(config, choice)
     own_share, shared = None, None
     if choice.group is not None and choice.share is not None:
         own_share, shared = respond(choice.group, choice.share, config.rng)
     builder = FlightBuilder(heard.transcript, next_seq)
     builder.add(_server_hello(choice, parameters, own_share))
     secrets = HandshakeSecrets.of(heard.early, shared, builder.transcript)
-    builder.add(_encrypted_extensions(config, hello, choice), HANDSHAKE_EPOCH)
+    builder.add(_encrypted_extensions(config, choice), HANDSHAKE_EPOCH)
     if choice.credential is not None:
         if config.request_client_certificate:
             builder.add(_certificate_request(config), HANDSHAKE_EPOCH)
@@ -131,18 +129,18 @@ def make_flight(config: ServerConfig, heard: Heard, *, next_seq: int) -> ServerC
     )
 
 
-def _parameters(config: ServerConfig, hello: ClientHello, choice: Selection) -> Parameters:
-    peer_cid = hello.extensions.find(ConnectionId)
+def _parameters(config: ServerConfig, choice: Selection) -> Parameters:
+    offered = choice.offered
+    peer_cid, limit = offered.connection_id, offered.record_size_limit
     own_cid = None if peer_cid is None else config.new_connection_id()
-    limit = hello.extensions.find(RecordSizeLimit)
     return Parameters(
         suite=choice.suite,
         group=choice.group,
         psk=choice.key is not None,
         resumed=choice.key is not None and choice.key.ticket is not None,
-        client_random=hello.random,
+        client_random=offered.hello.random,
         server_random=config.rng(32),
-        server_name=choice.server_name,
+        server_name=offered.server_name,
         server_certificate_type=choice.server_certificate_type,
         client_certificate_type=choice.client_certificate_type,
         own_cid=own_cid,
@@ -171,17 +169,16 @@ def _server_hello(
     )
 
 
-def _encrypted_extensions(
-    config: ServerConfig, hello: ClientHello, choice: Selection
-) -> EncryptedExtensions:
+def _encrypted_extensions(config: ServerConfig, choice: Selection) -> EncryptedExtensions:
     found: list[TypedExtension] = []
+    extensions = choice.offered.hello.extensions
     if choice.credential is not None:
-        if ServerCertificateType.extension_type in hello.extensions:
+        if ServerCertificateType.extension_type in extensions:
             found.append(SelectedServerCertificateType(certificate_type(choice.credential)))
         asked = config.request_client_certificate
-        if asked and ClientCertificateType.extension_type in hello.extensions:
+        if asked and ClientCertificateType.extension_type in extensions:
             found.append(SelectedClientCertificateType(choice.client_certificate_type))
-    if RecordSizeLimit.extension_type in hello.extensions:
+    if choice.offered.record_size_limit is not None:
         # Answered without a limit of our own too: the client then knows that its own is heeded.
         found.append(RecordSizeLimit(config.record_size_limit or MAX_RECORD_LIMIT_1_3))
     return EncryptedExtensions(Extensions.of(*found))
@@ -210,7 +207,7 @@ def make_tickets(common: ServerCommon, peer: PeerIdentity, resumption: bytes) ->
             issued_at=now,
             authenticated_at=authenticated_at,
             lifetime=lifetime,
-            server_name=choice.server_name,
+            server_name=choice.offered.server_name,
             peer=peer,
             server_certificate_type=choice.server_certificate_type,
         )
