@@ -32,7 +32,20 @@ SCHEMES: Final[tuple[SignatureScheme, ...]] = (
     SignatureScheme.ecdsa_secp256r1_sha256,
     SignatureScheme.ed25519,
 )
-"""Every scheme that is supported, in our order of preference."""
+"""Every scheme of a handshake signature that is supported, in our order of preference."""
+
+CERTIFICATE_SCHEMES: Final[tuple[SignatureScheme, ...]] = (
+    SignatureScheme.ecdsa_secp256r1_sha256,
+    SignatureScheme.ecdsa_secp384r1_sha384,
+    SignatureScheme.ecdsa_secp521r1_sha512,
+    SignatureScheme.rsa_pkcs1_sha256,
+    SignatureScheme.rsa_pkcs1_sha384,
+    SignatureScheme.rsa_pkcs1_sha512,
+    SignatureScheme.rsa_pss_rsae_sha256,
+    SignatureScheme.rsa_pss_rsae_sha384,
+    SignatureScheme.rsa_pss_rsae_sha512,
+)
+"""Every scheme of a certificate's signature that :mod:`.trust` takes: those of its profile."""
 
 
 def _deterministic() -> ec.ECDSA:

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from handshake_over_coap.tls.codepoints import SignatureScheme
 
 VALID_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 VALID_UNTIL = datetime(2119, 12, 31, tzinfo=UTC)
@@ -27,6 +29,10 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 SigningKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 AnyKey = SigningKey | rsa.RSAPrivateKey
+_HASHES: dict[str, hashes.SHA384 | hashes.SHA512] = {
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
 Extension = tuple[x509.ExtensionType, bool]
 """An extension and whether it is critical."""
 
@@ -104,12 +110,14 @@ class CertificateAuthority:
         self,
         name: str = "Test CA",
         *,
-        key: SigningKey | None = None,
+        key: AnyKey | None = None,
+        scheme: SignatureScheme | None = None,
         issuer: CertificateAuthority | None = None,
         not_before: datetime = VALID_FROM,
         not_after: datetime = VALID_UNTIL,
     ) -> None:
         self.name = name
+        self._scheme = scheme
         self.private_key = key or p256_key(f"authority {name}")
         self._serials = itertools.count(2)
         subject = _common_name(name)
@@ -118,6 +126,7 @@ class CertificateAuthority:
             issuer=issuer.certificate.subject if issuer else subject,
             key=self.private_key,
             signer=issuer.private_key if issuer else self.private_key,
+            scheme=issuer._scheme if issuer else scheme,
             serial=issuer.next_serial() if issuer else 1,
             validity=(not_before, not_after),
             extensions=[
@@ -173,6 +182,7 @@ class CertificateAuthority:
             issuer=self.certificate.subject,
             key=key,
             signer=self.private_key,
+            scheme=self._scheme,
             serial=serial,
             validity=(not_before, not_after),
             extensions=added,
@@ -180,7 +190,7 @@ class CertificateAuthority:
         return Issued(certificate, key, self._intermediates)
 
 
-def self_signed(name: str, *, key: SigningKey | None = None) -> Issued:
+def self_signed(name: str, *, key: AnyKey | None = None) -> Issued:
     """A leaf certificate that nobody but its own key vouches for."""
     key = key or p256_key(f"self-signed {name}")
     certificate = build(
@@ -200,12 +210,16 @@ def build(
     subject: x509.Name,
     issuer: x509.Name,
     key: AnyKey,
-    signer: SigningKey,
+    signer: AnyKey,
     serial: int,
     validity: tuple[datetime, datetime],
     extensions: Iterable[Extension],
+    scheme: SignatureScheme | None = None,
 ) -> x509.Certificate:
-    """Any certificate at all: what the functions above are made of."""
+    """Any certificate at all: what the functions above are made of.
+
+    ``scheme`` is that of its signature, SHA-256 and PKCS #1 padding unless given.
+    """
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -219,7 +233,12 @@ def build(
         builder = builder.add_extension(extension, critical)
     if isinstance(signer, ed25519.Ed25519PrivateKey):
         return builder.sign(signer, None)
-    return builder.sign(signer, hashes.SHA256(), ecdsa_deterministic=True)
+    name = "" if scheme is None else scheme.name
+    digest = next((h for end, h in _HASHES.items() if name.endswith(end)), hashes.SHA256())
+    if isinstance(signer, rsa.RSAPrivateKey):
+        pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
+        return builder.sign(signer, digest, rsa_padding=pss if "pss" in name else None)
+    return builder.sign(signer, digest, ecdsa_deterministic=True)
 
 
 def key_usage(
@@ -253,9 +272,9 @@ def _common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)] if text else [])
 
 
-def _subject_key_identifier(key: SigningKey) -> x509.SubjectKeyIdentifier:
+def _subject_key_identifier(key: AnyKey) -> x509.SubjectKeyIdentifier:
     return x509.SubjectKeyIdentifier.from_public_key(key.public_key())
 
 
-def _authority_key_identifier(key: SigningKey) -> x509.AuthorityKeyIdentifier:
+def _authority_key_identifier(key: AnyKey) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())

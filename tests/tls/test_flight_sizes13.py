@@ -48,7 +48,8 @@ def test_a_hello_says_only_what_the_credentials_call_for() -> None:
     hellos = [sizes(start_client(each).flight)[0] for each in (signed, unasked, chains)]
     name = 4 + 2 + 1 + 2 + len("server.example")
     both_schemes = 2
-    assert hellos == [154, 154 - 6, 154 - 12 + name + both_schemes]
+    schemes_of_certificates = 4 + 2 + 9 * 2
+    assert hellos == [154, 154 - 6, 154 - 12 + name + both_schemes + schemes_of_certificates]
 
 
 @pytest.mark.parametrize(("shares", "length"), [((P256,), 32), ((), 34)])

@@ -33,6 +33,7 @@ from handshake_over_coap.tls.extensions import (
     ServerCertificateType,
     ServerName,
     SignatureAlgorithms,
+    SignatureAlgorithmsCert,
     SupportedGroups,
     SupportedVersions,
     TypedExtension,
@@ -42,7 +43,7 @@ from handshake_over_coap.tls.groups import KeyShareOffer
 from handshake_over_coap.tls.groups import offer as offer_share
 from handshake_over_coap.tls.messages import ClientHello, binder_input
 from handshake_over_coap.tls.schedule13 import EarlySecret, verify_data
-from handshake_over_coap.tls.signatures import SCHEMES
+from handshake_over_coap.tls.signatures import CERTIFICATE_SCHEMES, SCHEMES
 from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.tls.transcript import Transcript
 
@@ -244,9 +245,11 @@ def _certificate_extensions(config: ClientConfig) -> list[TypedExtension]:
     trust, forms = config.trust, config.server_certificate_types
     schemes = SCHEMES if trust is None or config.usable_suites else trust.schemes(forms)
     found: list[TypedExtension] = [SignatureAlgorithms(schemes)]
+    if CertificateType.X509 in forms:
+        found.append(SignatureAlgorithmsCert(CERTIFICATE_SCHEMES))
     credential = config.credential
     if credential is not None and certificate_type(credential) != CertificateType.X509:
         found.append(ClientCertificateType((certificate_type(credential),)))
-    if config.server_certificate_types != (CertificateType.X509,):
-        found.append(ServerCertificateType(config.server_certificate_types))
+    if forms != (CertificateType.X509,):
+        found.append(ServerCertificateType(forms))
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from handshake_over_coap.tls.codepoints import CertificateType
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
 from handshake_over_coap.tls.config import MAX_RECORD_LIMIT_1_3, ServerConfig, certificate_type
 from handshake_over_coap.tls.extensions import (
@@ -22,6 +23,7 @@ from handshake_over_coap.tls.extensions import (
     SelectedVersion,
     ServerCertificateType,
     SignatureAlgorithms,
+    SignatureAlgorithmsCert,
     TypedExtension,
 )
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
@@ -42,7 +44,7 @@ from handshake_over_coap.tls.schedule13 import (
     ticket_psk,
     verify_data,
 )
-from handshake_over_coap.tls.signatures import SCHEMES
+from handshake_over_coap.tls.signatures import CERTIFICATE_SCHEMES, SCHEMES
 from handshake_over_coap.tls.steps import FlightBuilder
 from handshake_over_coap.tls.transcript import Transcript
 
@@ -105,7 +107,8 @@ def make_flight(config: ServerConfig, heard: Heard, *, next_seq: int) -> ServerC
     builder.add(_encrypted_extensions(config, choice), HANDSHAKE_EPOCH)
     if choice.credential is not None:
         if config.request_client_certificate:
-            builder.add(_certificate_request(config), HANDSHAKE_EPOCH)
+            request = _certificate_request(config, choice.client_certificate_type)
+            builder.add(request, HANDSHAKE_EPOCH)
         builder.add(certificate_message(choice.credential), HANDSHAKE_EPOCH)
         proof = certificate_verify(choice.credential, builder.transcript, by_server=True)
         builder.add(proof, HANDSHAKE_EPOCH)
@@ -184,10 +187,14 @@ def _encrypted_extensions(config: ServerConfig, choice: Selection) -> EncryptedE
     return EncryptedExtensions(Extensions.of(*found))
 
 
-def _certificate_request(config: ServerConfig) -> CertificateRequest13:
+def _certificate_request(config: ServerConfig, form: CertificateType) -> CertificateRequest13:
+    """The request for a client's key in the negotiated ``form``."""
     trust, forms = config.trust, config.client_certificate_types
     schemes = SCHEMES if trust is None else trust.schemes(forms)
-    return CertificateRequest13(Extensions.of(SignatureAlgorithms(schemes)))
+    found: list[TypedExtension] = [SignatureAlgorithms(schemes)]
+    if form == CertificateType.X509:
+        found.append(SignatureAlgorithmsCert(CERTIFICATE_SCHEMES))
+    return CertificateRequest13(Extensions.of(*found))
 
 
 def make_tickets(common: ServerCommon, peer: PeerIdentity, resumption: bytes) -> Flight:
