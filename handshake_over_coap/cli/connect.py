@@ -36,8 +36,7 @@ from handshake_over_coap.cli.progress import progress
 from handshake_over_coap.cli.tickets import read_ticket, write_ticket
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.client import connect
-from handshake_over_coap.net.options import OptionValues, now_utc
-from handshake_over_coap.tls.tickets import Ticket
+from handshake_over_coap.net.options import OptionValues
 
 if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
@@ -121,7 +120,7 @@ class _Attempt:
     def __init__(self, arguments: argparse.Namespace, values: OptionValues) -> None:
         self._arguments = arguments
         self._values = values
-        self._ticket = self._kept_ticket(arguments.session)
+        self._ticket = None if arguments.session is None else read_ticket(arguments.session)
         self._credential = client_credential(arguments)
         self._trust = client_trust(arguments)
         self._replies: list[str] = []
@@ -150,14 +149,6 @@ class _Attempt:
                 await exchange.run(datagrams, self._arguments.wait)
             if self._arguments.session is not None and session.tickets:
                 write_ticket(self._arguments.session, session.tickets[-1])
-
-    def _kept_ticket(self, path: Path | None) -> Ticket | None:
-        """The ticket in ``path`` while it is good for this server."""
-        ticket = None if path is None else read_ticket(path)
-        if ticket is None or ticket.usable(now_utc(), self._arguments.server_name):
-            return ticket
-        _log.info("the ticket in %s is of no use any more", path)
-        return None
 
     def _show(self, data: bytes) -> None:
         if self._arguments.json:

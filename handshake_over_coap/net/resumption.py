@@ -51,7 +51,9 @@ class Expected:
     def _believes(self, peer: PeerIdentity) -> bool:
         """Raises AlertError, as the handshake would have."""
         if peer.psk_identity is not None:
-            return self.psk is None or self.psk.identity == peer.psk_identity
+            if self.psk is None:  # whoever names somebody to trust does not mean this one
+                return self.trust is None
+            return self.psk.identity == peer.psk_identity
         if self.trust is None:  # only where any kind is good: the ticket alone is the credential
             return True
         if peer.raw_public_key is not None:

@@ -54,6 +54,19 @@ def test_the_second_of_two_processes_resumes_the_session_of_the_first(
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "host.example."])
+def test_a_server_name_that_is_not_sent_as_it_stands_is_no_obstacle_to_resuming(
+    name: str, tmp_path: Path
+) -> None:
+    """An address is not sent at all, and a name without the dot at its end."""
+    kept = ("--session", tmp_path / "session", "--server-name", name, "--send", "x", "-v")
+    with serving("--echo-data", "--tickets", *PSK) as server:
+        for resumed in (False, True):
+            done = run_hoc("connect", server.host, server.port, *PSK, *kept)
+            assert done.returncode == 0, done.stderr
+            assert ("resumed" in done.stderr) is resumed
+
+
 def test_a_ticket_that_another_server_gave_leads_to_a_whole_handshake(tmp_path: Path) -> None:
     kept = tmp_path / "session"
     for _ in range(2):
