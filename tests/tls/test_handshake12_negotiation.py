@@ -34,6 +34,7 @@ from handshake_over_coap.tls.extensions import (
     ServerCertificateType,
     SignatureAlgorithms,
     SupportedGroups,
+    SupportedVersions,
 )
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.groups import generate
@@ -57,7 +58,7 @@ from tests.support.hellos import (
     with_typed,
     without,
 )
-from tests.support.memory_pair import Point, agreed, refused, rewrite
+from tests.support.memory_pair import Damage, Point, agreed, refused, rewrite
 from tests.support.parties import CLIENT_KEYS, SERVER_KEYS, Scenario
 
 typical = pytest.mark.parametrize("scenario", parties.TYPICAL, ids=str)
@@ -113,6 +114,22 @@ def test_a_version_before_1_2_or_not_of_dtls(scenario: Scenario, version: int) -
     damaged("server", ProtocolVersion, scenario, 1, old)
     other = server_hello(lambda hello: replace(hello, version=version))
     damaged("client", ProtocolVersion, scenario, 2, other)
+
+
+def test_the_version_field_does_not_count_beside_the_extension() -> None:
+    """RFC 8446 section 4.2.1."""
+
+    def saying(field: int, *versions: int) -> Damage:
+        listed = SupportedVersions(versions)
+        return client_hello(
+            lambda h: replace(h, version=field, extensions=with_typed(h.extensions, listed))
+        )
+
+    point = Point.start(PSK.client(), PSK.server())
+    answer, *_ = point.deliver(saying(0xFEFF, 0xFEFD)(point.pending)).pending
+    assert isinstance(answer, HandshakeMessage)
+    assert ServerHello.decode(answer.body).version == 0xFEFD
+    damaged("server", ProtocolVersion, PSK, 1, saying(0xFEFD, 0xFEFF, 0xFEFC))
 
 
 def test_a_client_of_a_later_version_gets_1_2() -> None:

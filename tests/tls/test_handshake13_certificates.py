@@ -17,7 +17,20 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedExtension,
 )
 from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType, SignatureScheme
-from handshake_over_coap.tls.extensions import Extension, Extensions, SignatureAlgorithms
+from handshake_over_coap.tls.dtls13.client_flight import ExpectCertificate
+from handshake_over_coap.tls.extensions import (
+    CertificateAuthorities,
+    ConnectionId,
+    Extension,
+    Extensions,
+    KeyShareEntry,
+    SelectedKeyShare,
+    SelectedPsk,
+    SelectedVersion,
+    SignatureAlgorithms,
+    SignatureAlgorithmsCert,
+    TypedExtension,
+)
 from handshake_over_coap.tls.messages import (
     Certificate13,
     CertificateEntry,
@@ -98,6 +111,46 @@ def test_a_client_whose_scheme_is_not_asked_for_shows_nothing() -> None:
     # The changed request is not in the server's transcript, so its Finished does not fit either.
     with pytest.raises(DecryptError):
         point.deliver(requested(schemes)(point.pending))
+
+
+@pytest.mark.parametrize(
+    "misplaced",
+    [
+        SelectedKeyShare(KeyShareEntry(P256, bytes(65))),
+        SelectedVersion(0xFEFC),
+        SelectedPsk(0),
+        ConnectionId(b"x"),
+    ],
+    ids=lambda extension: extension.extension_type.name,
+)
+def test_a_request_with_an_extension_that_belongs_elsewhere(misplaced: TypedExtension) -> None:
+    schemes = SignatureAlgorithms((SignatureScheme.ed25519,))
+    damaged("client", IllegalParameter, MUTUAL, 2, requested(Extensions.of(schemes, misplaced)))
+
+
+@pytest.mark.parametrize(
+    "kind", [ExtensionType.signature_algorithms_cert, ExtensionType.certificate_authorities]
+)
+def test_a_request_with_a_malformed_extension(kind: ExtensionType) -> None:
+    schemes = Extension.of(SignatureAlgorithms((SignatureScheme.ed25519,)))
+    both = Extensions((schemes, Extension(kind, b"\x00")))
+    damaged("client", DecodeError, MUTUAL, 2, requested(both))
+
+
+def test_what_a_request_may_say_besides_and_what_is_not_known_is_passed_over() -> None:
+    besides = Extensions(
+        (
+            Extension.of(SignatureAlgorithms((SignatureScheme.ed25519,))),
+            Extension.of(SignatureAlgorithmsCert((SignatureScheme.ed448,))),
+            Extension.of(CertificateAuthorities((b"\x30\x00",))),
+            Extension(0xFAFA, b"grease"),
+        )
+    )
+    point = Point.start(MUTUAL.client(), MUTUAL.server()).until(2)
+    items = requested(besides)(point.pending)
+    after, _ = point.client.take(items[:3])
+    assert isinstance(after.state, ExpectCertificate)
+    assert after.state.request is not None
 
 
 def test_requests_that_ask_for_nothing() -> None:

@@ -87,6 +87,11 @@ def test_a_retry_with_other_extensions() -> None:
     damaged("client", IllegalParameter, RETRY, 2, server_says(SupportedGroups((P256,))))
 
 
+def test_another_version_than_that_of_the_retry() -> None:
+    damage = server_omits(ExtensionType.supported_versions)
+    damaged("client", IllegalParameter, RETRY, 4, damage)
+
+
 def test_another_suite_than_that_of_the_retry() -> None:
     client = RETRY.client(suites13=(CCM, GCM))
     damage = {4: set_fields(ServerHello, cipher_suite=GCM.id)}

@@ -31,7 +31,7 @@ from handshake_over_coap.tls.dtls13.server_tickets import (
     open_ticket,
     seal_ticket,
 )
-from handshake_over_coap.tls.extensions import OfferedPsks
+from handshake_over_coap.tls.extensions import Extension, Extensions, OfferedPsks
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.messages import ClientHello, NewSessionTicket
@@ -370,12 +370,16 @@ def test_nonces_of_any_length_make_different_keys(client: Side) -> None:
     assert len(keys) == 3
 
 
-def test_extensions_of_a_ticket_are_passed_over(client: Side) -> None:
-    message = ticket_message()
-    early = ExtensionType.early_data.to_bytes(2, "big") + b"\x00\x04" + bytes(4)
-    body = message.body[:-2] + len(early).to_bytes(2, "big") + early
-    after, _ = client.take((replace(message, body=body),))
-    assert len(after.tickets) == 1
+def test_early_data_and_unknown_extensions_of_a_ticket_are_passed_over(client: Side) -> None:
+    for number in (ExtensionType.early_data, 0xFAFA):
+        found = Extensions((Extension(number, bytes(4)),))
+        assert len(taken(client, extensions=found)) == 1
+
+
+def test_a_ticket_with_an_extension_that_belongs_elsewhere(client: Side) -> None:
+    for number in (ExtensionType.key_share, ExtensionType.supported_versions):
+        with pytest.raises(IllegalParameter, match="does not belong"):
+            taken(client, extensions=Extensions((Extension(number, bytes(2)),)))
 
 
 def test_a_server_takes_no_ticket() -> None:

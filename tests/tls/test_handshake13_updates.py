@@ -252,8 +252,27 @@ def test_who_asks_for_connection_ids_gets_none() -> None:
         answer = said(side.handle(framed(RequestConnectionId(3))))
         decoded = NewConnectionId.decode(answer.body)
         assert decoded == NewConnectionId((), ConnectionIdUsage.cid_spare)
-    pending = state_of(client.update_keys())
-    assert pending.handle(framed(RequestConnectionId(3))) == Step(pending)
+
+
+@pytest.mark.parametrize("update_too", [False, True])
+def test_who_asks_for_connection_ids_during_an_update_gets_the_answer_after_it(
+    update_too: bool,
+) -> None:
+    client, _ = pair(client=b"c", server=b"s")
+    asked = client.update_keys()
+    for _ in range(2):
+        asked = state_of(asked).handle(framed(RequestConnectionId(3)))
+        assert asked.flight == ()
+    if update_too:
+        asked = state_of(asked).handle(framed(KeyUpdate(KeyUpdateRequest.update_requested)))
+    after = state_of(asked).update_acknowledged()
+    kinds = [item.type for item in after.flight if isinstance(item, HandshakeMessage)]
+    wanted = [HandshakeType.new_connection_id]
+    # The update comes last: nothing may be said after it.
+    assert kinds == ([*wanted, HandshakeType.key_update] if update_too else wanted)
+    assert {item.epoch for item in after.flight if isinstance(item, HandshakeMessage)} == {4}
+    assert state_of(after).update_pending is update_too
+    assert not state_of(after).ongoing.cids_due
 
 
 @pytest.mark.parametrize(

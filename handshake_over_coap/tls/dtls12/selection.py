@@ -41,6 +41,7 @@ from handshake_over_coap.tls.extensions import (
     ServerCertificateType,
     SignatureAlgorithms,
     SupportedGroups,
+    SupportedVersions,
     TypedExtension,
 )
 from handshake_over_coap.tls.messages import ClientHello, ServerHello
@@ -121,8 +122,12 @@ def select(config: ServerConfig, hello: ClientHello) -> Selection:
 
 
 def _check_version(hello: ClientHello) -> None:
+    versions = hello.extensions.find(SupportedVersions)
+    if versions is not None:  # then the field means nothing (RFC 8446 section 4.2.1)
+        if Version.DTLS_1_2 not in versions.versions:
+            raise ProtocolVersion("the client does not offer DTLS 1.2")
     # DTLS counts versions downwards: a greater number is an older version.
-    if hello.version > Version.DTLS_1_2 or hello.version >> 8 != Version.DTLS_1_2 >> 8:
+    elif hello.version > Version.DTLS_1_2 or hello.version >> 8 != Version.DTLS_1_2 >> 8:
         raise ProtocolVersion(f"the client's version {hello.version:#06x} is not DTLS 1.2 or later")
     if 0 not in hello.compression_methods:
         raise IllegalParameter("null compression is not offered")

@@ -137,6 +137,8 @@ class ExpectServerHello:
         """What a ServerHello and a HelloRetryRequest have in common, checked."""
         version = hello.extensions.find(SelectedVersion)
         if version is None:
+            if self.suite is not None:
+                raise IllegalParameter("DTLS 1.3 in the HelloRetryRequest, and not after it")
             raise ProtocolVersion("the server does not speak DTLS 1.3")
         if version.version != Version.DTLS_1_3 or hello.version != Version.DTLS_1_2:
             raise IllegalParameter(f"the server chose version {version.version:#06x}")

@@ -26,12 +26,14 @@ from handshake_over_coap.tls.config import (
     certificate_type,
 )
 from handshake_over_coap.tls.extensions import (
+    CertificateAuthorities,
     Extensions,
     RecordSizeLimit,
     SelectedClientCertificateType,
     SelectedServerCertificateType,
     ServerNameAcknowledged,
     SignatureAlgorithms,
+    SignatureAlgorithmsCert,
 )
 from handshake_over_coap.tls.flight import HandshakeMessage, Item
 from handshake_over_coap.tls.handshake import Step
@@ -57,6 +59,7 @@ from .common import (
     check_allowed,
     check_certificate_verify,
     check_finished,
+    check_place,
     read_certificate,
 )
 from .connected import Ending, connected
@@ -68,6 +71,12 @@ _IN_ENCRYPTED_EXTENSIONS = {
     int(ExtensionType.client_certificate_type),
     int(ExtensionType.server_certificate_type),
     int(ExtensionType.record_size_limit),
+}
+_IN_CERTIFICATE_REQUEST = {
+    int(ExtensionType.status_request),
+    int(ExtensionType.signature_algorithms),
+    int(ExtensionType.certificate_authorities),
+    int(ExtensionType.signature_algorithms_cert),
 }
 
 
@@ -183,6 +192,9 @@ class ExpectCertificate:
         request = CertificateRequest13.decode(message.body)
         if request.context:
             raise IllegalParameter("a certificate request with a context")
+        check_place(request.extensions, _IN_CERTIFICATE_REQUEST)
+        for kind in (SignatureAlgorithmsCert, CertificateAuthorities):
+            request.extensions.find(kind)  # with one credential there is nothing to choose by them
         if request.extensions.find(SignatureAlgorithms) is None:
             raise MissingExtension("a certificate request without signature_algorithms")
         return Step(replace(self, transcript=self.transcript.append(message), request=request))

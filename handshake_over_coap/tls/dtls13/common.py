@@ -14,7 +14,12 @@ from handshake_over_coap.tls.alerts import (
     IllegalParameter,
     UnsupportedExtension,
 )
-from handshake_over_coap.tls.codepoints import CertificateType, HandshakeType, NamedGroup
+from handshake_over_coap.tls.codepoints import (
+    CertificateType,
+    ExtensionType,
+    HandshakeType,
+    NamedGroup,
+)
 from handshake_over_coap.tls.config import AsymmetricCredential
 from handshake_over_coap.tls.credentials import RawPublicKey
 from handshake_over_coap.tls.extensions import Extensions
@@ -39,6 +44,8 @@ from handshake_over_coap.tls.signatures import PublicKey, sign, signed_content, 
 from handshake_over_coap.tls.steps import expect
 from handshake_over_coap.tls.suites13 import CipherSuite13
 from handshake_over_coap.tls.transcript import Transcript
+
+_KNOWN = frozenset(map(int, ExtensionType))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,17 @@ def check_allowed(extensions: Extensions, allowed: set[int], offered: Iterable[i
         if number not in known:
             raise UnsupportedExtension(f"extension {number} was not offered")
         if number not in allowed:
+            raise IllegalParameter(f"extension {number} does not belong into this message")
+
+
+def check_place(extensions: Extensions, allowed: set[int]) -> None:
+    """Check the extensions of a message that answers nothing: known ones are in their place.
+
+    Raises IllegalParameter for one that is not; what is not known is passed over (RFC 8446 section
+    4.2).
+    """
+    for number in extensions.types():
+        if number in _KNOWN and number not in allowed:
             raise IllegalParameter(f"extension {number} does not belong into this message")
 
 

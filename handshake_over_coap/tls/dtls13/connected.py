@@ -16,6 +16,7 @@ from handshake_over_coap.tls.alerts import IllegalParameter, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import (
     CertificateType,
     ConnectionIdUsage,
+    ExtensionType,
     HandshakeType,
     KeyUpdateRequest,
     NamedGroup,
@@ -44,9 +45,11 @@ from handshake_over_coap.tls.steps import name_of
 from handshake_over_coap.tls.suites13 import CipherSuite13
 from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, MAX_TICKET_LIFETIME, Ticket
 
-from .common import Parameters, TrafficSecrets
+from .common import Parameters, TrafficSecrets, check_place
 
 _LAST_MESSAGE_SEQ: Final = 0xFFFF
+_ANSWER: Final = KeyUpdate(KeyUpdateRequest.update_not_requested)
+_NO_CIDS: Final = NewConnectionId((), ConnectionIdUsage.cid_spare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Ongoing:
 
     The secrets are those of the present epochs; ``next_seq`` is the number of our next message.
     ``update_pending``: a KeyUpdate of ours is not acknowledged yet, so that nothing more may be
-    sent; ``answer_due``: the peer has asked for one meanwhile.
+    sent; ``answer_due``: the peer has asked for one meanwhile, ``cids_due``: for connection IDs.
     """
 
     client: bool
@@ -68,6 +71,7 @@ class Ongoing:
     write_epoch: int = APPLICATION_EPOCH
     update_pending: bool = False
     answer_due: bool = False
+    cids_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ class Connected13:
     def _ticket(self, message: NewSessionTicket) -> Step:
         if message.lifetime > MAX_TICKET_LIFETIME:
             raise IllegalParameter(f"a ticket that lives {message.lifetime} seconds")
+        check_place(message.extensions, {int(ExtensionType.early_data)})
         if message.lifetime == 0 or len(message.ticket) > MAX_TICKET_LENGTH:
             return Step(self)  # to be thrown away at once, or not worth keeping
         ticket = Ticket(
@@ -182,7 +187,7 @@ class Connected13:
             answer_due=ongoing.answer_due or later,
         )
         state = replace(self, ongoing=after)
-        step = _answer(state) if asked and not later else Step(state)
+        step = _say(state, _ANSWER) if asked and not later else Step(state)
         return replace(step, keys=(keys,))
 
     def update_keys(self, *, request: bool = False) -> Step:
@@ -203,8 +208,8 @@ class Connected13:
     def update_acknowledged(self) -> Step:
         """The peer has acknowledged our KeyUpdate: the new keys to write with.
 
-        The flight, which is empty unless the peer has asked for an update meanwhile, belongs to
-        the new epoch.  Raises ConfigurationError where no update is pending.
+        The flight, which is empty unless the peer has asked for something meanwhile, belongs to the
+        new epoch.  Raises ConfigurationError where no update is pending.
         """
         if not self.update_pending:
             raise ConfigurationError("no update of the keys is pending")
@@ -218,16 +223,18 @@ class Connected13:
             write_epoch=epoch,
             update_pending=False,
             answer_due=False,
+            cids_due=False,
         )
-        state = replace(self, ongoing=after)
-        step = _answer(state) if ongoing.answer_due else Step(state)
+        # The update is the last: nothing may be said after it until it is acknowledged.
+        due = ((ongoing.cids_due, _NO_CIDS), (ongoing.answer_due, _ANSWER))
+        step = _say(replace(self, ongoing=after), *(message for is_due, message in due if is_due))
         return replace(step, keys=(keys,))
 
     def _give_no_connection_id(self) -> Step:
         """The only ID is the one of the handshake; none more is a legal answer (RFC 9147 9)."""
-        if self.update_pending or self.ongoing.next_seq > _LAST_MESSAGE_SEQ:
-            return Step(self)
-        return _say(self, NewConnectionId((), ConnectionIdUsage.cid_spare))
+        if self.update_pending:
+            return Step(replace(self, ongoing=replace(self.ongoing, cids_due=True)))
+        return _say(self, _NO_CIDS)
 
     def _take_connection_id(self, message: NewConnectionId) -> Step:
         """Spare IDs are not kept; one for immediate use comes out as a change of ``peer_cid``."""
@@ -239,25 +246,20 @@ class Connected13:
         return Step(state, keys=(_keys(state),))
 
 
-def _answer(state: Connected13) -> Step:
-    """A KeyUpdate that was asked for; none once the numbers are used up (RFC 9147 section 8)."""
-    if state.ongoing.next_seq > _LAST_MESSAGE_SEQ:
-        return Step(state)
-    return _say(state, KeyUpdate(KeyUpdateRequest.update_not_requested))
-
-
-def _say(state: Connected13, message: Message) -> Step:
-    """Send ``message``; a KeyUpdate then waits for its acknowledgement."""
-    ongoing = state.ongoing
-    framed = HandshakeMessage(
-        message.msg_type, message.encode(), ongoing.next_seq, ongoing.write_epoch
-    )
-    after = replace(
-        ongoing,
-        next_seq=ongoing.next_seq + 1,
-        update_pending=ongoing.update_pending or isinstance(message, KeyUpdate),
-    )
-    return Step(replace(state, ongoing=after), (framed,))
+def _say(state: Connected13, *messages: Message) -> Step:
+    """Send as many as there are numbers for; a KeyUpdate then waits for its acknowledgement."""
+    ongoing, flight = state.ongoing, []
+    for message in messages:
+        if ongoing.next_seq > _LAST_MESSAGE_SEQ:  # no answer is due then (RFC 9147 section 8)
+            break
+        epoch = ongoing.write_epoch
+        flight.append(HandshakeMessage(message.msg_type, message.encode(), ongoing.next_seq, epoch))
+        ongoing = replace(
+            ongoing,
+            next_seq=ongoing.next_seq + 1,
+            update_pending=ongoing.update_pending or isinstance(message, KeyUpdate),
+        )
+    return Step(replace(state, ongoing=ongoing), tuple(flight))
 
 
 def _keys(
