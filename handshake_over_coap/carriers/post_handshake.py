@@ -38,8 +38,6 @@ RETENTION = 240.0
 
 MOST_TICKETS = 8
 """Tickets that a session hands on; more are acknowledged and dropped."""
-MOST_TICKET_BYTES = 4096
-"""Bytes of the largest NewSessionTicket that is handed on."""
 
 REQUESTS = 8
 """Key updates, and requests for connection IDs, that the peer may make in a row."""
@@ -341,12 +339,14 @@ class PostHandshake:
 
     def _handle(self, message: HandshakeMessage) -> Step:
         """What a message of the peer leads to."""
-        if message.type == HandshakeType.new_session_ticket and not self._is_server:
-            self._tickets += 1
-            if self._tickets > MOST_TICKETS or len(message.body) > MOST_TICKET_BYTES:
-                self._counters["dropped: ticket"] += 1
-                return Step(self.connected)
-        return self.connected.handle(message)
+        if message.type != HandshakeType.new_session_ticket or self._is_server:
+            return self.connected.handle(message)
+        self._tickets += 1
+        enough = self._tickets > MOST_TICKETS
+        step = Step(self.connected) if enough else self.connected.handle(message)
+        if not step.tickets:
+            self._counters["dropped: ticket"] += 1
+        return step
 
     def _may_be_heard(self, message: HandshakeMessage, now: float) -> bool:
         """Whether the peer may make one more request of us now."""

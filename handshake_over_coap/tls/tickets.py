@@ -16,8 +16,8 @@ from .suites13 import CipherSuite13
 MAX_TICKET_LIFETIME: Final = 604_800
 """Seconds that a ticket may be used at most: seven days (RFC 8446 section 4.6.1)."""
 
-MAX_TICKET_LENGTH: Final = 8192
-"""Bytes of the longest ticket that a client keeps; it would repeat it in a hello."""
+MAX_TICKET_LENGTH: Final = 4096
+"""Bytes of the longest ticket that a server gives and a client keeps: it is repeated in a hello."""
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 

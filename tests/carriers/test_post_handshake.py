@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from handshake_over_coap.carriers.post_handshake import (
     ATTEMPTS,
-    MOST_TICKET_BYTES,
     MOST_TICKETS,
     OUTSTANDING,
     REQUEST_PERIOD,
@@ -33,7 +32,7 @@ from handshake_over_coap.tls.messages import (
     NewSessionTicket,
     RequestConnectionId,
 )
-from handshake_over_coap.tls.tickets import Ticket
+from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, Ticket
 from tests.support.udp_pair import unharmed
 from tests.support.udp_pair13 import ONE_WAY, PSK_DHE, PSK_KE, Pair13, Side, dropping
 
@@ -266,14 +265,18 @@ def test_more_tickets_than_a_session_wants_are_acknowledged_and_dropped() -> Non
     assert pair.counters["dropped: ticket"] == 3
 
 
-def test_a_ticket_that_is_too_large_is_dropped() -> None:
+@pytest.mark.parametrize("excess", [0, 1])
+def test_the_longest_ticket_that_a_server_gives_is_kept_and_a_longer_one_dropped(
+    excess: int,
+) -> None:
     pair = connected()
-    ticket = NewSessionTicket(60, 0, b"", b"t" * MOST_TICKET_BYTES)
+    ticket = NewSessionTicket(60, 0, bytes(255), b"t" * (MAX_TICKET_LENGTH + excess))
     seq = pair.server.post.connected.ongoing.next_seq
     message = HandshakeMessage(ticket.msg_type, ticket.encode(), seq, 3)
     heard = pair.client.post.receive(opened(pair, pair.client, message), pair.now)
-    assert heard.tickets == ()
+    assert len(heard.tickets) == 1 - excess
     assert len(heard.datagrams) == 1
+    assert pair.counters["dropped: ticket"] == excess
 
 
 def test_a_request_for_connection_ids_is_answered_one_at_a_time() -> None:

@@ -35,7 +35,7 @@ from handshake_over_coap.tls.extensions import Extension, Extensions, OfferedPsk
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.messages import ClientHello, NewSessionTicket
-from handshake_over_coap.tls.tickets import Ticket
+from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, Ticket
 from handshake_over_coap.tls.trust import Trust
 from tests.support import parties, pki
 from tests.support.memory_pair13 import Point, Side, agreed, connected13, refused, resume, run
@@ -308,12 +308,17 @@ def test_no_other_bytes_pass_for_a_ticket(data: st.DataObject) -> None:
         TicketContent.decode(data.draw(damaged(_content().encode())))
 
 
-def test_an_identity_too_long_to_carry_about_gets_no_ticket() -> None:
+def test_an_identity_too_long_to_carry_about_gets_no_ticket(client: Side) -> None:
+    """What a server gives, a client keeps."""
     config = RPK.server()
-    short = PeerIdentity(certificates=(bytes(2000), bytes(2096)))
-    long = PeerIdentity(certificates=(bytes(2000), bytes(2097)))
-    assert seal_ticket(config, _content(peer=short)) is not None
-    assert seal_ticket(config, _content(peer=long)) is None
+    least = seal_ticket(config, _content(peer=PeerIdentity(certificates=(bytes(1),))))
+    assert least is not None
+    longest = 1 + MAX_TICKET_LENGTH - len(least)
+    ticket = seal_ticket(config, _content(peer=PeerIdentity(certificates=(bytes(longest),))))
+    assert ticket is not None
+    assert len(taken(client, ticket=ticket)) == 1
+    too_long = PeerIdentity(certificates=(bytes(longest + 1),))
+    assert seal_ticket(config, _content(peer=too_long)) is None
 
 
 def test_a_client_with_a_long_chain_completes_without_a_ticket() -> None:
@@ -356,8 +361,9 @@ def test_bounds_of_a_lifetime(client: Side) -> None:
 
 def test_bounds_of_a_ticket(client: Side) -> None:
     """Longer ones are thrown away: what cannot be said in a hello is not worth keeping."""
-    assert [t.ticket for t in taken(client, ticket=bytes(8192))] == [bytes(8192)]
-    assert taken(client, ticket=bytes(8193)) == ()
+    longest = bytes(MAX_TICKET_LENGTH)
+    assert [t.ticket for t in taken(client, ticket=longest)] == [longest]
+    assert taken(client, ticket=longest + b"t") == ()
     assert taken(client, ticket=bytes(65_535)) == ()
     message = ticket_message()
     empty = replace(message, body=message.body[:9] + bytes(4))

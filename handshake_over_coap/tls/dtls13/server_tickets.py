@@ -19,14 +19,13 @@ from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.codepoints import CertificateType
 from handshake_over_coap.tls.config import ServerConfig
 from handshake_over_coap.tls.identity import PeerIdentity
-from handshake_over_coap.tls.tickets import MAX_TICKET_LIFETIME
+from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, MAX_TICKET_LIFETIME
 from handshake_over_coap.tls.wire import Reader, u8, u16, u64, vec8, vec16, vec24
 
 _PREFIX: Final = b"\x00hoc\x13tk\x01"
 _NONCE_LENGTH: Final = 12
+_TAG_LENGTH: Final = 16
 _PSK_LENGTH: Final = 32
-_MAX_IDENTITY: Final = 4096
-"""Bytes of the client's identity in a ticket; a longer chain is not worth carrying about."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -110,14 +109,12 @@ def ticket_lifetime(config: ServerConfig, authenticated_at: int) -> int:
 
 
 def seal_ticket(config: ServerConfig, content: TicketContent) -> bytes | None:
-    """The ticket for ``content``; None where the client's identity is too long to go into it."""
-    peer = content.peer
-    parts = (peer.psk_identity or b"", peer.raw_public_key or b"", *peer.certificates)
-    if sum(map(len, parts)) > _MAX_IDENTITY:
+    """The ticket for ``content``; None where the client's identity makes it too long to keep."""
+    plain = content.encode()
+    if len(_PREFIX) + _NONCE_LENGTH + len(plain) + _TAG_LENGTH > MAX_TICKET_LENGTH:
         return None
     nonce = config.rng(_NONCE_LENGTH)
-    sealed = AESGCM(config.ticket_key).encrypt(nonce, content.encode(), _PREFIX)
-    return _PREFIX + nonce + sealed
+    return _PREFIX + nonce + AESGCM(config.ticket_key).encrypt(nonce, plain, _PREFIX)
 
 
 def open_ticket(config: ServerConfig, ticket: bytes) -> TicketContent | None:
