@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from handshake_over_coap.carriers.datagram import DatagramEndpoint
 from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.sim import Device, Operation, device, think_time
+from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 from handshake_over_coap.sim.processor import Processor
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import HandshakeType
@@ -39,6 +40,8 @@ _FAULTLESS: Final[dict[str, Any]] = {
     "link": "udp",
     "hops": 1,
     "link_retries": 0,
+    "reassembly_timeout": TIMEOUT,
+    "reassembly_buffers": BUFFERS,
     "delay": 0.0,
     "jitter": 0.0,
     "rate": None,
