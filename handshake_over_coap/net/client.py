@@ -82,7 +82,7 @@ class Client:
         try:
             established = await self._carry(config)
             connected = established.connected
-            self._files.established(connected)
+            self._files.established(self._server, connected)
             flights = self._carrier.flights if isinstance(self._carrier, CoapClient) else ()
             self._files.flights(self._server, flights)
             self._session = session = Session(

@@ -175,7 +175,7 @@ class Server:
             on_handshake=lambda plaintext: self._repeated(address, name, plaintext),
         )
         self.counters["handshakes completed"] += 1
-        self._files.established(connected)
+        self._files.established(address, connected)
         self._files.flights(address, self._flights)
         self._flights = ()
         if not session.closed:  # a goodbye may have come early
