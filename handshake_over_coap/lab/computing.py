@@ -1,9 +1,9 @@
 """What slow devices do to a trial: who computes, for how long, and on what.
 
-The client, and a server over UDP, are processors that do one thing at a time
-(:mod:`handshake_over_coap.sim.processor`).  A server over CoAP knows what an answer will take
-before it begins, acknowledges the request meanwhile, and answers separately, as RFC 7252 section
-5.2.2 allows: it gets the seconds for each body from here (``think``), and stays responsive.
+Both sides are processors that do one thing at a time (:mod:`handshake_over_coap.sim.processor`).
+A server over CoAP knows before it begins whether an answer will take it long (``slow``): then it
+acknowledges the request first and answers separately, as RFC 7252 section 5.2.2 allows.  Meanwhile
+it hears nothing: what comes in waits, whichever carrier it is.
 
 How much each body takes it to answer is measured once: the same handshake on a network without
 faults, its primitives counted.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FAST: Final = "fast"
 Effort: TypeAlias = Mapping[Primitive, int]
-Think: TypeAlias = "Callable[[bytes], float] | None"
+Slow: TypeAlias = "Callable[[bytes], bool] | None"
 
 _FAULTLESS: Final[dict[str, Any]] = {
     "link": "udp",
@@ -61,12 +61,13 @@ _FAULTLESS: Final[dict[str, Any]] = {
 class Computing:
     """The devices of a scenario: the kind of each side's processor, None for one that is fast.
 
-    ``think`` is for a server over CoAP.
+    ``slow`` is for a server over CoAP: whether a body takes it longer to answer than a request
+    should wait for its acknowledgement.
     """
 
     client: Device | None = None
     server: Device | None = None
-    think: Think = None
+    slow: Slow = None
 
 
 def computing(scenario: Scenario, seed: int) -> Computing:
@@ -76,8 +77,9 @@ def computing(scenario: Scenario, seed: int) -> Computing:
     if server is None or scenario.transport != "coap":
         return Computing(client, server)
     flight_1, later = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed)
-    seconds = tuple(_seconds(server, effort) for effort in (flight_1, later))
-    return Computing(client, None, lambda body: seconds[not _is_flight_1(scenario, body)])
+    limit = scenario.coap.separate_after
+    slow = tuple(_seconds(server, effort) > limit for effort in (flight_1, later))
+    return Computing(client, server, lambda body: slow[not _is_flight_1(scenario, body)])
 
 
 def processor(endpoint: DatagramEndpoint, kind: Device | None) -> Processor | None:
@@ -115,11 +117,11 @@ class Meter:
     server: Processor | None = None
     _before: Counter[Primitive] = field(default_factory=Counter)
 
-    def think(self, _body: bytes) -> float:
-        """A body is about to be answered."""
+    def is_slow(self, _body: bytes) -> bool:
+        """A body is about to be answered; not slowly."""
         self.settle()
         self.bodies.append(Counter())
-        return 0.0
+        return False
 
     def settle(self) -> None:
         """What was computed since the last body is booked on it."""

@@ -167,9 +167,9 @@ class _Handshake:
         metered = kinds.server if meter is None else device(FAST)
         self._server_cpu = processor(server_end, metered)
         self._client_cpu = processor(client_end, kinds.client)
-        think = kinds.think
+        slow = kinds.slow
         if meter is not None:
-            meter.server, think = self._server_cpu, meter.think
+            meter.server, slow = self._server_cpu, meter.is_slow
         who = ready.cast
         self._config = who.client_config(scenario, SERVER_HOST, draws.rng("client"))
         with at_work(self._server_cpu):
@@ -179,7 +179,7 @@ class _Handshake:
                 who.server_config(scenario, draws.rng("server")),
                 self._serve,
                 draws.rng("server's carrier"),
-                think,
+                slow,
             )
         with at_work(self._client_cpu):
             self._client = Client(

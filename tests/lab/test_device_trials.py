@@ -10,7 +10,7 @@ import handshake_over_coap as hoc
 from handshake_over_coap.lab.computing import efforts
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.trial import run_trial
-from handshake_over_coap.sim import Device, Operation, device
+from handshake_over_coap.sim import Device, Operation, PassageRecorder, device
 from handshake_over_coap.tls.effort import Primitive
 
 TRANSPORTS = ("coap", "udp")
@@ -77,6 +77,29 @@ def test_a_separate_response_spares_the_storm_of_repetitions() -> None:
     assert over_udp.datagrams.min > 12
     assert over_udp.server_buffer.min is not None
     assert over_udp.server_buffer.min > 0
+
+
+def test_a_server_over_coap_says_nothing_while_it_computes() -> None:
+    """It acknowledges first; that is lost here, and what the client repeats waits in the buffer."""
+    scenario = Scenario(dtls="1.2", auth="rpk", server_device="m0plus", drop=[4])
+    recorder = PassageRecorder()
+    trial = run_trial(scenario, 1, 0, observers=[recorder])
+    sent = [passage.datagram for passage in recorder.passages]
+    acknowledged, *_ = (each for each in sent if each.data[:2] == b"\x60\0")
+    request = sent[acknowledged.number - 2]
+    assert acknowledged.time == pytest.approx(request.time + scenario.delay, abs=1e-4)
+    work = seconds(SLOW, keygen=1, sign=1)
+    after = [each for each in sent if acknowledged.time < each.time < acknowledged.time + work]
+    assert [each.data for each in after] == [request.data] * 2
+    assert trial.server_buffer == 2 * len(request.data)
+    answer = next(each for each in sent if each.data[1] == 0x41)
+    assert answer.time == pytest.approx(acknowledged.time + work, abs=1e-3)
+    assert trial.completed
+
+
+def test_an_answer_that_does_not_take_long_is_not_acknowledged_before() -> None:
+    trial = run_trial(Scenario(dtls="1.2", server_device="m0plus"), 1, 0)
+    assert (trial.completed, trial.datagrams) == (True, 6)
 
 
 def test_each_side_has_its_own_device() -> None:
