@@ -216,11 +216,8 @@ class _Handshake:
             this._raise_unseen()
 
     def _elapsed(self, cpu: Processor | None) -> float:
-        """Seconds since the client's first datagram, to when ``cpu`` is done."""
-        began = self._began
-        if self._client_cpu is not None and self._client_cpu.first_sent is not None:
-            began = self._client_cpu.first_sent
-        return (self._loop.time() if cpu is None else cpu.time) - began
+        """Seconds since the client began, to when ``cpu`` is done."""
+        return (self._loop.time() if cpu is None else cpu.time) - self._began
 
     def _ended(self) -> float:
         done = (each for each in (self._client_s, self._server_s) if each is not None)
