@@ -71,14 +71,22 @@ class Computing:
 
 
 def computing(scenario: Scenario, seed: int) -> Computing:
-    """The devices of ``scenario``."""
+    """The devices of ``scenario``.
+
+    Raises ConfigurationError where a device has no figure for something that it would compute.
+    """
     client = _slow(scenario.client_device or scenario.device)
     server = _slow(scenario.server_device or scenario.device)
+    if client is None and server is None:
+        return Computing()
+    all_work = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed)
+    for kind, effort in ((client, all_work.client), (server, all_work.server)):
+        if kind is not None:
+            _seconds(kind, effort)
     if server is None or scenario.transport != "coap":
         return Computing(client, server)
-    flight_1, later = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed)
     limit = scenario.coap.separate_after
-    slow = tuple(_seconds(server, effort) > limit for effort in (flight_1, later))
+    slow = tuple(_seconds(server, effort) > limit for effort in (all_work.flight_1, all_work.later))
     return Computing(client, server, lambda body: slow[not _is_flight_1(scenario, body)])
 
 
@@ -111,9 +119,10 @@ def _is_flight_1(scenario: Scenario, body: bytes) -> bool:
 
 @dataclass(slots=True)
 class Meter:
-    """Counts what a server over CoAP computes for each body, as it comes in."""
+    """Counts what both sides compute, and a server over CoAP for each body, as it comes in."""
 
     bodies: list[Counter[Primitive]] = field(default_factory=list)
+    client: Processor | None = None
     server: Processor | None = None
     _before: Counter[Primitive] = field(default_factory=Counter)
 
@@ -131,13 +140,26 @@ class Meter:
             self._before = Counter(self.server.spent)
 
 
+@dataclass(frozen=True, slots=True)
+class Efforts:
+    """What each side computes in all, and a server over CoAP for flight 1 and the one after it."""
+
+    client: Effort
+    server: Effort
+    flight_1: Effort
+    later: Effort
+
+
 @lru_cache(maxsize=64)
-def efforts(scenario: Scenario, seed: int) -> tuple[Effort, Effort]:
-    """What answering flight 1, and what answering the flight after it, asks of the server."""
+def efforts(scenario: Scenario, seed: int) -> Efforts:
+    """Measure them in one handshake."""
     from handshake_over_coap.lab.trial import run_trial
 
     meter = Meter()
     run_trial(scenario, seed, 0, meter=meter)
     meter.settle()
+    client, server = (
+        Counter() if cpu is None else cpu.spent for cpu in (meter.client, meter.server)
+    )
     first, *later = meter.bodies or [Counter()]
-    return first, (later[-1] if later else Counter())
+    return Efforts(client, server, first, later[-1] if later else Counter())

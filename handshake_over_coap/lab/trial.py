@@ -164,12 +164,12 @@ class _Handshake:
         server_end = self.network.endpoint(Side.SERVER, SERVER_HOST, SERVER_PORT)
         client_end = self.network.endpoint(Side.CLIENT, CLIENT_HOST, CLIENT_PORT)
         kinds = ready.computing
-        metered = kinds.server if meter is None else device(FAST)
-        self._server_cpu = processor(server_end, metered)
-        self._client_cpu = processor(client_end, kinds.client)
-        slow = kinds.slow
         if meter is not None:
-            meter.server, slow = self._server_cpu, meter.is_slow
+            kinds = Computing(device(FAST), device(FAST), meter.is_slow)
+        self._server_cpu = processor(server_end, kinds.server)
+        self._client_cpu = processor(client_end, kinds.client)
+        if meter is not None:
+            meter.client, meter.server = self._client_cpu, self._server_cpu
         who = ready.cast
         self._config = who.client_config(scenario, SERVER_HOST, draws.rng("client"))
         with at_work(self._server_cpu):
@@ -179,7 +179,7 @@ class _Handshake:
                 who.server_config(scenario, draws.rng("server")),
                 self._serve,
                 draws.rng("server's carrier"),
-                slow,
+                kinds.slow,
             )
         with at_work(self._client_cpu):
             self._client = Client(
