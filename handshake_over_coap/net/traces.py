@@ -82,10 +82,9 @@ class TraceFiles:
 
         They go to the key log and into captures, where what was seen of the handshake follows.
         """
-        wanted = self._keylog is not None or self._captures
-        if not wanted or not isinstance(connected, Completed):
+        if self._keylog is None and not self._captures:
             return
-        lines = key_log_lines(connected)
+        lines = key_log_of(connected)
         if self._keylog is not None:
             try:
                 for line in lines:
@@ -115,6 +114,11 @@ class TraceFiles:
     def close(self) -> None:
         """Close the files."""
         self._files.close()
+
+
+def key_log_of(agreement: Agreement | None) -> Sequence[str]:
+    """The lines of a key log; none before there is an agreement, or if its secrets are not ours."""
+    return key_log_lines(agreement) if isinstance(agreement, Completed) else ()
 
 
 def _time_zero_ns(loop: asyncio.AbstractEventLoop) -> int:
