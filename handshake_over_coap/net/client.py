@@ -16,6 +16,7 @@ from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpClient
 from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
 from handshake_over_coap.tls.credentials import PSK
 from handshake_over_coap.tls.negotiation import start_client
@@ -101,7 +102,7 @@ class Client:
                 on_handshake=self._repeated,
             )
             if isinstance(self._carrier, CoapClient):
-                self._carrier.on_late_record = session.open_late
+                self._carrier.on_late_record = self._late_record
                 self._carrier.on_unanswered = session.unconfirmed
             for data in self._early:
                 session.on_datagram(data)
@@ -112,6 +113,12 @@ class Client:
             self.tap.remove(counts)
         session.report = report_of(connected, self._options, self._figures(counts, began))
         return session
+
+    def _late_record(self, record: CiphertextRecord) -> None:
+        """The server's last answer has come after the session had begun."""
+        self._files.late(self._server, record.to_bytes())
+        if self._session is not None:
+            self._session.open_late(record)
 
     async def _confirmed(self, session: Session, began: float) -> None:
         """Wait until the server is known to have completed; raises HandshakeTimeout."""

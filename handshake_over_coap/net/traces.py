@@ -19,7 +19,7 @@ from handshake_over_coap.trace.capture import Capture
 from handshake_over_coap.trace.classic import ClassicTrace
 from handshake_over_coap.trace.held import SecretsFirst
 from handshake_over_coap.trace.keylog import KeyLog, key_log_lines
-from handshake_over_coap.trace.tap import Direction, Tap
+from handshake_over_coap.trace.tap import DatagramSeen, Direction, Tap
 
 from .options import Options
 from .tapped import Protocol, protocol_of
@@ -110,6 +110,13 @@ class TraceFiles:
             for each in flights
         ]
         self._classic.established(peer.host, peer.port, directed)
+
+    def late(self, peer: Address, record: bytes) -> None:
+        """CoAP has carried a sealed record of ``peer`` after the flights were written."""
+        if self._classic is not None:
+            now = asyncio.get_running_loop().time()
+            seen = DatagramSeen(now, Direction.RECEIVED, peer.host, peer.port, record)
+            self._classic.observe(seen)
 
     def close(self) -> None:
         """Close the files."""
