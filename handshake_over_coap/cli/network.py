@@ -17,6 +17,8 @@ _OPTIONS: Final = (
     "link",
     "hops",
     "link_retries",
+    "reassembly_timeout",
+    "reassembly_buffers",
     "delay",
     "jitter",
     "rate",
@@ -49,6 +51,18 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="802154: repetitions of an unacknowledged frame (default: 0)",
+    )
+    group.add_argument(
+        "--reassembly-timeout",
+        type=seconds,
+        metavar="S",
+        help="802154: how long a node keeps an incomplete packet (default: 3, at most 60)",
+    )
+    group.add_argument(
+        "--reassembly-buffers",
+        type=int,
+        metavar="N",
+        help="802154: packets that a node puts together at a time (default: 4)",
     )
     group.add_argument(
         "--delay", type=seconds, metavar="S", help="delay, one way, in seconds (default: 0.05)"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import io
 import json
 import textwrap
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.bar import Bar
@@ -21,7 +20,7 @@ from handshake_over_coap.cli.network import (
     traces_of,
 )
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.trace.files import cannot_write, open_private
+from handshake_over_coap.trace.files import cannot_write
 from handshake_over_coap.trace.ladder import ladder
 from handshake_over_coap.trace.svg import ladder_svg
 
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
     from handshake_over_coap.lab.report import SimulationReport
     from handshake_over_coap.lab.scenario import Scenario
-    from handshake_over_coap.net.options import Options
+    from handshake_over_coap.lab.wire_capture import WireCapture
     from handshake_over_coap.sim import PassageRecorder
-    from handshake_over_coap.sim.radio import FrameObserver
     from handshake_over_coap.trace.report import Summary
 
 _MOST_RUNGS: Final = 200
@@ -100,16 +98,18 @@ def run(arguments: argparse.Namespace) -> int:
     recorder = PassageRecorder()
     try:
         with Bar("handshakes") as bar, ExitStack() as opened:
-            frames, files = _traces(arguments, scenario, opened)
+            files = traces_of(arguments)
+            capture = _capture(files, scenario, opened)
             picture = _picture(arguments, opened)
             report = simulate(
                 scenario,
                 arguments.trials,
                 arguments.seed,
                 progress=bar,
-                observers=[recorder] if arguments.ladder or picture else [],
-                frame_observers=frames,
-                files=files,
+                observers=[recorder, *([capture.passages] if capture else [])],
+                frame_observers=[capture] if capture else [],
+                ended=capture.ended if capture else None,
+                files=dataclasses.replace(scenario.options, **files) if files else None,
             )
             if picture is not None:
                 picture.write(_svg(recorder, scenario).encode())
@@ -124,21 +124,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.completed else _FAILED
 
 
-def _traces(
-    arguments: argparse.Namespace, scenario: Scenario, opened: ExitStack
-) -> tuple[list[FrameObserver], Options | None]:
-    """Who writes the files that were asked for: on a radio link --pcap is one of frames."""
-    from handshake_over_coap.sim import VirtualTimeLoop
-    from handshake_over_coap.sim.radio import FrameCapture
+def _capture(files: dict[str, Any], scenario: Scenario, opened: ExitStack) -> WireCapture | None:
+    """Who writes --pcap: what the network knows, on a radio link the frames."""
+    from handshake_over_coap.lab.wire_capture import WireCapture
 
-    files = traces_of(arguments)
-    frames: list[FrameObserver] = []
-    if scenario.link == "802154" and "pcap" in files:
-        path = files.pop("pcap")
-        raw = opened.enter_context(open_private(path, "capture", append=False))
-        sink = opened.enter_context(io.BufferedWriter(raw))
-        frames.append(FrameCapture(sink, VirtualTimeLoop.time_zero_ns))
-    return frames, dataclasses.replace(scenario.options, **files) if files else None
+    if "pcap" not in files:
+        return None
+    path = files.pop("pcap")
+    return opened.enter_context(WireCapture(path, frames=scenario.link == "802154"))
 
 
 def _picture(arguments: argparse.Namespace, opened: ExitStack) -> BinaryIO | None:

@@ -1,9 +1,9 @@
 """What slow devices do to a trial: who computes, for how long, and on what.
 
-The client, and a server over UDP, are processors that do one thing at a time
-(:mod:`handshake_over_coap.sim.processor`).  A server over CoAP knows what an answer will take
-before it begins, acknowledges the request meanwhile, and answers separately, as RFC 7252 section
-5.2.2 allows: it gets the seconds for each body from here (``think``), and stays responsive.
+Both sides are processors that do one thing at a time (:mod:`handshake_over_coap.sim.processor`).
+A server over CoAP knows before it begins whether an answer will take it long (``slow``): then it
+acknowledges the request first and answers separately, as RFC 7252 section 5.2.2 allows.  Meanwhile
+it hears nothing: what comes in waits, whichever carrier it is.
 
 How much each body takes it to answer is measured once: the same handshake on a network without
 faults, its primitives counted.
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from handshake_over_coap.carriers.datagram import DatagramEndpoint
 from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.sim import Device, Operation, device, think_time
+from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 from handshake_over_coap.sim.processor import Processor
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import HandshakeType
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
 
 FAST: Final = "fast"
 Effort: TypeAlias = Mapping[Primitive, int]
-Think: TypeAlias = "Callable[[bytes], float] | None"
+Slow: TypeAlias = "Callable[[bytes], bool] | None"
 
 _FAULTLESS: Final[dict[str, Any]] = {
     "link": "udp",
     "hops": 1,
     "link_retries": 0,
+    "reassembly_timeout": TIMEOUT,
+    "reassembly_buffers": BUFFERS,
     "delay": 0.0,
     "jitter": 0.0,
     "rate": None,
@@ -58,23 +61,33 @@ _FAULTLESS: Final[dict[str, Any]] = {
 class Computing:
     """The devices of a scenario: the kind of each side's processor, None for one that is fast.
 
-    ``think`` is for a server over CoAP.
+    ``slow`` is for a server over CoAP: whether a body takes it longer to answer than a request
+    should wait for its acknowledgement.
     """
 
     client: Device | None = None
     server: Device | None = None
-    think: Think = None
+    slow: Slow = None
 
 
 def computing(scenario: Scenario, seed: int) -> Computing:
-    """The devices of ``scenario``."""
+    """The devices of ``scenario``.
+
+    Raises ConfigurationError where a device has no figure for something that it would compute.
+    """
     client = _slow(scenario.client_device or scenario.device)
     server = _slow(scenario.server_device or scenario.device)
+    if client is None and server is None:
+        return Computing()
+    all_work = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed)
+    for kind, effort in ((client, all_work.client), (server, all_work.server)):
+        if kind is not None:
+            _seconds(kind, effort)
     if server is None or scenario.transport != "coap":
         return Computing(client, server)
-    flight_1, later = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed)
-    seconds = tuple(_seconds(server, effort) for effort in (flight_1, later))
-    return Computing(client, None, lambda body: seconds[not _is_flight_1(scenario, body)])
+    limit = scenario.coap.separate_after
+    slow = tuple(_seconds(server, effort) > limit for effort in (all_work.flight_1, all_work.later))
+    return Computing(client, server, lambda body: slow[not _is_flight_1(scenario, body)])
 
 
 def processor(endpoint: DatagramEndpoint, kind: Device | None) -> Processor | None:
@@ -106,17 +119,18 @@ def _is_flight_1(scenario: Scenario, body: bytes) -> bool:
 
 @dataclass(slots=True)
 class Meter:
-    """Counts what a server over CoAP computes for each body, as it comes in."""
+    """Counts what both sides compute, and a server over CoAP for each body, as it comes in."""
 
     bodies: list[Counter[Primitive]] = field(default_factory=list)
+    client: Processor | None = None
     server: Processor | None = None
     _before: Counter[Primitive] = field(default_factory=Counter)
 
-    def think(self, _body: bytes) -> float:
-        """A body is about to be answered."""
+    def is_slow(self, _body: bytes) -> bool:
+        """A body is about to be answered; not slowly."""
         self.settle()
         self.bodies.append(Counter())
-        return 0.0
+        return False
 
     def settle(self) -> None:
         """What was computed since the last body is booked on it."""
@@ -126,13 +140,26 @@ class Meter:
             self._before = Counter(self.server.spent)
 
 
+@dataclass(frozen=True, slots=True)
+class Efforts:
+    """What each side computes in all, and a server over CoAP for flight 1 and the one after it."""
+
+    client: Effort
+    server: Effort
+    flight_1: Effort
+    later: Effort
+
+
 @lru_cache(maxsize=64)
-def efforts(scenario: Scenario, seed: int) -> tuple[Effort, Effort]:
-    """What answering flight 1, and what answering the flight after it, asks of the server."""
+def efforts(scenario: Scenario, seed: int) -> Efforts:
+    """Measure them in one handshake."""
     from handshake_over_coap.lab.trial import run_trial
 
     meter = Meter()
     run_trial(scenario, seed, 0, meter=meter)
     meter.settle()
+    client, server = (
+        Counter() if cpu is None else cpu.spent for cpu in (meter.client, meter.server)
+    )
     first, *later = meter.bodies or [Counter()]
-    return first, (later[-1] if later else Counter())
+    return Efforts(client, server, first, later[-1] if later else Counter())

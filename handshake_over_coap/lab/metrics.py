@@ -1,13 +1,14 @@
 """What a trial measures: one definition for each metric, and the columns they become.
 
 A trial is one handshake between one client and one server that know nothing of each other before.
-It begins with the client's first datagram and ends at *completion*: the instant at which the
-second of the two sides has completed the handshake, that is, gives a session to its application
-(the client's ``connect`` returns, the server's handler is called).  A trial in which that does not
-happen ends when the client gives up, or, if the client alone has completed, when the scenario's
-``timeout`` is over.  What is sent at the very instant of the end still belongs to the trial (the
-acknowledgement of the last message, say); what would be sent later (answers to late duplicates,
-the closing of the sessions) does not.
+It begins when the client does (its ``connect`` is called; a slow device makes its keys for DTLS 1.3
+before the first datagram) and ends at *completion*: the instant at which the second of the two
+sides has completed the handshake, that is, gives a session to its application (the client's
+``connect`` returns, the server's handler is called).  A trial in which that does not happen ends
+when the client gives up, or, if the client alone has completed, when the scenario's ``timeout`` is
+over.  What is sent at the very instant of the end still belongs to the trial (the acknowledgement
+of the last message, say); what would be sent later (answers to late duplicates, the closing of the
+sessions) does not.
 
 ``completed``
     Whether both sides completed.  Everything below is recorded for trials that did not complete,
@@ -35,7 +36,7 @@ the closing of the sessions) does not.
     4.2.4).  A server's answer that CoAP repeats to a repeated request is not counted, nor are
     acknowledgements of DTLS 1.3, however often they are sent, and link-layer retries.
 ``duration_s``
-    From the client's first datagram to the end of the trial, in virtual seconds.
+    From the beginning to the end of the trial, in virtual seconds.
 ``client_s``, ``server_s``
     The same to the completion of one side; null if it did not complete.
 ``body_bytes``

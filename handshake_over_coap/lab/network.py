@@ -27,6 +27,8 @@ _RADIO_ONLY: Final = {
     "hops": "a plain link has no hops",
     "link_retries": "a plain link repeats nothing",
     "loss_unit": "a plain link has no frames",
+    "reassembly_timeout": "a plain link puts nothing together",
+    "reassembly_buffers": "a plain link puts nothing together",
 }
 """Options that the plain link has no use for, and why."""
 
@@ -83,6 +85,8 @@ def radio_options(scenario: Scenario) -> RadioOptions | None:
         retries=scenario.link_retries,
         loss=scenario.loss if framed else 0.0,
         burst=scenario.burst if framed else None,
+        reassembly_timeout=scenario.reassembly_timeout,
+        reassembly_buffers=scenario.reassembly_buffers,
     )
 
 
@@ -99,10 +103,10 @@ def _check_device(name: str, kind: str) -> None:
 
 
 def _check_plain(scenario: Scenario) -> None:
-    defaults = {"hops": 1, "link_retries": 0, "loss_unit": "datagram"}
+    given = scenario.changed()
     for name, why in _RADIO_ONLY.items():
-        value = getattr(scenario, name)
-        if value != defaults[name]:
+        if name in given:
             raise ConfigurationError(
-                f"{name} {value} with link udp: {why}; leave {name} out, or choose link 802154"
+                f"{name} {given[name]} with link udp: {why}; leave {name} out, or choose link "
+                "802154"
             )

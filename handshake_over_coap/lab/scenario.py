@@ -14,6 +14,7 @@ from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.network import check_network
 from handshake_over_coap.lab.values import fitting
 from handshake_over_coap.net.options import Options
+from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 from handshake_over_coap.tls.credentials import PSK
 
 File: TypeAlias = str | PathLike[str]
@@ -35,13 +36,15 @@ class Scenario(Options):
     the client checks them against; ``insecure``: nothing).  With files the time of day is that at
     which the last of the certificates becomes valid, so that the outcome does not change with it.
 
-    ``link`` is ``"udp"`` or ``"802154"``; ``hops`` and ``link_retries`` (of each frame) belong to
-    the latter.  ``delay`` is one way, ``jitter`` the most that is added to it, in seconds; ``rate``
-    in bits per second (``None``: unlimited).  ``loss`` is a probability, of every ``loss_unit``
-    (``"datagram"`` or ``"frame"``), independent or in bursts of ``burst`` units on average;
-    ``drop`` lists the datagrams that are lost, counted from 1 over both directions in the order in
-    which they are sent.  ``duplicate`` and ``reorder`` are probabilities of a datagram.  ``device``
-    is the kind of both sides, ``server_device`` and ``client_device`` of one.
+    ``link`` is ``"udp"`` or ``"802154"``; to the latter belong ``hops``, ``link_retries`` (of each
+    frame), ``reassembly_timeout`` (seconds that an incomplete packet is kept) and
+    ``reassembly_buffers`` (packets that a node puts together at a time).  ``delay`` is one way,
+    ``jitter`` the most that is added to it, in seconds; ``rate`` in bits per second (``None``:
+    unlimited).  ``loss`` is a probability, of every ``loss_unit`` (``"datagram"`` or ``"frame"``),
+    independent or in bursts of ``burst`` units on average; ``drop`` lists the datagrams that are
+    lost, counted from 1 over both directions in the order in which they are sent.  ``duplicate``
+    and ``reorder`` are probabilities of a datagram.  ``device`` is the kind of both sides,
+    ``server_device`` and ``client_device`` of one.
 
     Raises ConfigurationError, naming the option and the remedy.
     """
@@ -56,6 +59,8 @@ class Scenario(Options):
     link: str = "udp"
     hops: int = 1
     link_retries: int = 0
+    reassembly_timeout: float = TIMEOUT
+    reassembly_buffers: int = BUFFERS
     delay: float = 0.05
     jitter: float = 0.0
     rate: float | None = None

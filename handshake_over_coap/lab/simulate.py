@@ -34,13 +34,14 @@ def simulate(
     progress: Progress | None = None,
     observers: Sequence[PassageObserver] = (),
     frame_observers: Sequence[FrameObserver] = (),
+    ended: Callable[[Sequence[str]], None] | None = None,
     files: Options | None = None,
 ) -> SimulationReport:
     """Make ``trials`` handshakes of ``scenario`` on virtual time and report on them.
 
     The same arguments give the same report, on any machine.  ``progress`` is called after each
-    trial with the number that are done and ``trials``.  ``observers``, ``frame_observers`` and
-    ``files`` (see :func:`~.trial.run_trial`) are those of the first trial.  Raises
+    trial with the number that are done and ``trials``.  ``observers``, ``frame_observers``,
+    ``ended`` and ``files`` (see :func:`~.trial.run_trial`) are those of the first trial.  Raises
     ConfigurationError.
     """
     chosen = Scenario() if scenario is None else scenario
@@ -53,6 +54,7 @@ def simulate(
         0,
         observers=observers,
         frame_observers=frame_observers,
+        ended=ended,
         files=files,
     )
     return SimulationReport.of(chosen, seed, _run(chosen, trials, seed, first, progress or silent))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -99,20 +99,22 @@ def run_trial(
     *,
     observers: Sequence[PassageObserver] = (),
     frame_observers: Sequence[FrameObserver] = (),
+    ended: Callable[[Sequence[str]], None] | None = None,
     files: Options | None = None,
     meter: Meter | None = None,
 ) -> Trial:
     """Make the handshake ``number`` (from 0) of ``seed``.
 
-    ``observers`` are told of every datagram, ``frame_observers`` of every frame; ``files`` are the
-    scenario's options with key log and captures, which the client then writes; ``meter`` counts
-    what the server computes.  Raises ConfigurationError for what cannot be done; a handshake that
-    fails is a result.
+    ``observers`` are told of every datagram, ``frame_observers`` of every frame, and ``ended``
+    once, after them, the client's secrets as lines of a key log (none if it has come to no
+    session); ``files`` are the scenario's options with key log and captures, which the client then
+    writes; ``meter`` counts what both sides compute.  Raises ConfigurationError for what cannot be
+    done; a handshake that fails is a result.
     """
     began = time.thread_time()
     draws = Draws(seed, "trial", number)
     ready = prepared(scenario, seed)
-    audience = _Audience(observers, frame_observers)
+    audience = _Audience(observers, frame_observers, ended)
     with seeded_aiocoap(draws.stream("aiocoap").getrandbits(64)):
         trial = run(_Handshake.make(scenario, ready, draws, number, audience, files, meter))
     return dataclasses.replace(trial, cpu_s=time.thread_time() - began)
@@ -124,6 +126,7 @@ class _Audience:
 
     observers: Sequence[PassageObserver]
     frame_observers: Sequence[FrameObserver]
+    ended: Callable[[Sequence[str]], None] | None
     gone: bool = False
 
     def attend(self, network: Network) -> None:
@@ -131,6 +134,11 @@ class _Audience:
             network.observe(self)
         if self.frame_observers and network.radio is not None:
             network.radio.observe(self)
+
+    def leave(self, key_log: Sequence[str]) -> None:
+        self.gone = True
+        if self.ended is not None:
+            self.ended(key_log)
 
     def passed(self, passage: Passage) -> None:
         for observer in () if self.gone else self.observers:
@@ -164,12 +172,12 @@ class _Handshake:
         server_end = self.network.endpoint(Side.SERVER, SERVER_HOST, SERVER_PORT)
         client_end = self.network.endpoint(Side.CLIENT, CLIENT_HOST, CLIENT_PORT)
         kinds = ready.computing
-        metered = kinds.server if meter is None else device(FAST)
-        self._server_cpu = processor(server_end, metered)
-        self._client_cpu = processor(client_end, kinds.client)
-        think = kinds.think
         if meter is not None:
-            meter.server, think = self._server_cpu, meter.think
+            kinds = Computing(device(FAST), device(FAST), meter.is_slow)
+        self._server_cpu = processor(server_end, kinds.server)
+        self._client_cpu = processor(client_end, kinds.client)
+        if meter is not None:
+            meter.client, meter.server = self._client_cpu, self._server_cpu
         who = ready.cast
         self._config = who.client_config(scenario, SERVER_HOST, draws.rng("client"))
         with at_work(self._server_cpu):
@@ -179,7 +187,7 @@ class _Handshake:
                 who.server_config(scenario, draws.rng("server")),
                 self._serve,
                 draws.rng("server's carrier"),
-                think,
+                kinds.slow,
             )
         with at_work(self._client_cpu):
             self._client = Client(
@@ -210,17 +218,14 @@ class _Handshake:
             return this._measured(number, failure, ended)
         finally:
             this.network.finish()
-            audience.gone = True
+            audience.leave(this._client.key_log)
             await this._client.close()
             await this._server.close()
             this._raise_unseen()
 
     def _elapsed(self, cpu: Processor | None) -> float:
-        """Seconds since the client's first datagram, to when ``cpu`` is done."""
-        began = self._began
-        if self._client_cpu is not None and self._client_cpu.first_sent is not None:
-            began = self._client_cpu.first_sent
-        return (self._loop.time() if cpu is None else cpu.time) - began
+        """Seconds since the client began, to when ``cpu`` is done."""
+        return (self._loop.time() if cpu is None else cpu.time) - self._began
 
     def _ended(self) -> float:
         done = (each for each in (self._client_s, self._server_s) if each is not None)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from handshake_over_coap.lab.metrics import Trial
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.trial import prepared, run_trial
-from handshake_over_coap.sim import Passage, PassageRecorder, Side
+from handshake_over_coap.sim import Passage, PassageRecorder, Side, view
 from handshake_over_coap.trace.label import datagram_label
 from handshake_over_coap.trace.ladder import WIDTH, ladder
 from handshake_over_coap.trace.svg import ladder_svg
-from handshake_over_coap.trace.tap import DatagramSeen, Direction, Fate
+from handshake_over_coap.trace.tap import DatagramSeen, Fate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ class WatchedDatagram:
 class Watched:
     """A handshake that was watched; a notebook shows it as a picture.
 
-    ``trial`` has its figures; ``datagrams`` are in the order in which they were sent.
+    ``trial`` has its figures; ``datagrams`` are in the order in which they were sent.  The ladders
+    show what the client saw, at the time when it saw it: what has arrived twice or out of order is
+    drawn so.  What it should have seen stands where it was sent, and is marked lost.
     """
 
     scenario: Scenario
@@ -62,19 +64,20 @@ class Watched:
 def watch(scenario: Scenario | None = None, seed: int = 1, trial: int = 0) -> Watched:
     """Make handshake number ``trial`` of ``seed``, the same that ``simulate`` makes, and watch it.
 
-    Times are when datagrams were sent, in seconds since the first.  Raises ConfigurationError.
+    Times of ``datagrams`` are when they were sent, in seconds since the first; those of the ladders
+    are the client's.  Raises ConfigurationError.
     """
     chosen = Scenario() if scenario is None else scenario
     prepared(chosen, seed)
     recorder = PassageRecorder()
     figures = run_trial(chosen, seed, trial, observers=[recorder])
-    passages = sorted(recorder.passages, key=lambda each: each.datagram.number)
+    passages = recorder.passages
     start = passages[0].datagram.time if passages else 0.0
     return Watched(
         chosen,
         figures,
         tuple(_watched(each, start) for each in passages),
-        tuple(_seen(each) for each in passages),
+        tuple(view(passages, Side.CLIENT)),
     )
 
 
@@ -83,11 +86,3 @@ def _watched(passage: Passage, start: float) -> WatchedDatagram:
     return WatchedDatagram(
         datagram.time - start, datagram.sender is Side.CLIENT, datagram.data, fate is Fate.LOST
     )
-
-
-def _seen(passage: Passage) -> DatagramSeen:
-    """A datagram at the time when it was sent, whoever sent it."""
-    datagram, fate = passage.datagram, passage.outcome.fate
-    direction = Direction.SENT if datagram.sender is Side.CLIENT else Direction.RECEIVED
-    peer = datagram.destination
-    return DatagramSeen(datagram.time, direction, peer.host, peer.port, datagram.data, fate=fate)

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Unpack
 
-from handshake_over_coap.carriers.carried import Completed
+from handshake_over_coap.carriers.carried import Agreement, Completed
 from handshake_over_coap.carriers.coap import Begin, CoapClient
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpClient
 from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
+from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
 from handshake_over_coap.tls.credentials import PSK
 from handshake_over_coap.tls.negotiation import start_client
@@ -29,7 +30,7 @@ from .figures import report_of
 from .options import Options, OptionValues, now_utc
 from .session import Session
 from .tapped import Protocol, TappedEndpoint, protocol_of
-from .traces import TraceFiles
+from .traces import TraceFiles, key_log_of
 
 OWN_CARRIAGE = "over UDP a DTLS stack of your own carries its handshake itself: use transport coap"
 
@@ -49,6 +50,7 @@ class Client:
         self._loop = asyncio.get_running_loop()
         self._early: list[bytes] = []
         self._session: Session | None = None
+        self._agreement: Agreement | None = None
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
         self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=True)
@@ -71,6 +73,11 @@ class Client:
         """Bytes of each encoded flight so far; none where no carrier encodes."""
         return tuple(self._carrier.body_bytes)
 
+    @property
+    def key_log(self) -> Sequence[str]:
+        """The secrets of the session as lines of a key log; none before there is one."""
+        return key_log_of(self._agreement)
+
     async def handshake(self, config: ClientConfig | Begin[Completed]) -> Session:
         """Make the handshake; raises AlertError, HandshakeTimeout or CarrierError.
 
@@ -81,8 +88,8 @@ class Client:
         self.tap.add(counts)
         try:
             established = await self._carry(config)
-            connected = established.connected
-            self._files.established(connected)
+            self._agreement = connected = established.connected
+            self._files.established(self._server, connected)
             flights = self._carrier.flights if isinstance(self._carrier, CoapClient) else ()
             self._files.flights(self._server, flights)
             self._session = session = Session(
@@ -95,7 +102,7 @@ class Client:
                 on_handshake=self._repeated,
             )
             if isinstance(self._carrier, CoapClient):
-                self._carrier.on_late_record = session.open_late
+                self._carrier.on_late_record = self._late_record
                 self._carrier.on_unanswered = session.unconfirmed
             for data in self._early:
                 session.on_datagram(data)
@@ -106,6 +113,12 @@ class Client:
             self.tap.remove(counts)
         session.report = report_of(connected, self._options, self._figures(counts, began))
         return session
+
+    def _late_record(self, record: CiphertextRecord) -> None:
+        """The server's last answer has come after the session had begun."""
+        self._files.late(self._server, record.to_bytes())
+        if self._session is not None:
+            self._session.open_late(record)
 
     async def _confirmed(self, session: Session, began: float) -> None:
         """Wait until the server is known to have completed; raises HandshakeTimeout."""

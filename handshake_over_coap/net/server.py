@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 from collections import Counter
@@ -39,6 +40,9 @@ Handler: TypeAlias = Callable[[Session], Awaitable[None]]
 
 Credentials: TypeAlias = PSK | AsymmetricCredential | Iterable[PSK | AsymmetricCredential]
 
+AT_ONCE = 1e-6
+"""Seconds that a request waits for its acknowledgement where one is sent before computing."""
+
 SESSION_IDLE_TIMEOUT = 3600.0
 """Seconds after which a server forgets a client from which no valid record has come."""
 
@@ -47,7 +51,9 @@ class Server:
     """A running server.
 
     ``config`` is for conversations of ours; what begins another one may stand in its place, which
-    CoAP carries (ConfigurationError over UDP).
+    CoAP carries (ConfigurationError over UDP).  ``slow`` is for experiments over CoAP: it tells by
+    a body whether computing the answer takes long.  Such a request is acknowledged first, as a
+    server has to that does one thing at a time, and answered separately (RFC 7252 section 5.2.2).
     ``counters`` counts what was refused, ignored or dropped, by reason; those of single sessions
     are theirs.
     """
@@ -59,7 +65,7 @@ class Server:
         config: ServerConfig | Callable[[], CarriedConversation[Completed]],
         handler: Handler,
         rng: Rng,
-        think: Callable[[bytes], float] | None = None,
+        slow: Callable[[bytes], bool] | None = None,
     ) -> None:
         self._endpoint = TappedEndpoint(endpoint)
         self._options = options
@@ -85,9 +91,13 @@ class Server:
                 self.counters,
             )
         else:
+            parameters, think = options.coap, None
+            if slow is not None:
+                parameters = dataclasses.replace(parameters, empty_ack_delay=AT_ONCE)
+                think = _after_acknowledging(slow)
             self._carrier = CoapServer(
                 self._endpoint,
-                options.coap,
+                parameters,
                 (lambda: begin_server(config)) if isinstance(config, ServerConfig) else config,
                 self._on_established,
                 rng,
@@ -175,7 +185,7 @@ class Server:
             on_handshake=lambda plaintext: self._repeated(address, name, plaintext),
         )
         self.counters["handshakes completed"] += 1
-        self._files.established(connected)
+        self._files.established(address, connected)
         self._files.flights(address, self._flights)
         self._flights = ()
         if not session.closed:  # a goodbye may have come early
@@ -229,6 +239,11 @@ class Server:
         finally:
             self._files.close()
             self._endpoint.close()
+
+
+def _after_acknowledging(slow: Callable[[bytes], bool]) -> Callable[[bytes], float]:
+    """How long a carrier waits before it computes: until the acknowledgement is out."""
+    return lambda body: 2 * AT_ONCE if slow(body) else 0.0
 
 
 @asynccontextmanager

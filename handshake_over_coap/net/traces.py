@@ -13,11 +13,13 @@ from pathlib import Path
 from handshake_over_coap.carriers.carried import Agreement, CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.negotiation import Completed
 from handshake_over_coap.trace.capture import Capture
 from handshake_over_coap.trace.classic import ClassicTrace
+from handshake_over_coap.trace.held import SecretsFirst
 from handshake_over_coap.trace.keylog import KeyLog, key_log_lines
-from handshake_over_coap.trace.tap import Direction, Tap
+from handshake_over_coap.trace.tap import DatagramSeen, Direction, Tap
 
 from .options import Options
 from .tapped import Protocol, protocol_of
@@ -36,6 +38,7 @@ class TraceFiles:
         self._files = ExitStack()
         self._keylog: KeyLog | None = None
         self._captures: list[Capture] = []
+        self._wire: SecretsFirst | None = None
         self._classic: ClassicTrace | None = None
         self._is_client = is_client
         with ExitStack() as opening:
@@ -44,8 +47,12 @@ class TraceFiles:
                 self._keylog = self._files.enter_context(KeyLog(Path(options.keylog)))
             if options.pcap is not None:
                 capture = self._open(options.pcap, local)
-                tap.add(capture)
-                self._files.callback(tap.remove, capture)
+                self._wire = SecretsFirst(capture, _is_hello, options.timeout)
+                # What CoAP carries no analyser decrypts, and its records come after the secrets.
+                observer = self._wire if options.transport == "udp" else capture
+                tap.add(observer)
+                self._files.callback(self._wire.close)
+                self._files.callback(tap.remove, observer)
             if options.pcap_dtls is not None:
                 capture = self._open(options.pcap_dtls, local)
                 self._classic = ClassicTrace(capture, _is_records)
@@ -70,12 +77,14 @@ class TraceFiles:
         """Whether :meth:`flights` has any use for them."""
         return self._classic is not None
 
-    def established(self, connected: Agreement) -> None:
-        """Write a session's secrets to the key log, and into captures, if they are ours to tell."""
-        wanted = self._keylog is not None or self._captures
-        if not wanted or not isinstance(connected, Completed):
+    def established(self, peer: Address, connected: Agreement) -> None:
+        """Write the secrets of a session with ``peer``, if they are ours to tell.
+
+        They go to the key log and into captures, where what was seen of the handshake follows.
+        """
+        if self._keylog is None and not self._captures:
             return
-        lines = key_log_lines(connected)
+        lines = key_log_of(connected)
         if self._keylog is not None:
             try:
                 for line in lines:
@@ -85,6 +94,8 @@ class TraceFiles:
         for capture in self._captures:
             for line in lines:
                 capture.secrets(line)
+        if self._wire is not None:
+            self._wire.release(peer.host, peer.port)
 
     def flights(self, peer: Address, flights: Sequence[CarriedFlight] = ()) -> None:
         """A handshake with ``peer`` is complete; these are its flights where CoAP carried them."""
@@ -100,9 +111,21 @@ class TraceFiles:
         ]
         self._classic.established(peer.host, peer.port, directed)
 
+    def late(self, peer: Address, record: bytes) -> None:
+        """CoAP has carried a sealed record of ``peer`` after the flights were written."""
+        if self._classic is not None:
+            now = asyncio.get_running_loop().time()
+            seen = DatagramSeen(now, Direction.RECEIVED, peer.host, peer.port, record)
+            self._classic.observe(seen)
+
     def close(self) -> None:
         """Close the files."""
         self._files.close()
+
+
+def key_log_of(agreement: Agreement | None) -> Sequence[str]:
+    """The lines of a key log; none before there is an agreement, or if its secrets are not ours."""
+    return key_log_lines(agreement) if isinstance(agreement, Completed) else ()
 
 
 def _time_zero_ns(loop: asyncio.AbstractEventLoop) -> int:
@@ -113,3 +136,9 @@ def _time_zero_ns(loop: asyncio.AbstractEventLoop) -> int:
 
 def _is_records(data: bytes) -> bool:
     return protocol_of(data) is Protocol.RECORDS
+
+
+def _is_hello(data: bytes) -> bool:
+    """Whether a datagram begins with a ClientHello in the clear: a record header is 13 bytes."""
+    types = (ContentType.handshake, HandshakeType.client_hello)
+    return len(data) > 13 and (data[0], data[13]) == types and not any(data[3:5])

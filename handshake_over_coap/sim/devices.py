@@ -8,6 +8,9 @@ source gives less than is needed, the rest is *derived* from it, and the figure 
   each, and verification about two, as the benchmark behind ``k64f`` measures (365, 365, 387 and
   751 ms).
 * What a source says of signatures alone is spread over the others in that way.
+
+Nothing is carried over to other curves or to ML-KEM: a device has those of them that its source
+measured.
 """
 
 from __future__ import annotations
@@ -22,16 +25,31 @@ from handshake_over_coap.errors import ConfigurationError
 
 
 class Operation(Enum):
-    """A primitive; asymmetric ones are on secp256r1 unless the device says otherwise."""
+    """A primitive; those without a name of their own are on secp256r1, unless the device says."""
 
     KEYGEN = "key generation"
     ECDH = "key agreement"
     SIGN = "signing"
     VERIFY = "verification"
+    KEYGEN_X25519 = "key generation of group x25519"
+    ECDH_X25519 = "key agreement of group x25519"
+    SIGN_ED25519 = "signing by an Ed25519 key"
+    VERIFY_ED25519 = "verification by an Ed25519 key"
+    MLKEM768 = "ML-KEM-768 (group X25519MLKEM768)"
     AEAD_BLOCK = "AEAD, 16 bytes"
     """AES-128-CCM over 16 bytes, encrypted or decrypted and authenticated."""
     HASH_BLOCK = "hash, 64 bytes"
     """One compression of SHA-256; HMAC over a short message takes four."""
+
+
+_OTHER_CURVES: Final = {
+    Operation.KEYGEN_X25519: "choose group secp256r1",
+    Operation.ECDH_X25519: "choose group secp256r1",
+    Operation.SIGN_ED25519: "use P-256 keys, which take group secp256r1",
+    Operation.VERIFY_ED25519: "use P-256 keys, which take group secp256r1",
+    Operation.MLKEM768: "choose group secp256r1",
+}
+"""Operations that a device may have no figure for, and what to do then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +62,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A kind of node: ``figures`` for every operation.
+    """A kind of node: ``figures`` for every operation on secp256r1, and perhaps others.
 
     ``memory`` is its RAM in bytes, and ``buffer`` what of it we suppose to be there for datagrams
     and bodies that are being put together; None where there is no limit worth modelling.
@@ -57,8 +75,17 @@ class Device:
     buffer: int | None = None
 
     def time_of(self, operation: Operation, count: float = 1) -> float:
-        """Seconds for ``count`` operations, one after the other."""
-        return count * self.figures[operation].seconds
+        """Seconds for ``count`` operations, one after the other.
+
+        Raises ConfigurationError for one that there is no figure for.
+        """
+        figure = self.figures.get(operation)
+        if figure is None:
+            raise ConfigurationError(
+                f"device {self.name} has no figure for {operation.value}: "
+                f"{_OTHER_CURVES[operation]}, or another device"
+            )
+        return count * figure.seconds
 
 
 def think_time(device: Device, operations: Mapping[Operation, float]) -> float:
@@ -131,6 +158,10 @@ _ALL: Final = (
             Operation.ECDH: Figure(0.365, _MBED),
             Operation.SIGN: Figure(0.387, _MBED),
             Operation.VERIFY: Figure(0.751, _MBED),
+            Operation.KEYGEN_X25519: Figure(
+                0.308, f"derived: ECDHE-Curve25519 611 ms less ECDH-Curve25519 303 ms; {_MBED}"
+            ),
+            Operation.ECDH_X25519: Figure(0.303, f"{_MBED} (ECDH-Curve25519)"),
             **_M4_SYMMETRIC,
         },
         memory=256 * _KIB,

@@ -56,7 +56,6 @@ class Processor:
         self.spent: Counter[Primitive] = Counter()
         self.most_waiting = 0
         self.overflowed = 0
-        self.first_sent: float | None = None
 
     @property
     def time(self) -> float:
@@ -123,8 +122,6 @@ class Processor:
             self._send(data, address)
 
     def _send(self, data: bytes, address: Address) -> None:
-        if self.first_sent is None:
-            self.first_sent = self._loop.time()
         with _context(None):
             self._endpoint.send(data, address)
 

@@ -15,10 +15,16 @@ from typing import TypeAlias
 class Primitive(Enum):
     """What is noted."""
 
-    KEYGEN = "key generation"
-    ECDH = "key agreement"
-    SIGN = "signing"
-    VERIFY = "verification"
+    KEYGEN = "key generation, secp256r1"
+    ECDH = "key agreement, secp256r1"
+    SIGN = "signing, secp256r1"
+    VERIFY = "verification, secp256r1"
+    KEYGEN_X25519 = "key generation, x25519"
+    ECDH_X25519 = "key agreement, x25519"
+    SIGN_ED25519 = "signing, Ed25519"
+    VERIFY_ED25519 = "verification, Ed25519"
+    MLKEM768 = "ML-KEM-768"
+    """Key generation, encapsulation or decapsulation."""
     HASH_BLOCK = "hash, 64 bytes"
 
 

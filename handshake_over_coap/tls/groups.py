@@ -117,12 +117,12 @@ class _X25519Key:
     group = NamedGroup.x25519
 
     def __init__(self, rng: Rng) -> None:
-        note(Primitive.KEYGEN)
+        note(Primitive.KEYGEN_X25519)
         self._private = x25519.X25519PrivateKey.from_private_bytes(rng(X25519_LENGTH))
         self.public = self._private.public_key().public_bytes_raw()
 
     def exchange(self, peer_public: bytes) -> bytes:
-        note(Primitive.ECDH)
+        note(Primitive.ECDH_X25519)
         if len(peer_public) != X25519_LENGTH:
             raise IllegalParameter(f"an x25519 value of {len(peer_public)} bytes")
         try:
@@ -199,6 +199,7 @@ class _HybridOffer:
     group = NamedGroup.X25519MLKEM768
 
     def __init__(self, rng: Rng) -> None:
+        note(Primitive.MLKEM768)
         self._mlkem = mlkem.MLKEM768PrivateKey.from_seed_bytes(rng(_MLKEM_SEED_LENGTH))
         self._x25519 = _X25519Key(rng)
         self.public = self._mlkem.public_key().public_bytes_raw() + self._x25519.public
@@ -209,6 +210,7 @@ class _HybridOffer:
         ciphertext = server_share[:MLKEM768_CIPHERTEXT_LENGTH]
         # The public value first: an unacceptable one then costs no decapsulation.
         classical = self._x25519.exchange(server_share[MLKEM768_CIPHERTEXT_LENGTH:])
+        note(Primitive.MLKEM768)
         return self._mlkem.decapsulate(ciphertext) + classical
 
 
@@ -223,6 +225,7 @@ def _respond_hybrid(client_share: bytes, rng: Rng) -> tuple[bytes, bytes]:
         )
     except ValueError:  # a coefficient beyond the modulus (FIPS 203 section 7.2)
         raise IllegalParameter("not an encapsulation key of ML-KEM-768") from None
+    note(Primitive.MLKEM768)
     secret, ciphertext = encapsulation.encapsulate()
     return ciphertext + key.public, secret + classical
 

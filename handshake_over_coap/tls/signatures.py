@@ -102,9 +102,10 @@ def sign(private_key: PrivateKey, scheme: int, data: bytes) -> bytes:
     """
     if scheme != scheme_for_key(private_key):
         raise ConfigurationError(f"the key does not sign with scheme {scheme:#06x}")
-    note(Primitive.SIGN)
     if isinstance(private_key, ed25519.Ed25519PrivateKey):
+        note(Primitive.SIGN_ED25519)
         return private_key.sign(data)
+    note(Primitive.SIGN)
     return private_key.sign(data, _ECDSA_TO_SIGN)
 
 
@@ -116,11 +117,12 @@ def verify(public_key: PublicKey, scheme: int, data: bytes, signature: bytes) ->
     """
     if scheme != scheme_for_key(public_key):
         raise IllegalParameter(f"signature scheme {scheme:#06x} does not fit the peer's key")
-    note(Primitive.VERIFY)
     try:
         if isinstance(public_key, ed25519.Ed25519PublicKey):
+            note(Primitive.VERIFY_ED25519)
             public_key.verify(signature, data)
         else:
+            note(Primitive.VERIFY)
             public_key.verify(signature, data, _ECDSA_TO_VERIFY)
     except InvalidSignature:
         raise DecryptError("a signature does not verify") from None

@@ -7,8 +7,24 @@ from enum import IntEnum
 from itertools import islice
 from typing import Final, TypeAlias
 
-from handshake_over_coap.records.dtls12 import PlaintextRecord, RawRecord, split_datagram
-from handshake_over_coap.records.dtls13 import CiphertextRecord, split13
+from handshake_over_coap.records.dtls12 import (
+    CID_TYPE,
+    HEADER_BEFORE_CID,
+    MAX_SEQUENCE_NUMBER,
+    SEQUENCE_BITS,
+    VERSION,
+    PlaintextRecord,
+    RawRecord,
+    split_datagram,
+)
+from handshake_over_coap.records.dtls13 import (
+    CID_BIT,
+    EPOCH_MASK,
+    FIXED_BITS,
+    FIXED_MASK,
+    CiphertextRecord,
+    split13,
+)
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.trace.coap import (
@@ -34,7 +50,8 @@ def datagram_label(data: bytes) -> str:
     A CoAP message gives type, code, path, Location, Block1, Block2 (number/more/size), Echo and
     Content-Format: ``CON POST /.well-known/dtls, Block1 0/1/64, Echo, 91 B``.  Records give content
     type, epoch and sequence number: ``record application_data epoch 1 #1, 45 B``; of a protected
-    record of DTLS 1.3 only two bits of its epoch can be seen.
+    record of DTLS 1.3 only two bits of its epoch can be seen.  Where a record has a connection ID,
+    whose length only the two sides know, it is the last that is named.
     """
     message = read_coap(data)
     if message is not None:
@@ -83,25 +100,43 @@ def _uint_text(value: bytes, most: int) -> str:
 
 def _of_records(data: bytes) -> list[str]:
     """The records of either version: the one that reads further is the one that was meant."""
-    found, whole = max(
-        (_read(split_datagram(data)), _read(split13(data))), key=lambda each: len(each[0])
+    found, rest = max(
+        (_read(data, split_datagram(data)), _read(data, split13(data))),
+        key=lambda each: len(each[0]),
     )
     words = [_record_text(record) for record in found[:_MOST_RECORDS]]
     if len(found) > _MOST_RECORDS:
         words.append("...")
-    elif not whole:
-        words.append("then no record" if words else f"no record, first octet {data[0]:#04x}")
+    elif rest:
+        unread = "then no record" if words else f"no record, first octet {data[0]:#04x}"
+        words.append(_with_connection_id(rest) or unread)
     return words
 
 
-def _read(records: Iterator[_AnyRecord]) -> tuple[list[_AnyRecord], bool]:
-    """The first few records, one more than are shown, and whether nothing was wrong with them."""
+def _read(data: bytes, records: Iterator[_AnyRecord]) -> tuple[list[_AnyRecord], bytes]:
+    """The first few records, one more than are shown, and what of ``data`` could not be read."""
     found: list[_AnyRecord] = []
     try:
         found.extend(islice(records, _MOST_RECORDS + 1))
     except RecordDropped:
-        return found, False
-    return found, True
+        return found, data[sum(len(record.to_bytes()) for record in found) :]
+    return found, b""
+
+
+def _with_connection_id(rest: bytes) -> str | None:
+    """What ``rest`` begins with, if that can be a record with a connection ID.
+
+    Its length is not in the record (RFC 9146 section 4, RFC 9147 section 4), so that what comes
+    after it cannot be told.
+    """
+    if rest[0] & (FIXED_MASK | CID_BIT) == FIXED_BITS | CID_BIT:
+        return f"protected record with a connection ID, epoch bits {rest[0] & EPOCH_MASK}"
+    if rest[0] == CID_TYPE and len(rest) >= HEADER_BEFORE_CID.size:
+        _, version, number = HEADER_BEFORE_CID.unpack_from(rest)
+        if version == VERSION:
+            epoch, sequence = number >> SEQUENCE_BITS, number & MAX_SEQUENCE_NUMBER
+            return f"protected record with a connection ID, epoch {epoch} #{sequence}"
+    return None
 
 
 def _record_text(record: _AnyRecord) -> str:

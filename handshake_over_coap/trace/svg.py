@@ -22,6 +22,7 @@ _ROW: Final = 34
 _SLOPE: Final = 8
 _GAP: Final = 22
 _LONGEST_LABEL: Final = 96
+_LABEL_END: Final = 24
 _LONG_PAUSE: Final = 1.0
 
 _STYLE: Final = (
@@ -73,11 +74,8 @@ def _arrow(y: int, text: str, rightwards: bool, *, lost: bool, again: bool) -> l
     kinds = ["to-server" if rightwards else "to-client"]
     kinds += ["again"] * again + ["lost"] * lost
     marker = "" if lost else f' marker-end="url(#{kinds[0]})"'
-    shown = text + (" (again)" if again else "")
-    if len(shown) > _LONGEST_LABEL:
-        shown = shown[: _LONGEST_LABEL - 3] + "..."
     parts = [
-        _text("label", (_LEFT + _RIGHT) // 2, y - 7, shown),
+        _text("label", (_LEFT + _RIGHT) // 2, y - 7, _shortened(text + " (again)" * again)),
         (
             f'<line class="{" ".join(kinds)}" x1="{tail}" y1="{y - 2}" x2="{end}" '
             f'y2="{y + _SLOPE}"{marker}/>'
@@ -90,6 +88,13 @@ def _arrow(y: int, text: str, rightwards: bool, *, lost: bool, again: bool) -> l
             for slant in (5, -5)
         ]
     return parts
+
+
+def _shortened(text: str) -> str:
+    """A label that fits: its end stays, where the size stands and that it was sent before."""
+    if len(text) <= _LONGEST_LABEL:
+        return text
+    return text[: _LONGEST_LABEL - 3 - _LABEL_END] + "..." + text[-_LABEL_END:]
 
 
 def _document(rows: list[str], bottom: int, names: tuple[str, str], title: str) -> str:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import handshake_over_coap as hoc
 from handshake_over_coap.cli import main
 from handshake_over_coap.cli.bar import Bar
 from tests.cli.hoc_process import run_hoc
@@ -76,6 +79,66 @@ def test_on_a_radio_link_the_capture_holds_frames(tmp_path: Path) -> None:
     assert main([*options, "--pcap", str(datagrams)]) == 0
     assert _link_type(frames.read_bytes()) == 195
     assert _link_type(datagrams.read_bytes()) != 195
+
+
+def test_a_capture_marks_what_was_lost_and_has_what_came_twice(tmp_path: Path) -> None:
+    path = tmp_path / "c.pcapng"
+    common = ["simulate", "--trials", "1", "--dtls", "1.2", "--pcap", str(path)]
+    assert main([*common, "--drop", "2"]) == 0
+    # The challenge is lost; its request is repeated: two datagrams more than the usual six.
+    assert [comment for _, comment in _packets(path.read_bytes())] == ["", "lost", *[""] * 6]
+    assert main([*common, "--duplicate", "1"]) == 0
+    copies = [packet for packet, _ in _packets(path.read_bytes())]
+    from_server = [packet for packet in copies if packet[40:42] == (5684).to_bytes(2, "big")]
+    sent = hoc.watch(hoc.Scenario(dtls="1.2", duplicate=1.0)).datagrams
+    assert len(from_server) > sum(not each.from_client for each in sent)
+
+
+def _packets(capture: bytes) -> list[tuple[bytes, str]]:
+    """IP packets and their comments."""
+    found = []
+    while capture:
+        kind, length = (int.from_bytes(capture[at : at + 4], "little") for at in (0, 4))
+        if kind == 6:
+            size = int.from_bytes(capture[20:24], "little")
+            end = 28 + size + -size % 4
+            options = capture[end : length - 4]
+            comment = b""
+            if options[:2] == b"\x01\0":
+                comment = options[4 : 4 + int.from_bytes(options[2:4], "little")]
+            found.append((capture[28 : 28 + size], comment.decode()))
+        capture = capture[length:]
+    return found
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("link", ["udp", "802154"])
+def test_tshark_decrypts_what_was_on_the_wire_where_udp_carries_the_handshake(
+    link: str, tmp_path: Path, require_peer: Callable[[str], str]
+) -> None:
+    """On a radio link out of frames of 6LoWPAN, in fragments."""
+    program, path = require_peer("tshark"), tmp_path / "c.pcapng"
+    options = ["--transport", "udp", "--dtls", "1.2", "--auth", "rpk", "--link", link]
+    assert main(["simulate", "--trials", "1", *options, "--pcap", str(path)]) == 0
+    command = [program, "-r", str(path), "-n", "-T", "fields", "-e", "dtls.handshake.type"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    types = [kind for line in done.stdout.split() for kind in line.split(",")]
+    # Finished (20) is sealed: only who decrypts can tell its type.
+    assert types.count("20") == 2
+
+
+def test_the_ladder_is_that_of_watch_with_duplicates_and_out_of_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = "--transport udp --dtls 1.2 --auth rpk --mtu 128 --duplicate 0.5 --reorder 0.5"
+    assert main(["simulate", "--trials", "1", *options.split(), "--ladder"]) == 0
+    scenario = hoc.Scenario(
+        transport="udp", dtls="1.2", auth="rpk", mtu=128, duplicate=0.5, reorder=0.5
+    )
+    watched = hoc.watch(scenario)
+    assert watched.ladder() in capsys.readouterr().out
+    rungs = [line for line in watched.ladder().splitlines()[1:] if line[:8].strip()]
+    assert len(rungs) > len(watched.datagrams)
 
 
 def _link_type(capture: bytes) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.errors import Closed
+from handshake_over_coap.errors import Closed, HandshakeTimeout
 from handshake_over_coap.net.client import Client
 from handshake_over_coap.net.options import Options
 from handshake_over_coap.net.server import Server
@@ -58,7 +58,13 @@ async def echo(session: Session) -> None:
 
 
 async def converse(
-    scenario: Scenario, transport: str, path: Path, *, at_server: bool, loss: float
+    scenario: Scenario,
+    transport: str,
+    path: Path,
+    *,
+    at_server: bool,
+    loss: float,
+    kind: str = "pcap_dtls",
 ) -> list[bytes]:
     """A handshake and one echoed datagram, captured at one side; gives what the client drew."""
     draws = random.Random(str(scenario))
@@ -68,7 +74,7 @@ async def converse(
 
     network, tape = Network(verdict=verdict), Tape("client")
     common = {"transport": transport, "block_size": 64, "mtu": 400, "timeout": 600.0}
-    here = Options(**common, max_retransmit=None, pcap_dtls=path)  # type: ignore[arg-type]
+    here = Options(**common, max_retransmit=None, **{kind: path})  # type: ignore[arg-type]
     there = Options(**common, max_retransmit=None)  # type: ignore[arg-type]
     server = Server(
         network.endpoint("server", 7777),
@@ -138,6 +144,38 @@ def test_tshark_dissects_and_decrypts_the_equivalent_conversation(
 ) -> None:
     program, path = require_peer("tshark"), tmp_path / "classic.pcapng"
     run(converse(scenario, transport, path, at_server=False, loss=0.0))
+    _tshark_decrypts(program, path)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("at_server", [False, True], ids=["client", "server"])
+def test_tshark_decrypts_the_wire_itself_where_udp_carries_the_handshake(
+    at_server: bool, tmp_path: Path, require_peer: Callable[[str], str]
+) -> None:
+    """The secrets stand before the handshake, which an analyser in one pass needs."""
+    program, path = require_peer("tshark"), tmp_path / "wire.pcapng"
+    here = converse(CREDENTIALS[0], "udp", path, at_server=at_server, loss=0.0, kind="pcap")
+    run(here)
+    _tshark_decrypts(program, path)
+
+
+def test_a_handshake_that_fails_is_in_the_capture_all_the_same(tmp_path: Path) -> None:
+    async def fail(path: Path) -> None:
+        network = Network()
+        options = Options(transport="udp", timeout=5.0, pcap=path)
+        here = network.endpoint("client", 40000)
+        client = Client(here, Address("server", 7777), options, Tape("client"))
+        with pytest.raises(HandshakeTimeout):
+            await client.handshake(CREDENTIALS[0].client(rng=Tape("client")))
+        await client.close()
+
+    path = tmp_path / "wire.pcapng"
+    run(fail(path))
+    # ClientHellos at 0, 1 and 3 s, and no secrets.
+    assert path.read_bytes().count(bytes.fromhex("16fefd") + bytes(7)) == 3
+
+
+def _tshark_decrypts(program: str, path: Path) -> None:
     command = [program, "-r", str(path), "-n", "-d", "udp.port==7777,dtls", "-T", "fields"]
     names = ("dtls.handshake.type", "dtls.app_data", "data.data", "_ws.expert.message")
     command += [word for name in names for word in ("-e", name)]

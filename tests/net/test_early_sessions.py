@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import handshake_over_coap as hoc
+from tests.support.capture_checker import read_pcapng
 from tests.support.exchange import virtual
 from tests.support.network import Sent
 from tests.support.session_world import world
@@ -69,6 +72,23 @@ async def test_a_server_that_never_answers_ends_an_early_session() -> None:
             await party.session.receive()
         with pytest.raises(hoc.Error):
             await party.session.confirmed()
+
+
+@pytest.mark.parametrize("early", [False, True])
+@virtual
+async def test_the_classic_conversation_has_the_servers_last_answer(
+    early: bool, tmp_path: Path
+) -> None:
+    """With --early it comes after the client has its session, and is written when it comes."""
+    path = tmp_path / "classic.pcapng"
+    only_here: dict[str, Any] = {"pcap_dtls": None}
+    async with world(early=early, dtls="1.3", pcap_dtls=path, server=only_here) as here:
+        party = await here.connect()
+        await party.session.confirmed()
+    packets, _ = read_pcapng(path)
+    client = packets[0][0]
+    # The flight with ServerHello, and a record of epoch 3: the ACK in the last answer.
+    assert [payload[0] for port, payload in packets if port != client] == [0x16, 0x23]
 
 
 @both

@@ -172,10 +172,26 @@ def test_buffers_are_few_and_free_themselves() -> None:
     for tag in range(3):
         assert reassembler.add(float(tag), pieces(bytes(100), tag)[0], LONG_HOP, CONTEXTS) is None
     assert reassembler.held == reassembler.peak == 2 * 148
-    assert reassembler.counters["no buffer"] == 1
-    assert reassembler.add(60.0, pieces(bytes(100), 3)[0], LONG_HOP, CONTEXTS) is None
-    assert reassembler.counters["expired"] == 1
+    assert reassembler.counters["made room"] == 1
+    assert reassembler.add(61.0, pieces(bytes(100), 3)[0], LONG_HOP, CONTEXTS) is None
+    assert reassembler.counters == {"made room": 1, "expired": 1}
     assert reassembler.held == 2 * 148
+
+
+def test_the_oldest_packet_makes_room_for_one_that_is_coming_in() -> None:
+    """What lacks a fragment does not keep out what is whole: RIOT does the same."""
+    reassembler = Reassembler(timeout=60.0, buffers=2)
+    assert reassembler.add(0.0, pieces(bytes(100), 0)[0], LONG_HOP, CONTEXTS) is None
+    assert reassembler.add(1.0, pieces(bytes(100), 1)[0], LONG_HOP, CONTEXTS) is None
+    *early, last = (
+        reassembler.add(2.0, each, LONG_HOP, CONTEXTS) for each in pieces(bytes(100), 2)
+    )
+    assert early == [None] * len(early)
+    assert last is not None
+    assert (reassembler.counters["made room"], reassembler.counters["expired"]) == (1, 0)
+    # The younger of the two that were incomplete is still there, the older is not.
+    assert reassembler.add(3.0, pieces(bytes(100), 1)[1], LONG_HOP, CONTEXTS) is not None
+    assert reassembler.add(3.0, pieces(bytes(100), 0)[1], LONG_HOP, CONTEXTS) is None
 
 
 def test_the_same_fragment_again_changes_nothing_and_a_contradicting_one_starts_anew() -> None:

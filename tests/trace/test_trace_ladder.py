@@ -180,6 +180,23 @@ def option(delta: int, value: bytes) -> bytes:
             bytes.fromhex("16fefd 0000 000000000005 0000"),
             "record handshake epoch 0 #5, 13 B",
         ),
+        (
+            bytes.fromhex("19fefd 0001 000000000007 c1d0 0003") + bytes(3),
+            "protected record with a connection ID, epoch 1 #7, 18 B",
+        ),
+        (
+            DATA + bytes.fromhex("19fefd 0001 000000000002"),
+            (
+                "record application_data epoch 1 #1, "
+                "protected record with a connection ID, epoch 1 #2, 56 B"
+            ),
+        ),
+        (
+            bytes.fromhex("19feff 0001 000000000007 0003") + bytes(3),
+            "no record, first octet 0x19, 16 B",
+        ),
+        (b"\x19" + bytes(5), "no record, first octet 0x19, 6 B"),
+        (b"\x32" + bytes(30), "protected record with a connection ID, epoch bits 2, 31 B"),
         (DATA + b"\x17", "record application_data epoch 1 #1, then no record, 46 B"),
         (DATA * 5, "record application_data epoch 1 #1, " * 4 + "..., 225 B"),
         (DATA * 4, "record application_data epoch 1 #1, " * 4 + "180 B"),

@@ -54,6 +54,17 @@ def test_a_lost_datagram_ends_in_a_cross_and_a_repeated_one_is_marked() -> None:
     assert texts(picture, "gap") == ["2.5 s"]
 
 
+def test_a_long_label_keeps_its_end() -> None:
+    long = "CON POST /" + "long" * 40 + ", Echo, 117 B"
+    twice = [seen(0, Direction.SENT, b"a"), seen(1, Direction.SENT, b"a")]
+    first, second = texts(ladder_svg(twice, label=lambda _: long), "label")
+    assert first.startswith("CON POST /long")
+    assert first.endswith(", Echo, 117 B")
+    assert second.endswith(", Echo, 117 B (again)")
+    assert len(first) == len(second) == 96
+    assert "..." in first
+
+
 def test_rows_do_not_leave_the_picture() -> None:
     picture = ladder_svg([seen(3.0 * n, Direction.SENT, bytes([n])) for n in range(30)])
     height = int(re.search(r'height="(\d+)"', picture).group(1))  # type: ignore[union-attr]

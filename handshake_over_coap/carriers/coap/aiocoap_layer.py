@@ -59,8 +59,7 @@ def transport_tuning(parameters: CoapParameters) -> TransportTuning:
     tuning.ACK_RANDOM_FACTOR = parameters.ack_random_factor
     retransmit = parameters.max_retransmit
     tuning.MAX_RETRANSMIT = math.inf if retransmit is None else retransmit
-    delay = parameters.empty_ack_delay
-    tuning.EMPTY_ACK_DELAY = parameters.ack_timeout / 4 if delay is None else delay
+    tuning.EMPTY_ACK_DELAY = parameters.separate_after
     return tuning
 
 

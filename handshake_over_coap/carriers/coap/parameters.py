@@ -100,6 +100,11 @@ class CoapParameters:
             raise ConfigurationError("empty_ack_delay and repost_after are positive, or none")
 
     @property
+    def separate_after(self) -> float:
+        """Seconds after which an answer that is not ready is sent separately."""
+        return self.ack_timeout / 4 if self.empty_ack_delay is None else self.empty_ack_delay
+
+    @property
     def path_segments(self) -> tuple[str, ...]:
         """``resource`` as the values of Uri-Path options."""
         return _segments(self.resource)

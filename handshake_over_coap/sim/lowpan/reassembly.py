@@ -12,6 +12,17 @@ from .iphc import Contexts, Hop, decompress
 MAX_TIMEOUT: Final = 60.0
 """Seconds that the standard allows at most."""
 
+TIMEOUT: Final = 3.0
+"""Seconds, unless told otherwise: what RIOT takes (CONFIG_GNRC_SIXLOWPAN_FRAG_RBUF_TIMEOUT_US).
+
+OpenThread takes 2 s, Contiki-NG 8 s (SICSLOWPAN_REASS_MAXAGE).
+"""
+BUFFERS: Final = 4
+"""Packets, unless told otherwise: RIOT's too (.._RBUF_SIZE); Contiki-NG has 2.
+
+By default RIOT also has the oldest packet make room, as we do.
+"""
+
 
 class _Buffer:
     """A packet that is being put together; ``parts`` holds lengths by offset."""
@@ -38,14 +49,15 @@ class _Buffer:
 class Reassembler:
     """One node's packets that are under way: at most ``buffers``, ``timeout`` seconds each.
 
-    While all buffers are in use, fragments of further packets are dropped.  ``counters`` counts
-    what went wrong: ``expired``, ``no buffer``, ``overlap``.  ``peak`` is the most bytes that were
-    held at a time.
+    When all buffers are in use, the oldest packet makes room for another one: it most likely lacks
+    a fragment that was lost, while the other one is just coming in.  ``counters`` counts what went
+    wrong: ``expired``, ``made room``, ``overlap``.  ``peak`` is the most bytes that were held at a
+    time.
     """
 
     __slots__ = ("_buffers", "_limit", "_timeout", "counters", "peak")
 
-    def __init__(self, timeout: float = MAX_TIMEOUT, buffers: int = 4) -> None:
+    def __init__(self, timeout: float = TIMEOUT, buffers: int = BUFFERS) -> None:
         self._timeout = timeout
         self._limit = buffers
         self._buffers: dict[tuple[Hop, int, int], _Buffer] = {}
@@ -76,8 +88,8 @@ class Reassembler:
             buffer = None
         if buffer is None:
             if len(self._buffers) >= self._limit:
-                self.counters["no buffer"] += 1
-                return None
+                self.counters["made room"] += 1
+                del self._buffers[next(iter(self._buffers))]
             buffer = self._buffers[key] = _Buffer(now, piece.size)
             self.peak = max(self.peak, self.held)
         if not buffer.put(offset, part):

@@ -57,6 +57,10 @@ class FrameCapture:
         self._writer = PcapngWriter(sink, LINK_TYPE)
         self._time_zero_ns = time_zero_ns
 
+    def secrets(self, key_log: str) -> None:
+        """Append lines of a key log; they serve the frames after them."""
+        self._writer.secrets(key_log)
+
     def seen(self, frame: FrameSeen) -> None:
         """Append one frame."""
         when = self._time_zero_ns + round(frame.time * 1e9)

@@ -15,7 +15,8 @@ What is modelled:
   that macAckWaitDuration allows; the receiver tells repetitions by that number.  A sender that
   gives a frame up sends no more of that packet.  Without them, every frame is sent once.
 * A packet of which a frame is missing occupies a buffer of its receiver until the reassembly
-  timeout.  What becomes of it is told at once, when the last frame has been sent.
+  timeout, or until it is the oldest and all are in use.  What becomes of it is told at once, when
+  the last frame has been sent.
 
 Times are those of the 2.4 GHz PHY: 250 kbit/s, IEEE 802.15.4-2006 sections 7.5.1.4 and 7.5.6.
 Not modelled: interference, capture, duty cycling, beacons, link-layer security, routing messages,

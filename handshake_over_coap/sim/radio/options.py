@@ -11,7 +11,7 @@ from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.sim.gilbert import check_loss
 from handshake_over_coap.sim.lowpan.iphc import interface_identifier
 from handshake_over_coap.sim.lowpan.mac import MAX_FRAME, LinkAddress
-from handshake_over_coap.sim.lowpan.reassembly import MAX_TIMEOUT
+from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, MAX_TIMEOUT, TIMEOUT
 from handshake_over_coap.sim.wire import check_count, check_seconds
 
 from .energy import CC2538, RadioCurrents
@@ -55,8 +55,8 @@ class RadioOptions:
     short_addresses: bool = False
     pan: int = 0xABCD
     max_frame: int = MAX_FRAME
-    reassembly_timeout: float = MAX_TIMEOUT
-    reassembly_buffers: int = 4
+    reassembly_timeout: float = TIMEOUT
+    reassembly_buffers: int = BUFFERS
     queue: int = 16
     currents: RadioCurrents = CC2538
 
