@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _MOST_RUNGS: Final = 200
 _FAILED: Final = 1
 _HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>10}{'median':>10}{'p95':>9}{'min':>9}{'max':>9}"
+_HEADING_OF_TIMES: Final = (
+    f"{'':<19}{'median':>8}{'95 %':>15}{'p95':>8}{'95 %':>15}{'mean':>8}{'max':>7}"
+)
 _LINES: Final = (
     ("datagrams", "datagrams"),
     ("bytes", "bytes"),
@@ -44,13 +47,15 @@ _LINES: Final = (
     ("frame_bytes", "bytes in frames"),
     ("frame_acks", "acknowledged frames"),
     ("retransmissions", "retransmissions"),
-    ("duration_s", "seconds to complete"),
-    ("client_s", "  on the client"),
-    ("server_s", "  on the server"),
     ("client_energy_j", "joules, client"),
     ("server_energy_j", "joules, server"),
     ("client_buffer", "bytes waiting, client"),
     ("server_buffer", "bytes waiting, server"),
+)
+_TIMES: Final = (
+    ("duration_s", "seconds to complete"),
+    ("client_s", "  on the client"),
+    ("server_s", "  on the server"),
 )
 
 
@@ -189,6 +194,8 @@ def _text(report: SimulationReport) -> str:
         lines += ["", _HEADING]
         told = ((name, title) for name, title in _LINES if _told(report, name))
         lines += [_line(title, getattr(report, name)) for name, title in told]
+        lines += ["", _HEADING_OF_TIMES]
+        lines += [_line_of_time(title, getattr(report, name)) for name, title in _TIMES]
     if report.body_bytes:
         lines.append(f"flights, as CoAP bodies: {bodies_text(report.body_bytes)}")
     return "\n".join(lines)
@@ -205,6 +212,17 @@ def _line(title: str, summary: Summary) -> str:
     widths = (10, 9, 9, 9)
     rest = (f"{_figure(each):>{width}}" for each, width in zip(values, widths, strict=True))
     return f"{title:<22}{of_mean}{''.join(rest)}"
+
+
+def _line_of_time(title: str, summary: Summary) -> str:
+    """Times are very skew: an interval of their mean would be too narrow."""
+    median = f"{_figure(summary.median):>8}{_interval(summary.median_ci95):>15}"
+    p95 = f"{_figure(summary.p95):>8}{_interval(summary.p95_ci95):>15}"
+    return f"{title:<19}{median}{p95}{_figure(summary.mean):>8}{_figure(summary.max):>7}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "-" if ends is None else "-".join(map(_figure, ends))
 
 
 def _figure(value: float | None) -> str:

@@ -17,7 +17,9 @@ def test_the_same_seed_prints_the_same_bytes() -> None:
     assert one.stdout == other.stdout
     said = json.loads(one.stdout)
     assert (said["trials"], said["seed"], said["transport"]) == (20, 4, "coap")
-    assert set(said["datagrams"]) == {"mean", "median", "p95", "min", "max", "ci95"}
+    assert set(said["datagrams"]) == {
+        *("mean", "median", "p95", "min", "max", "ci95", "median_ci95", "p95_ci95")
+    }
     assert run_hoc(*arguments[:-3], 0.3, "--json").stdout != one.stdout
 
 
@@ -38,6 +40,21 @@ def test_the_text_tells_scenario_outcome_and_figures(capsys: pytest.CaptureFixtu
     assert " of 30 handshakes completed (" in text
     assert " failed: retransmissions" in text
     assert "seconds to complete" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_times_are_told_by_quantiles_with_their_intervals(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["simulate", "--trials", "100", "--loss", "0.2"]
+    assert main([*options, "--json"]) == 0
+    time = json.loads(capsys.readouterr().out)["duration_s"]
+    assert main(options) == 0
+    text = capsys.readouterr().out
+    (line,) = (each for each in text.splitlines() if each.startswith("seconds to complete"))
+    ends = ["-".join(f"{end:.4g}" for end in time[f"{name}_ci95"]) for name in ("median", "p95")]
+    assert line.split()[3:7] == [f"{time['median']:.4g}", ends[0], f"{time['p95']:.4g}", ends[1]]
+    assert "+-" not in text.rpartition("seconds to complete")[0].splitlines()[-1]
     assert max(map(len, text.splitlines())) <= 80
 
 
