@@ -51,6 +51,10 @@ _LINES: Final = (
     ("server_energy_j", "joules, server"),
     ("client_buffer", "bytes waiting, client"),
     ("server_buffer", "bytes waiting, server"),
+    ("client_overflow", "overflow, client"),
+    ("server_overflow", "overflow, server"),
+    ("client_busy_s", "seconds busy, client"),
+    ("server_busy_s", "seconds busy, server"),
 )
 _TIMES: Final = (
     ("duration_s", "seconds to complete"),
@@ -203,7 +207,8 @@ def _text(report: SimulationReport) -> str:
 
 def _told(report: SimulationReport, name: str) -> bool:
     summary: Summary = getattr(report, name)
-    return bool(summary.max) or (summary.max is not None and not name.endswith("buffer"))
+    of_slow_devices = name.endswith(("_buffer", "_overflow", "_busy_s"))
+    return bool(summary.max) or (summary.max is not None and not of_slow_devices)
 
 
 def _line(title: str, summary: Summary) -> str:

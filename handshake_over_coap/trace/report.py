@@ -170,7 +170,10 @@ class TrialFigures:
     ``datagrams`` and ``bytes`` are UDP payloads of both directions as the observer saw them:
     address check and retransmissions included, application data not.  ``duration_s`` is from the
     observer's first datagram of the handshake to completion on its side, in seconds.
-    ``retransmissions`` counts the datagrams that were sent again because a timer ran out.
+    ``retransmissions`` counts the datagrams that the observer's carrier sent again, because a timer
+    of its own ran out or, in DTLS over UDP, because the peer's repetition says that a flight was
+    lost.  Who observes is the client, which does not see what was lost on its way to it; a
+    simulation counts what either side sent (:mod:`handshake_over_coap.lab.metrics`).
     ``body_bytes`` is the size of each encoded flight, in order; empty where no carrier encodes.
     """
 
