@@ -8,8 +8,7 @@ import io
 import json
 import textwrap
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.bar import Bar
@@ -21,7 +20,7 @@ from handshake_over_coap.cli.network import (
     traces_of,
 )
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.trace.files import cannot_write, open_private
+from handshake_over_coap.trace.files import check_writable, open_private, write_whole
 from handshake_over_coap.trace.ladder import ladder
 from handshake_over_coap.trace.svg import ladder_svg
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
 _MOST_RUNGS: Final = 200
 _FAILED: Final = 1
+_LADDER: Final = "ladder"
 _HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>10}{'median':>10}{'p95':>9}{'min':>9}{'max':>9}"
 _HEADING_OF_TIMES: Final = (
     f"{'':<19}{'median':>8}{'95 %':>15}{'p95':>8}{'95 %':>15}{'mean':>8}{'max':>7}"
@@ -100,17 +100,22 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Simulate; the status is 1 where no handshake completed."""
     # Imported here: nothing on a real network loads the laboratory.
-    from handshake_over_coap.lab.simulate import simulate
+    from handshake_over_coap.lab.simulate import check_trials, simulate
+    from handshake_over_coap.lab.trial import prepared
     from handshake_over_coap.sim import PassageRecorder
 
     if arguments.ladder and arguments.json:
         raise ConfigurationError("--ladder with --json: the output is one JSON object; choose one")
     scenario = scenario_of(arguments)
     recorder = PassageRecorder()
+    picture: str | None = arguments.ladder_svg
     try:
+        # All that can be refused is, before a file that is there is replaced.
+        check_trials(arguments.trials, arguments.seed)
+        prepared(scenario, arguments.seed)
+        _check_files(arguments)
         with Bar("handshakes") as bar, ExitStack() as opened:
             frames, files = _traces(arguments, scenario, opened)
-            picture = _picture(arguments, opened)
             report = simulate(
                 scenario,
                 arguments.trials,
@@ -120,8 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
                 frame_observers=frames,
                 files=files,
             )
-            if picture is not None:
-                picture.write(_svg(recorder, scenario).encode())
+        if picture is not None:
+            write_whole(picture, _LADDER, _svg(recorder, scenario).encode())
     except ConfigurationError as error:
         raise ConfigurationError(as_typed(str(error))) from None
     if arguments.json:
@@ -150,14 +155,16 @@ def _traces(
     return frames, dataclasses.replace(scenario.options, **files) if files else None
 
 
-def _picture(arguments: argparse.Namespace, opened: ExitStack) -> BinaryIO | None:
-    """The file for the ladder, opened before any work is done."""
-    if arguments.ladder_svg is None:
-        return None
-    try:
-        return opened.enter_context(Path(arguments.ladder_svg).open("wb"))
-    except OSError as error:
-        raise cannot_write("ladder", arguments.ladder_svg, error) from error
+def _check_files(arguments: argparse.Namespace) -> None:
+    given = {
+        "key log": arguments.keylog,
+        "capture": arguments.pcap,
+        "classic capture": arguments.pcap_dtls,
+        _LADDER: arguments.ladder_svg,
+    }
+    for what, path in given.items():
+        if path is not None:
+            check_writable(path, what)
 
 
 def _svg(recorder: PassageRecorder, scenario: Scenario) -> str:

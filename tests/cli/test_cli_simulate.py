@@ -134,6 +134,59 @@ def test_mistakes_end_with_2_and_name_the_option(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "--trials 0",
+        "--auth rpk --key nowhere.pem",
+        "--pcap-dtls nowhere/d.pcapng",
+        "--ladder-svg nowhere/l.svg",
+        "--keylog .",
+        "--pcap-dtls {folder}/../{name}/kept.svg",
+    ],
+)
+@pytest.mark.parametrize("link", ["udp", "802154"])
+def test_a_command_that_is_refused_leaves_the_files_that_are_there(
+    refused: str, link: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pcap, picture = tmp_path / "kept.pcapng", tmp_path / "kept.svg"
+    pcap.write_bytes(b"precious")
+    picture.write_bytes(b"beautiful")
+    files = ["--pcap", str(pcap)]
+    if "--ladder-svg" not in refused:
+        files += ["--ladder-svg", str(picture)]
+    options = refused.format(folder=tmp_path, name=tmp_path.name).split()
+    assert main(["simulate", "--link", link, *files, *options]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert (pcap.read_bytes(), picture.read_bytes()) == (b"precious", b"beautiful")
+    assert set(tmp_path.iterdir()) == {pcap, picture}
+
+
+def test_one_file_for_the_ladder_and_a_capture_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["simulate", "--pcap", "same", "--ladder-svg", "./same"]) == 2
+    assert "--pcap and --ladder-svg name the same file: give two" in capsys.readouterr().err
+
+
+def test_a_picture_takes_the_place_of_the_old_one_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ladder.svg"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    options = ["simulate", "--trials", "1", "--ladder-svg", str(path)]
+    with monkeypatch.context() as patch:
+        patch.setattr("handshake_over_coap.cli.simulate.ladder_svg", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            main(options)
+        assert path.read_bytes() == b"old"
+    assert main(options) == 0
+    assert path.read_text().startswith("<svg ")
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_bar_shows_the_share_and_the_time_that_is_left() -> None:
     bar = Bar("handshakes")
     bar(1000, 5000)
