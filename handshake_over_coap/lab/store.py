@@ -50,6 +50,11 @@ class Store:
     """
 
     def __init__(self, plan: Plan, out: Path) -> None:
+        if out.is_dir():
+            raise ConfigurationError(
+                f"cannot write {str(out)!r}: it is a folder; name a file in it, such as "
+                f"{str(out / 'sweep.parquet')!r}"
+            )
         self.plan = plan
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
@@ -65,6 +70,11 @@ class Store:
                 self.folder.mkdir(exist_ok=True)
                 self._take_lock()
                 self._claim()
+            except FileExistsError:
+                raise ConfigurationError(
+                    f"{str(self.folder)!r} is to be the folder of what is done, and is a file: "
+                    "move it away, or name another file"
+                ) from None
             except OSError as error:
                 raise _cannot_write(self.out, error) from error
         elif self._claimed() == self._identity:

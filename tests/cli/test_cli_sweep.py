@@ -153,6 +153,9 @@ def test_mistakes_in_the_grid_end_with_2_before_anything_is_made(
         ("missing.toml --out out.parquet", "cannot read 'missing.toml'"),
         ("{grid} --out nowhere/out.parquet", "cannot write 'nowhere/out.parquet'"),
         ("{grid} --out {grid}", "is no finished sweep: remove it, or name another file"),
+        ("{grid} --out .", "cannot write '.': it is a folder; name a file in it"),
+        ("{grid} --out /", "cannot write '/': it is a folder; name a file in it"),
+        ("{grid} --out=", "cannot write '.': it is a folder; name a file in it"),
         ("{grid} --out out.parquet --workers 0", "workers is a count"),
         ("{grid}", "--out"),
     ],
@@ -163,6 +166,17 @@ def test_mistakes_on_the_command_line_end_with_2(
     grid = written(tmp_path, GRID)
     assert main(["sweep", *arguments.format(grid=grid).split()]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_file_where_the_parts_should_go_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid, out = written(tmp_path, GRID), tmp_path / "out.parquet"
+    parts = tmp_path / "out.parquet.parts"
+    parts.write_text("precious")
+    assert main(["sweep", str(grid), "--out", str(out)]) == 2
+    assert f"{str(parts)!r} is to be the folder" in capsys.readouterr().err
+    assert parts.read_text() == "precious"
 
 
 def test_another_grid_for_the_same_file_ends_with_2(tmp_path: Path) -> None:
