@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from os import PathLike
@@ -67,14 +67,18 @@ def sweep_to_file(
     workers: int | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    stage: Callable[[str], Progress] | None = None,
 ) -> int:
     """The same into a file alone, in memory that does not grow with the number of trials.
 
-    Gives how many trials were done before, by a sweep that was stopped (all: nothing was to do).
+    ``stage`` is for who wants to know of all that takes time, not of the trials alone: it is told
+    what is counted from now on, and gives whom to tell.  Gives how many trials were done before, by
+    a sweep that was stopped (all: nothing was to do).
     """
     _require_polars()
-    check(plan, workers)
-    tell = progress or silent
+    begin = stage or (lambda _: silent)
+    check(plan, workers, begin("scenarios checked"))
+    tell = progress or begin("handshakes")
     with (
         nullcontext() if scheduler is None else cluster(scheduler) as client,
         Store(plan, Path(out)) as store,
@@ -90,6 +94,7 @@ def sweep_to_file(
                 store.add(chunk, rows)
                 finished += chunk.count
                 tell(finished, plan.total)
+        begin("parts joined")(0, plan.chunks)
         store.finish()
     return before
 
@@ -117,15 +122,16 @@ def _require_polars() -> None:
         )
 
 
-def check(plan: Plan, workers: int | None) -> None:
+def check(plan: Plan, workers: int | None, progress: Progress = silent) -> None:
     """Raise ConfigurationError for what could fail only later."""
     check_trials(plan.trials, plan.seed)
     if not plan.scenarios:
         raise ConfigurationError("a sweep needs a scenario")
     if workers is not None and workers < 1:
         raise ConfigurationError(f"workers is a count: give 1 or more, not {workers}")
-    for each in plan.scenarios:
+    for number, each in enumerate(plan.scenarios, 1):
         prepared(each, plan.seed)
+        progress(number, len(plan.scenarios))
 
 
 def cores() -> int:

@@ -197,6 +197,20 @@ def test_the_bar_shows_the_share_and_the_time_that_is_left() -> None:
     assert bar.text(1001, 1_000_000, 1.0).endswith("277 h 29 min left")
 
 
+def test_the_next_stage_of_a_bar_counts_from_nothing_and_is_shown_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Bar("scenarios checked") as bar:
+        bar._active = True
+        bar(1, 2)
+        assert bar.stage("parts joined") is bar
+        bar(0, 7)
+        assert capsys.readouterr().err == ""  # still in its first second
+        bar._patience = 0.0
+        bar.stage("parts joined")(0, 7)
+        assert capsys.readouterr().err.endswith("] 0 of 7 parts joined")
+
+
 def test_there_is_no_bar_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("handshakes") as bar:
         bar._next = 0.0
