@@ -44,7 +44,10 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("grid", metavar="FILE.toml", help="the grid of scenarios")
     parser.add_argument("--out", required=True, metavar="FILE.parquet", help="file to write")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes (default: one for each core)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes (default: one for each core; not with --scheduler)",
     )
     parser.add_argument(
         "--scheduler",

@@ -44,6 +44,7 @@ def simulate(
     ConfigurationError.
     """
     chosen = Scenario() if scenario is None else scenario
+    check_scenario(chosen)
     check_trials(trials, seed)
     prepared(chosen, seed)
     first = partial(
@@ -64,6 +65,15 @@ def _run(
     for number in range(trials):
         yield run_trial(scenario, seed, number) if number else first()
         progress(number + 1, trials)
+
+
+def check_scenario(scenario: object) -> None:
+    """Raise ConfigurationError for what is no scenario."""
+    if not isinstance(scenario, Scenario):
+        raise ConfigurationError(
+            "a scenario is a Scenario, such as hoc.Scenario(loss=0.2), and no "
+            f"{type(scenario).__name__}"
+        )
 
 
 def check_trials(trials: object, seed: object) -> None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.chunks import Plan, Results, in_turn
 from handshake_over_coap.lab.scenario import Scenario
-from handshake_over_coap.lab.simulate import Progress, check_trials, silent
+from handshake_over_coap.lab.simulate import Progress, check_scenario, check_trials, silent
 from handshake_over_coap.lab.store import Store
 from handshake_over_coap.lab.trial import prepared
+from handshake_over_coap.lab.values import fitting
 from handshake_over_coap.lab.workers import cluster, in_processes, on_cluster
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def sweep(
     and the Parquet file ``out``, are the same for any number of ``workers`` (``None``: one for each
     core).  With ``out``, what is done is kept when the sweep is interrupted or killed, and the same
     call goes on from there.  ``scheduler`` is the address of a dask.distributed scheduler, on whose
-    cluster the trials then run.  ``progress`` is called with the trials that are done and all.
+    cluster the trials then run (without ``workers``).  ``progress`` is called with the trials that
+    are done and all.
 
     As with all that uses processes, a script that calls it needs ``if __name__ == "__main__":``.
     Raises ConfigurationError, before any work.
@@ -49,8 +51,8 @@ def sweep(
     _require_polars()
     import polars as pl
 
-    given = (scenarios,) if isinstance(scenarios, Scenario) else tuple(scenarios)
-    plan = Plan(given, trials, seed, cpu)
+    plan = Plan(_several(scenarios), trials, seed, cpu)
+    fitting("out", str | PathLike[str] | None, out)
     if out is not None:
         sweep_to_file(plan, out, workers=workers, scheduler=scheduler, progress=progress)
         return pl.read_parquet(Path(out))
@@ -77,7 +79,7 @@ def sweep_to_file(
     """
     _require_polars()
     begin = stage or (lambda _: silent)
-    check(plan, workers, begin("scenarios checked"))
+    check(plan, workers, scheduler, begin("scenarios checked"))
     tell = progress or begin("handshakes")
     with (
         nullcontext() if scheduler is None else cluster(scheduler) as client,
@@ -115,6 +117,13 @@ def _left(plan: Plan, there: set[int], workers: int, client: Any) -> Results:
         yield from results
 
 
+def _several(scenarios: Scenario | Iterable[Scenario]) -> tuple[Scenario, ...]:
+    if isinstance(scenarios, Iterable):
+        return tuple(scenarios)
+    check_scenario(scenarios)
+    return (scenarios,)
+
+
 def _require_polars() -> None:
     if find_spec("polars") is None:
         raise ConfigurationError(
@@ -122,14 +131,22 @@ def _require_polars() -> None:
         )
 
 
-def check(plan: Plan, workers: int | None, progress: Progress = silent) -> None:
+def check(
+    plan: Plan, workers: int | None, scheduler: str | None, progress: Progress = silent
+) -> None:
     """Raise ConfigurationError for what could fail only later."""
     check_trials(plan.trials, plan.seed)
     if not plan.scenarios:
         raise ConfigurationError("a sweep needs a scenario")
+    fitting("scheduler", str | None, scheduler)
+    if fitting("workers", int | None, workers) is not None and scheduler is not None:
+        raise ConfigurationError(
+            "workers with a scheduler: its cluster has its own workers; leave one of them out"
+        )
     if workers is not None and workers < 1:
         raise ConfigurationError(f"workers is a count: give 1 or more, not {workers}")
     for number, each in enumerate(plan.scenarios, 1):
+        check_scenario(each)
         prepared(each, plan.seed)
         progress(number, len(plan.scenarios))
 

@@ -288,6 +288,13 @@ def test_trials_are_a_count(trials: Any) -> None:
         hoc.simulate(Scenario(), trials=trials)
 
 
+def test_what_is_no_scenario_is_refused() -> None:
+    scenario: Any = {"loss": 0.1}
+    for face in (hoc.simulate, hoc.watch):
+        with pytest.raises(hoc.Error, match=r"a scenario is a Scenario.* and no dict"):
+            face(scenario)
+
+
 def test_frames_and_energy_are_measured_on_a_radio_link() -> None:
     near = run_trial(Scenario(link="802154", auth="rpk"), 1, 0)
     far = run_trial(Scenario(link="802154", auth="rpk", hops=3), 1, 0)

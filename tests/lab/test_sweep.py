@@ -295,6 +295,17 @@ def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
         ({"workers": 0}, "workers is a count"),
         ({"seed": "x"}, "seed: 'x' is not a whole number"),
         ({"scenarios": ()}, "a sweep needs a scenario"),
+        (
+            {"scenarios": "x"},
+            "a scenario is a Scenario, such as hoc.Scenario(loss=0.2), and no str",
+        ),
+        ({"scenarios": None}, "and no NoneType"),
+        ({"scenarios": [{"loss": 0.1}]}, "and no dict"),
+        ({"workers": "2"}, "workers: '2' is not a whole number"),
+        ({"workers": 1.5}, "workers: 1.5 is not a whole number"),
+        ({"out": 5}, "out: 5 is not"),
+        ({"scheduler": 5}, "scheduler: 5 is not text"),
+        ({"scheduler": "tcp://127.0.0.1:1", "workers": 7}, "leave one of them out"),
         ({"scenarios": Scenario(auth="rpk", key="nowhere.pem")}, "key nowhere.pem"),
     ],
 )
