@@ -45,7 +45,7 @@ _LINES: Final = (
     ("bytes", "bytes"),
     ("frames", "frames"),
     ("frame_bytes", "bytes in frames"),
-    ("frame_acks", "acknowledged frames"),
+    ("frame_acks", "ACK frames on the air"),
     ("retransmissions", "retransmissions"),
     ("client_energy_j", "joules, client"),
     ("server_energy_j", "joules, server"),

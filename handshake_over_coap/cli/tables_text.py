@@ -144,7 +144,8 @@ def _keoh(trials: int | None, seed: int, progress: Progress) -> Table:
     names = list(rows[0].carriers)
     lines = [_TITLE_KEOH, "", f"loss   published{''.join(f'{name:>22}' for name in names)}"]
     for row in rows:
-        published = "" if row.published is None else f"{row.published:.0%}"
+        about = "about " if row.approximate else ""
+        published = "" if row.published is None else f"{about}{row.published:.0%}"
         found = (
             f"{each.success:.1%} ({each.interval[0]:.0%}-{each.interval[1]:.0%})"
             for each in row.carriers.values()

@@ -75,6 +75,7 @@ def test_keoh_has_all_handshakes_in_time_without_loss_and_fewer_the_more_is_lost
     found = list(keoh.rows(trials=40))
     assert found[0].published == KEOH[0.0].success
     assert found[-1].published == KEOH[0.5].success
+    assert [row.approximate for row in found] == [False] * 5 + [True]
     for name, first in found[0].carriers.items():
         assert first.success == 1
         assert found[-1].carriers[name].success < 0.8
