@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from handshake_over_coap.net.options import Options
     from handshake_over_coap.sim import PassageObserver
     from handshake_over_coap.sim.radio import FrameObserver
+
+_log = logging.getLogger(__name__)
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with how many trials are done, and of how many, now and then."""
@@ -63,7 +66,11 @@ def _run(
     scenario: Scenario, trials: int, seed: int, first: Callable[[], Trial], progress: Progress
 ) -> Iterator[Trial]:
     for number in range(trials):
-        yield run_trial(scenario, seed, number) if number else first()
+        _log.info("trial %d begins", number)
+        trial = run_trial(scenario, seed, number) if number else first()
+        if not trial.completed:
+            _log.info("trial %d failed: %s", number, trial.failure)
+        yield trial
         progress(number + 1, trials)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.lab.chunks import Plan, Results, in_turn
+from handshake_over_coap.lab.chunks import Chunk, Plan, Results, Rows, in_turn
+from handshake_over_coap.lab.metrics import columns
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.simulate import Progress, check_scenario, check_trials, silent
 from handshake_over_coap.lab.store import Store
@@ -22,6 +24,8 @@ from handshake_over_coap.lab.workers import cluster, in_processes, on_cluster
 
 if TYPE_CHECKING:
     import polars as pl
+
+_log = logging.getLogger(__name__)
 
 
 def sweep(
@@ -94,11 +98,23 @@ def sweep_to_file(
         with closing(_left(plan, there, workers or cores(), client)) as results:
             for chunk, rows in results:
                 store.add(chunk, rows)
+                _tell_failures(chunk, rows)
                 finished += chunk.count
                 tell(finished, plan.total)
         begin("parts joined")(0, plan.chunks)
         store.finish()
     return before
+
+
+def _tell_failures(chunk: Chunk, rows: Rows) -> None:
+    """A line for each in the log of whoever runs the sweep: those of the workers are not seen."""
+    names = columns(cpu=chunk.cpu)
+    number, failure = names.index("trial"), names.index("failure")
+    for row in rows:
+        if row[failure] is not None:
+            _log.info(
+                "scenario %d, trial %d failed: %s", chunk.scenario_index, row[number], row[failure]
+            )
 
 
 def _left(plan: Plan, there: set[int], workers: int, client: Any) -> Results:

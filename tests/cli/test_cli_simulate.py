@@ -58,6 +58,24 @@ def test_times_are_told_by_quantiles_with_their_intervals(
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_the_log_tells_trials_their_failures_and_virtual_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = "--trials 3 --loss 0.5 --max-retransmit 0 --seed 1 -v"
+    main(["simulate", *options.split()])
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert [line for line in lines if "begins" in line][-1].endswith("trial 2 begins")
+    failed = [line for line in lines if " failed: retransmissions" in line]
+    assert f"  {len(failed)} failed: retransmissions" in captured.out
+    assert failed
+    assert main(["simulate", "--trials", "1", "--dtls", "1.2", "--drop", "1", "-v"]) == 0
+    (line,) = (each for each in capsys.readouterr().err.splitlines() if "Retransmission" in each)
+    seconds, unit, *_ = line.split()
+    assert 2 <= float(seconds) <= 3
+    assert unit == "s"
+
+
 def test_when_nothing_completes_the_status_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--trials", "2", "--loss", "1", "--timeout", "3"]) == 1
     assert "0 of 2 handshakes completed" in capsys.readouterr().out

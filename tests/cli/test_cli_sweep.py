@@ -93,6 +93,17 @@ def test_a_sweep_in_which_nothing_completes_ends_with_1(
     assert main([*arguments[:3], str(tmp_path / "other.parquet"), *arguments[4:]]) == 0
 
 
+def test_the_log_of_a_sweep_has_a_line_for_each_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "trials = 2\nloss = [0.0, 1.0]\ntimeout = 3"
+    grid, out = written(tmp_path, text), tmp_path / "out.parquet"
+    assert main(["sweep", str(grid), "--out", str(out), "--workers", "2", "-v"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    said = sorted(line.partition("sweep: ")[2] for line in lines if "failed" in line)
+    assert said == [f"scenario 1, trial {number} failed: timeout" for number in range(2)]
+
+
 def test_a_terminal_is_told_of_all_that_takes_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
