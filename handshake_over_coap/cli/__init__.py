@@ -7,6 +7,7 @@ error.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import os
@@ -71,6 +72,20 @@ def _complain(arguments: Namespace, text: str) -> None:
     print(f"hoc {arguments.command}: {text}", file=sys.stderr, flush=True)
 
 
+class _Formatter(logging.Formatter):
+    """Gives the time of day or, in a simulation, the virtual seconds."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The time of a line, which is written when it happens."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return super().formatTime(record, datefmt)
+        if not hasattr(loop, "time_zero_ns"):  # which only a loop on virtual time has
+            return super().formatTime(record, datefmt)
+        return f"{loop.time():12.6f} s"
+
+
 @contextmanager
 def _logging(verbosity: int) -> Iterator[None]:
     """Log to standard error: warnings; with -v what happens, with -vv every detail."""
@@ -78,7 +93,7 @@ def _logging(verbosity: int) -> Iterator[None]:
     logger = logging.getLogger("handshake_over_coap")
     handler = logging.StreamHandler(sys.stderr)
     text = "%(asctime)s %(levelname)s %(name)s: %(message)s" if verbosity else "%(message)s"
-    handler.setFormatter(logging.Formatter(text))
+    handler.setFormatter(_Formatter(text))
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(level)

@@ -17,16 +17,25 @@ class Bar:
     """Shows on standard error, if that is a terminal, how much of ``what`` is done.
 
     It is called with how many are done, and of how many; what was done at the first call does not
-    count for the estimate of the time that is left.
+    count for the estimate of the time that is left.  Work of several stages shares one bar
+    (:meth:`stage`): it is the whole that may be silent for a second.
     """
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._active = sys.stderr is not None and sys.stderr.isatty()
         self._began = time.monotonic()
-        self._next = self._began + _PATIENCE
+        self._patience = self._next = self._began + _PATIENCE
         self._first: int | None = None
         self._shown = False
+
+    def stage(self, what: str) -> Self:
+        """From now on it is ``what`` that is counted, from nothing on; gives the bar."""
+        self._what = what
+        self._began = time.monotonic()
+        self._first = None
+        self._next = max(self._patience, self._began)
+        return self
 
     def __call__(self, done: int, total: int) -> None:
         """Show it, at most a few times a second."""

@@ -6,6 +6,7 @@ What cannot work is refused here, before a socket is opened, in the words of the
 from __future__ import annotations
 
 import itertools
+import os
 from argparse import Namespace
 
 from handshake_over_coap.errors import ConfigurationError
@@ -64,6 +65,8 @@ def _refuse_contradictions(arguments: Namespace) -> None:
         raise ConfigurationError("--cert without --key: add --key FILE, the certificate's key")
     files = {"--keylog": arguments.keylog, "--pcap": arguments.pcap}
     files["--pcap-dtls"] = arguments.pcap_dtls
-    for one, other in itertools.combinations(files, 2):
-        if files[one] is not None and files[one] == files[other]:
+    files["--ladder-svg"] = getattr(arguments, "ladder_svg", None)  # of simulations alone
+    given = {name: os.path.realpath(path) for name, path in files.items() if path is not None}
+    for one, other in itertools.combinations(given, 2):
+        if given[one] == given[other]:
             raise ConfigurationError(f"{one} and {other} name the same file: give two")

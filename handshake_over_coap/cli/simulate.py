@@ -7,8 +7,7 @@ import dataclasses
 import json
 import textwrap
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.bar import Bar
@@ -20,7 +19,7 @@ from handshake_over_coap.cli.network import (
     traces_of,
 )
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.trace.files import cannot_write
+from handshake_over_coap.trace.files import check_writable, write_whole
 from handshake_over_coap.trace.ladder import ladder
 from handshake_over_coap.trace.svg import ladder_svg
 
@@ -34,21 +33,31 @@ if TYPE_CHECKING:
 
 _MOST_RUNGS: Final = 200
 _FAILED: Final = 1
+_LADDER: Final = "ladder"
 _HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>10}{'median':>10}{'p95':>9}{'min':>9}{'max':>9}"
+_HEADING_OF_TIMES: Final = (
+    f"{'':<19}{'median':>8}{'95 %':>15}{'p95':>8}{'95 %':>15}{'mean':>8}{'max':>7}"
+)
 _LINES: Final = (
     ("datagrams", "datagrams"),
     ("bytes", "bytes"),
     ("frames", "frames"),
     ("frame_bytes", "bytes in frames"),
-    ("frame_acks", "acknowledged frames"),
+    ("frame_acks", "ACK frames on the air"),
     ("retransmissions", "retransmissions"),
-    ("duration_s", "seconds to complete"),
-    ("client_s", "  on the client"),
-    ("server_s", "  on the server"),
     ("client_energy_j", "joules, client"),
     ("server_energy_j", "joules, server"),
     ("client_buffer", "bytes waiting, client"),
     ("server_buffer", "bytes waiting, server"),
+    ("client_overflow", "overflow, client"),
+    ("server_overflow", "overflow, server"),
+    ("client_busy_s", "seconds busy, client"),
+    ("server_busy_s", "seconds busy, server"),
+)
+_TIMES: Final = (
+    ("duration_s", "seconds to complete"),
+    ("client_s", "  on the client"),
+    ("server_s", "  on the server"),
 )
 
 
@@ -89,18 +98,23 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Simulate; the status is 1 where no handshake completed."""
     # Imported here: nothing on a real network loads the laboratory.
-    from handshake_over_coap.lab.simulate import simulate
+    from handshake_over_coap.lab.simulate import check_trials, simulate
+    from handshake_over_coap.lab.trial import prepared
     from handshake_over_coap.sim import PassageRecorder
 
     if arguments.ladder and arguments.json:
         raise ConfigurationError("--ladder with --json: the output is one JSON object; choose one")
     scenario = scenario_of(arguments)
     recorder = PassageRecorder()
+    picture: str | None = arguments.ladder_svg
     try:
+        # All that can be refused is, before a file that is there is replaced.
+        check_trials(arguments.trials, arguments.seed)
+        prepared(scenario, arguments.seed)
+        _check_files(arguments)
         with Bar("handshakes") as bar, ExitStack() as opened:
             files = traces_of(arguments)
             capture = _capture(files, scenario, opened)
-            picture = _picture(arguments, opened)
             report = simulate(
                 scenario,
                 arguments.trials,
@@ -111,8 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
                 ended=capture.ended if capture else None,
                 files=dataclasses.replace(scenario.options, **files) if files else None,
             )
-            if picture is not None:
-                picture.write(_svg(recorder, scenario).encode())
+        if picture is not None:
+            write_whole(picture, _LADDER, _svg(recorder, scenario).encode())
     except ConfigurationError as error:
         raise ConfigurationError(as_typed(str(error))) from None
     if arguments.json:
@@ -134,14 +148,16 @@ def _capture(files: dict[str, Any], scenario: Scenario, opened: ExitStack) -> Wi
     return opened.enter_context(WireCapture(path, frames=scenario.link == "802154"))
 
 
-def _picture(arguments: argparse.Namespace, opened: ExitStack) -> BinaryIO | None:
-    """The file for the ladder, opened before any work is done."""
-    if arguments.ladder_svg is None:
-        return None
-    try:
-        return opened.enter_context(Path(arguments.ladder_svg).open("wb"))
-    except OSError as error:
-        raise cannot_write("ladder", arguments.ladder_svg, error) from error
+def _check_files(arguments: argparse.Namespace) -> None:
+    given = {
+        "key log": arguments.keylog,
+        "capture": arguments.pcap,
+        "classic capture": arguments.pcap_dtls,
+        _LADDER: arguments.ladder_svg,
+    }
+    for what, path in given.items():
+        if path is not None:
+            check_writable(path, what)
 
 
 def _svg(recorder: PassageRecorder, scenario: Scenario) -> str:
@@ -182,6 +198,8 @@ def _text(report: SimulationReport) -> str:
         lines += ["", _HEADING]
         told = ((name, title) for name, title in _LINES if _told(report, name))
         lines += [_line(title, getattr(report, name)) for name, title in told]
+        lines += ["", _HEADING_OF_TIMES]
+        lines += [_line_of_time(title, getattr(report, name)) for name, title in _TIMES]
     if report.body_bytes:
         lines.append(f"flights, as CoAP bodies: {bodies_text(report.body_bytes)}")
     return "\n".join(lines)
@@ -189,7 +207,8 @@ def _text(report: SimulationReport) -> str:
 
 def _told(report: SimulationReport, name: str) -> bool:
     summary: Summary = getattr(report, name)
-    return bool(summary.max) or (summary.max is not None and not name.endswith("buffer"))
+    of_slow_devices = name.endswith(("_buffer", "_overflow", "_busy_s"))
+    return bool(summary.max) or (summary.max is not None and not of_slow_devices)
 
 
 def _line(title: str, summary: Summary) -> str:
@@ -198,6 +217,17 @@ def _line(title: str, summary: Summary) -> str:
     widths = (10, 9, 9, 9)
     rest = (f"{_figure(each):>{width}}" for each, width in zip(values, widths, strict=True))
     return f"{title:<22}{of_mean}{''.join(rest)}"
+
+
+def _line_of_time(title: str, summary: Summary) -> str:
+    """Times are very skew: an interval of their mean would be too narrow."""
+    median = f"{_figure(summary.median):>8}{_interval(summary.median_ci95):>15}"
+    p95 = f"{_figure(summary.p95):>8}{_interval(summary.p95_ci95):>15}"
+    return f"{title:<19}{median}{p95}{_figure(summary.mean):>8}{_figure(summary.max):>7}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "-" if ends is None else "-".join(map(_figure, ends))
 
 
 def _figure(value: float | None) -> str:

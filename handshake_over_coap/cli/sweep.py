@@ -6,17 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from handshake_over_coap.cli.bar import Bar
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from handshake_over_coap.cli.arguments import Subparsers
 
 _INTERRUPTED: Final = 130
-_MOST_LINES: Final = 60
+_FAILED: Final = 1
 
 _EPILOG: Final = """\
 FILE.toml has options of 'hoc simulate' as its keys, and 'trials' and 'seed'. A list is an axis of
@@ -38,7 +36,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         help="run a grid of scenarios on all cores, into a Parquet file",
         description="Run every scenario of a grid, one row for each handshake. What is done is "
         "kept: after an interrupt, or a kill, the same command goes on. The file is the same for "
-        "any number of workers.",
+        "any number of workers. The status is 1 when not a single handshake completed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -46,7 +44,10 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("grid", metavar="FILE.toml", help="the grid of scenarios")
     parser.add_argument("--out", required=True, metavar="FILE.parquet", help="file to write")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes (default: one for each core)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes (default: one for each core; not with --scheduler)",
     )
     parser.add_argument(
         "--scheduler",
@@ -66,24 +67,27 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the sweep and sum it up."""
+    """Run the sweep and sum it up; the status is 1 where no handshake completed."""
     # Imported here: nothing on a real network loads the laboratory.
     from handshake_over_coap.lab.chunks import Plan
     from handshake_over_coap.lab.grid import read_grid
     from handshake_over_coap.lab.sweep import sweep_to_file
 
-    grid = read_grid(arguments.grid)
-    plan = Plan(grid.scenarios, grid.trials, grid.seed, arguments.cpu)
     out = Path(arguments.out)
     try:
-        with Bar("handshakes") as bar:
+        with Bar("scenarios read") as bar:
+            grid = read_grid(arguments.grid, bar)
+            plan = Plan(grid.scenarios, grid.trials, grid.seed, arguments.cpu)
             before = sweep_to_file(
                 plan,
                 out,
                 workers=arguments.workers,
                 scheduler=arguments.scheduler,
-                progress=bar,
+                stage=bar.stage,
             )
+            from handshake_over_coap.cli.sweep_summary import in_json, in_text, lines
+
+            found = list(lines(out, plan.trials, bar.stage("handshakes summed up")))
     except KeyboardInterrupt:
         print(
             "hoc sweep: interrupted; what is done is kept, and the same command goes on from there "
@@ -93,70 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
         return _INTERRUPTED
     if before:
         print(f"hoc sweep: {before:,} handshakes were there already", file=sys.stderr)
-    summary = _summary(out)
-    if arguments.json:
-        print(json.dumps(_json(summary, out), indent=2, allow_nan=False))
-    else:
-        print(_text(summary, out))
-    return 0
-
-
-def _summary(out: Path) -> pl.DataFrame:
-    """One row for each scenario, in their order; averages are over completed handshakes."""
-    import polars as pl
-
-    rows = pl.scan_parquet(out)
-    names = rows.collect_schema().names()
-    options = names[1 : names.index("trial")]
-    done = pl.col("completed")
-    return (
-        rows.group_by("scenario", *options)
-        .agg(
-            trials=pl.len(),
-            completed=done.sum(),
-            datagrams=pl.col("datagrams").filter(done).mean(),
-            bytes=pl.col("bytes").filter(done).mean(),
-            duration_s=pl.col("duration_s").filter(done).mean(),
-        )
-        .sort("scenario")
-        .collect(engine="streaming")
+    print(
+        json.dumps(in_json(found, out), indent=2, allow_nan=False)
+        if arguments.json
+        else in_text(found, out)
     )
-
-
-def _json(summary: pl.DataFrame, out: Path) -> dict[str, Any]:
-    return {
-        "out": str(out),
-        "trials": int(summary["trials"].sum()),
-        "completed": int(summary["completed"].sum()),
-        "scenarios": summary.to_dicts(),
-    }
-
-
-def _text(summary: pl.DataFrame, out: Path) -> str:
-    """What varies, and the means, as a table."""
-    trials, completed = summary["trials"].sum(), summary["completed"].sum()
-    figures = ("completed", "datagrams", "bytes", "duration_s")
-    varying = [
-        name
-        for name in summary.columns[1 : summary.columns.index("trials")]
-        if summary[name].n_unique() > 1
-    ]
-    heading = ["scenario", *varying, *figures]
-    rows = summary.head(_MOST_LINES).iter_rows(named=True)
-    table = [heading, *([_cell(row[name]) for name in heading] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True))
-        for line in table
-    ]
-    if summary.height > _MOST_LINES:
-        lines.append(f"... and {summary.height - _MOST_LINES} scenarios more")
-    return "\n".join(
-        [f"{out}: {completed:,} of {trials:,} handshakes completed; means over those", "", *lines]
-    )
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return 0 if any(each.completed for each in found) else _FAILED

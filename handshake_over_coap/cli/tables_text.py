@@ -132,12 +132,20 @@ def _ratio(ratio: claeys.Ratio) -> str:
     return f"{ratio.mean:.2f} +- {ratio.ci95:.2f}"
 
 
+def _ratio_of_medians(ratio: claeys.Ratio) -> str:
+    if ratio.median is None or ratio.median_ci95 is None:
+        return "none"
+    low, high = ratio.median_ci95
+    return f"{ratio.median:.2f} ({low:.2f}-{high:.2f})"
+
+
 def _keoh(trials: int | None, seed: int, progress: Progress) -> Table:
     rows = tuple(keoh.rows(trials, seed, progress=progress))
     names = list(rows[0].carriers)
     lines = [_TITLE_KEOH, "", f"loss   published{''.join(f'{name:>22}' for name in names)}"]
     for row in rows:
-        published = "" if row.published is None else f"{row.published:.0%}"
+        about = "about " if row.approximate else ""
+        published = "" if row.published is None else f"{about}{row.published:.0%}"
         found = (
             f"{each.success:.1%} ({each.interval[0]:.0%}-{each.interval[1]:.0%})"
             for each in row.carriers.values()
@@ -154,11 +162,13 @@ def _claeys(trials: int | None, seed: int, progress: Progress) -> Table:
     )
     lines = [_TITLE_CLAEYS + published, ""]
     heading = "frames lost   carrier"
-    lines.append(f"{heading:<32}{'time':>18}{'bytes':>16}{'frame bytes':>16}")
+    columns = f"{'median time':>22}{'mean time':>18}{'bytes':>16}{'frame bytes':>16}"
+    lines.append(f"{heading:<32}{columns}")
     for row in rows:
         for name, it in row.carriers.items():
             time, size, frames = map(_ratio, (it.time, it.bytes, it.frame_bytes))
-            lines.append(f"{row.loss:>11.0%}   {name:<18}{time:>18}{size:>16}{frames:>16}")
+            figures = f"{_ratio_of_medians(it.time):>22}{time:>18}{size:>16}{frames:>16}"
+            lines.append(f"{row.loss:>11.0%}   {name:<18}{figures}")
     lines += _incomplete(rows)
     return Table("\n".join(lines), in_json(rows))
 

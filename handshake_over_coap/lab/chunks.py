@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from handshake_over_coap._version import __version__
 from handshake_over_coap.lab.scenario import Scenario, as_text, option_types
+from handshake_over_coap.lab.software import software
 from handshake_over_coap.lab.trial import run_trial
 
 CHUNK: Final = 50
@@ -86,6 +87,7 @@ class Plan:
             "seed": self.seed,
             "cpu": self.cpu,
             "options": digest.hexdigest(),
+            "software": software(),
         }
 
 

@@ -33,13 +33,22 @@ TRIALS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A mean on the bad link over that on the good one, and half of its 95 % interval.
+    """What the bad link takes over what the good one takes: of the means, and of the medians.
 
-    Both are ``None`` where no handshake completed, ``ci95`` where a mean has no interval.
+    ``ci95`` is half of the 95 % interval of ``mean``, which of times is too narrow;
+    ``median_ci95`` has the ends of that of ``median``, which holds for them, too.  All are ``None``
+    where no handshake completed, intervals where there are too few for one.
     """
 
     mean: float | None
     ci95: float | None
+    median: float | None = None
+    median_ci95: tuple[float, float] | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The entry of the JSON form."""
+        ends = self.median_ci95
+        return {**dataclasses.asdict(self), "median_ci95": None if ends is None else list(ends)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,11 @@ class Degraded:
     frame_bytes: Ratio
     trials: int
     completed: int
+
+    def to_json(self) -> dict[str, object]:
+        """The entry of the JSON form."""
+        ratios = {name: getattr(self, name).to_json() for name in ("time", "bytes", "frame_bytes")}
+        return {**ratios, "trials": self.trials, "completed": self.completed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ class Row:
         return {
             "loss": self.loss,
             "published": {name: dataclasses.asdict(it) for name, it in self.published.items()},
-            "ours": {name: dataclasses.asdict(it) for name, it in self.carriers.items()},
+            "ours": {name: it.to_json() for name, it in self.carriers.items()},
         }
 
 
@@ -106,14 +120,19 @@ def _degraded(bad: SimulationReport, good: SimulationReport) -> Degraded:
 
 
 def _ratio(bad: Summary, good: Summary) -> Ratio:
-    """The interval is to first order: relative errors of independent means add as squares.
+    """Intervals are by those of both links, whose errors are taken for independent.
 
-    The two means share their draws, which can only make it too wide; that on the good link hardly
-    varies.
+    They share their draws, which can only make the intervals too wide; the good link hardly varies.
+    That of means is to first order (relative errors add as squares), that of medians goes from the
+    low end over the high end to the high end over the low one.
     """
-    if not bad.mean or not good.mean:
+    if not bad.mean or not good.mean or not bad.median or not good.median:
         return Ratio(None, None)
-    ratio = bad.mean / good.mean
-    if bad.ci95 is None or good.ci95 is None:
-        return Ratio(ratio, None)
-    return Ratio(ratio, ratio * math.hypot(bad.ci95 / bad.mean, good.ci95 / good.mean))
+    mean, median = bad.mean / good.mean, bad.median / good.median
+    half = ends = None
+    if bad.ci95 is not None and good.ci95 is not None:
+        half = mean * math.hypot(bad.ci95 / bad.mean, good.ci95 / good.mean)
+    if bad.median_ci95 is not None and good.median_ci95 is not None:
+        low, high = good.median_ci95
+        ends = (bad.median_ci95[0] / high, bad.median_ci95[1] / low)
+    return Ratio(mean, half, median, ends)

@@ -35,7 +35,7 @@ from typing import Any, Final
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.scenario import Scenario, as_text, option_types, unknown_option
-from handshake_over_coap.lab.simulate import check_trials
+from handshake_over_coap.lab.simulate import Progress, check_trials, silent
 from handshake_over_coap.lab.values import takes_none, takes_several
 
 MOST_SCENARIOS: Final = 100_000
@@ -54,20 +54,23 @@ class Grid:
     seed: int = 1
 
 
-def read_grid(path: str | PathLike[str]) -> Grid:
-    """The grid in a file; raises ConfigurationError, naming the file, the key and the remedy."""
+def read_grid(path: str | PathLike[str], progress: Progress = silent) -> Grid:
+    """The grid in a file; raises ConfigurationError, naming the file, the key and the remedy.
+
+    ``progress`` is called with the scenarios that are made, and how many the file has so far.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"cannot read {str(path)!r}: {reason}") from error
     try:
-        return parse_grid(text)
+        return parse_grid(text, progress)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
 
 
-def parse_grid(text: str) -> Grid:
+def parse_grid(text: str, progress: Progress = silent) -> Grid:
     """The grid in ``text``; raises ConfigurationError, naming the key and the remedy."""
     try:
         table = tomllib.loads(text)
@@ -81,10 +84,19 @@ def parse_grid(text: str) -> Grid:
     common = _named(table)
     scenarios: list[Scenario] = []
     for each in grids:
+        for key in ("trials", "seed"):
+            if key in each:
+                raise ConfigurationError(
+                    f"{key} in a [[grid]]: trials and seed hold for all grids; put them above the "
+                    "first [[grid]]"
+                )
         axes = _axes({**common, **_named(each)})
-        if len(scenarios) + math.prod(map(len, axes.values())) > MOST_SCENARIOS:
+        total = len(scenarios) + math.prod(map(len, axes.values()))
+        if total > MOST_SCENARIOS:
             raise ConfigurationError(f"more than {MOST_SCENARIOS:,} scenarios: shorten the axes")
-        scenarios += _scenarios(axes)
+        for scenario in _scenarios(axes):
+            scenarios.append(scenario)
+            progress(len(scenarios), total)
     if not scenarios:
         raise ConfigurationError("no scenario is left: give every axis a value, or leave it out")
     return Grid(tuple(scenarios), trials, seed)

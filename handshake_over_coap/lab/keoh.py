@@ -40,17 +40,21 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One loss, as a fraction of datagrams; ``published`` is ``None`` between the two ends."""
+    """One loss, as a fraction of datagrams; ``published`` is ``None`` between the two ends.
+
+    ``approximate`` tells that it is published in words, as "about".
+    """
 
     loss: float
     published: float | None
     carriers: Mapping[str, Completed]
+    approximate: bool = False
 
     def to_json(self) -> dict[str, object]:
         """The row of the JSON form."""
         return {
             "loss": self.loss,
-            "published": {"success": self.published},
+            "published": {"success": self.published, "approximate": self.approximate},
             "ours": {name: entry.to_json() for name, entry in self.carriers.items()},
         }
 
@@ -73,4 +77,7 @@ def rows(
             done += each
             tell(done, len(LOSSES) * len(scenarios) * each)
         published = KEOH.get(loss)
-        yield Row(loss, None if published is None else published.success, found)
+        if published is None:
+            yield Row(loss, None, found)
+        else:
+            yield Row(loss, published.success, found, published.approximate)

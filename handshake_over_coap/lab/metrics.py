@@ -35,6 +35,9 @@ sessions) does not.
     DTLS over UDP, because the peer's repetition says that a flight was lost (RFC 6347 section
     4.2.4).  A server's answer that CoAP repeats to a repeated request is not counted, nor are
     acknowledgements of DTLS 1.3, however often they are sent, and link-layer retries.
+``client_retransmissions``
+    Those of them that the client sent: what the report of a session on a real network calls
+    ``retransmissions``.
 ``duration_s``
     From the beginning to the end of the trial, in virtual seconds.
 ``client_s``, ``server_s``
@@ -48,6 +51,13 @@ sessions) does not.
 ``client_buffer``, ``server_buffer``
     The most bytes of datagrams that waited at one time for the device's processor, which was
     computing; 0 on a device that takes no time.
+``client_overflow``, ``server_overflow``
+    Datagrams that came in while the device was computing and its buffer was full, and were lost;
+    0 on a device without limits.
+``client_busy_s``, ``server_busy_s``
+    Virtual seconds that the device of each side took to compute what the handshake asked of it
+    until the end of the trial: asymmetric primitives and the hashes of key derivation.  0 on a
+    device that takes no time.
 ``cpu_s``
     Seconds of this machine's processor that the trial took, both sides and the network together.
     It is the one metric that differs from run to run, so it is left out unless asked for.
@@ -76,6 +86,7 @@ class Trial:
     frame_bytes: int | None
     frame_acks: int | None
     retransmissions: int
+    client_retransmissions: int
     duration_s: float
     client_s: float | None
     server_s: float | None
@@ -84,6 +95,10 @@ class Trial:
     server_energy_j: float | None
     client_buffer: int
     server_buffer: int
+    client_overflow: int
+    server_overflow: int
+    client_busy_s: float
+    server_busy_s: float
     cpu_s: float
 
     @property

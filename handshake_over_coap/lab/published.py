@@ -104,12 +104,15 @@ TABLE_5: Final[Mapping[float, Transmissions]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """The fraction of handshakes that complete within a budget."""
+    """The fraction of handshakes that complete within a budget; ``approximate``: read as about."""
 
     success: float
+    approximate: bool = False
 
 
-KEOH: Final[Mapping[float, Success]] = MappingProxyType({0.0: Success(1.0), 0.5: Success(0.0)})
+KEOH: Final[Mapping[float, Success]] = MappingProxyType(
+    {0.0: Success(1.0), 0.5: Success(0.0, approximate=True)}
+)
 """Handshakes with a pre-shared key that complete within 15 s, by the loss of datagrams.
 
 The two ends of a curve: it falls from all of them to about none.

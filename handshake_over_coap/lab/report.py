@@ -29,6 +29,7 @@ class SimulationReport(HandshakeReport):
     server_s: Summary
     client_datagrams: Summary
     client_bytes: Summary
+    client_retransmissions: Summary
     frames: Summary
     frame_bytes: Summary
     frame_acks: Summary
@@ -36,6 +37,10 @@ class SimulationReport(HandshakeReport):
     server_energy_j: Summary
     client_buffer: Summary
     server_buffer: Summary
+    client_overflow: Summary
+    server_overflow: Summary
+    client_busy_s: Summary
+    server_busy_s: Summary
     scenario: Scenario = field(repr=False)
     cpu_s: Summary = field(compare=False)
 

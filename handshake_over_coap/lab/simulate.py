@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from handshake_over_coap.net.options import Options
     from handshake_over_coap.sim import PassageObserver
     from handshake_over_coap.sim.radio import FrameObserver
+
+_log = logging.getLogger(__name__)
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with how many trials are done, and of how many, now and then."""
@@ -45,6 +48,7 @@ def simulate(
     ConfigurationError.
     """
     chosen = Scenario() if scenario is None else scenario
+    check_scenario(chosen)
     check_trials(trials, seed)
     prepared(chosen, seed)
     first = partial(
@@ -64,8 +68,21 @@ def _run(
     scenario: Scenario, trials: int, seed: int, first: Callable[[], Trial], progress: Progress
 ) -> Iterator[Trial]:
     for number in range(trials):
-        yield run_trial(scenario, seed, number) if number else first()
+        _log.info("trial %d begins", number)
+        trial = run_trial(scenario, seed, number) if number else first()
+        if not trial.completed:
+            _log.info("trial %d failed: %s", number, trial.failure)
+        yield trial
         progress(number + 1, trials)
+
+
+def check_scenario(scenario: object) -> None:
+    """Raise ConfigurationError for what is no scenario."""
+    if not isinstance(scenario, Scenario):
+        raise ConfigurationError(
+            "a scenario is a Scenario, such as hoc.Scenario(loss=0.2), and no "
+            f"{type(scenario).__name__}"
+        )
 
 
 def check_trials(trials: object, seed: object) -> None:

@@ -1,30 +1,16 @@
-"""How sure one can be: intervals of means and proportions, and whether two samples differ."""
+"""How sure one can be: intervals of proportions, and whether two samples differ."""
 
 from __future__ import annotations
 
 import math
-import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.trace.report import student_quantile
 
 _NORMAL: Final = statistics.NormalDist().inv_cdf(0.975)
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % confidence interval of the mean by Student's t.
-
-    Raises ConfigurationError for fewer than two values, which say nothing of their spread.
-    """
-    if len(values) < 2:
-        raise ConfigurationError("an interval of a mean needs two values or more")
-    mean = statistics.fmean(values)
-    half = student_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return mean - half, mean + half
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -44,27 +30,6 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     scale = 1 + square / trials
     low, high = (centre - half) / scale, (centre + half) / scale
     return (0.0 if not successes else low), (1.0 if successes == trials else high)
-
-
-def bootstrap(
-    values: Sequence[float],
-    statistic: Callable[[Sequence[float]], float] = statistics.median,
-    *,
-    seed: int = 0,
-    resamples: int = 1000,
-) -> tuple[float, float]:
-    """The 95 % bootstrap interval (percentiles) of any statistic, the median unless said.
-
-    For what has no formula; draws are seeded.  Raises ConfigurationError without values.
-    """
-    if not values:
-        raise ConfigurationError("there is nothing to resample")
-    draws = random.Random(seed)
-    found = sorted(
-        statistic(draws.choices(values, k=len(values))) for _ in range(max(resamples, 40))
-    )
-    tail = round(0.025 * len(found))
-    return found[tail], found[len(found) - 1 - tail]
 
 
 @dataclass(frozen=True, slots=True)

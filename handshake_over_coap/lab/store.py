@@ -23,6 +23,7 @@ from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.chunks import Chunk, Plan, Rows
 from handshake_over_coap.lab.metrics import columns
 from handshake_over_coap.lab.scenario import Scenario, as_text, option_types
+from handshake_over_coap.lab.software import differences
 from handshake_over_coap.lab.values import alternatives
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Store:
     """
 
     def __init__(self, plan: Plan, out: Path) -> None:
+        if out.is_dir():
+            raise ConfigurationError(
+                f"cannot write {str(out)!r}: it is a folder; name a file in it, such as "
+                f"{str(out / 'sweep.parquet')!r}"
+            )
         self.plan = plan
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
@@ -64,6 +70,11 @@ class Store:
                 self.folder.mkdir(exist_ok=True)
                 self._take_lock()
                 self._claim()
+            except FileExistsError:
+                raise ConfigurationError(
+                    f"{str(self.folder)!r} is to be the folder of what is done, and is a file: "
+                    "move it away, or name another file"
+                ) from None
             except OSError as error:
                 raise _cannot_write(self.out, error) from error
         elif self._claimed() == self._identity:
@@ -90,7 +101,8 @@ class Store:
         if found == self._identity:
             return True
         what = "holds another sweep" if found else "is there already and is no finished sweep"
-        raise ConfigurationError(f"{str(self.out)!r} {what}: remove it, or name another file")
+        why = f" ({self._difference(found)})" if found else ""
+        raise ConfigurationError(f"{str(self.out)!r} {what}: remove it, or name another file{why}")
 
     def _take_lock(self) -> None:
         self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -137,13 +149,14 @@ class Store:
     def _difference(self, found: Any) -> str:
         if not isinstance(found, dict):
             return "its plan cannot be read"
-        changed = [name for name, value in self._identity.items() if found.get(name) != value]
-        return ", ".join(
-            "other options"
-            if name == "options"
-            else f"{name} {found.get(name)} there, {self._identity[name]} here"
-            for name in changed
-        )
+        said = []
+        for name, value in self._identity.items():
+            if name == "software":
+                said += differences(found.get(name), value)
+            elif found.get(name) != value:
+                other = f"{name} {found.get(name)} there, {value} here"
+                said.append("other options" if name == "options" else other)
+        return ", ".join(said)
 
     def done(self) -> set[int]:
         """The chunks that are there; what is damaged or left over is removed."""

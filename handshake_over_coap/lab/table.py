@@ -13,6 +13,7 @@ from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab import claeys, keoh, table1, table2, table4, table5
 from handshake_over_coap.lab.published import TABLE_5
 from handshake_over_coap.lab.simulate import Progress, check_trials
+from handshake_over_coap.lab.values import fitting
 
 NAMES: Final = ("1", "2", "4", "5", "keoh", "claeys")
 """The tables there are; the numbers are those of the practical-issues draft."""
@@ -74,6 +75,8 @@ def in_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _of_table_5(losses: Sequence[float] | None) -> Sequence[float] | None:
+    if losses is not None:
+        fitting("losses", Sequence[float], losses)
     for loss in losses or ():
         if loss not in TABLE_5:
             known = ", ".join(f"{each:g}" for each in TABLE_5)

@@ -282,14 +282,15 @@ class _Handshake:
             retransmissions=self._client.retransmissions
             + self._server.retransmissions
             + sum(session.retransmissions for session in self._server.sessions),
+            client_retransmissions=self._client.retransmissions,
             duration_s=ended,
             client_s=self._client_s,
             server_s=self._server_s,
             body_bytes=self._client.body_bytes,
             client_energy_j=figures[0].energy if figures else None,
             server_energy_j=figures[-1].energy if figures else None,
-            client_buffer=_most_waiting(self._client_cpu),
-            server_buffer=_most_waiting(self._server_cpu),
+            **_of_device("client", self._client_cpu),
+            **_of_device("server", self._server_cpu),
             cpu_s=0.0,
         )
 
@@ -300,5 +301,9 @@ class _Handshake:
             raise RuntimeError(f"in a simulation: {context['message']}") from cause
 
 
-def _most_waiting(cpu: Processor | None) -> int:
-    return 0 if cpu is None else cpu.most_waiting
+def _of_device(side: str, cpu: Processor | None) -> dict[str, Any]:
+    return {
+        f"{side}_buffer": 0 if cpu is None else cpu.most_waiting,
+        f"{side}_overflow": 0 if cpu is None else cpu.overflowed,
+        f"{side}_busy_s": 0.0 if cpu is None else cpu.busy_s,
+    }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.metrics import Trial
 from handshake_over_coap.lab.scenario import Scenario
+from handshake_over_coap.lab.simulate import check_scenario, check_trials
 from handshake_over_coap.lab.trial import prepared, run_trial
+from handshake_over_coap.lab.values import fitting
 from handshake_over_coap.sim import Passage, PassageRecorder, Side, view
 from handshake_over_coap.trace.label import datagram_label
 from handshake_over_coap.trace.ladder import WIDTH, ladder
@@ -68,6 +71,10 @@ def watch(scenario: Scenario | None = None, seed: int = 1, trial: int = 0) -> Wa
     are the client's.  Raises ConfigurationError.
     """
     chosen = Scenario() if scenario is None else scenario
+    check_scenario(chosen)
+    check_trials(1, seed)
+    if fitting("trial", int, trial) < 0:
+        raise ConfigurationError(f"trial: trials are counted from 0, {trial} is none of them")
     prepared(chosen, seed)
     recorder = PassageRecorder()
     figures = run_trial(chosen, seed, trial, observers=[recorder])

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.lab.chunks import Chunk, Results, Rows, run_chunk
+from handshake_over_coap.lab.software import differences, software
 
 AHEAD: Final = 3
 """Chunks handed out for each worker: what it does, and what it finds when it is done."""
@@ -109,9 +110,10 @@ def cluster(address: str) -> Iterator[Any]:
 
 
 def on_cluster(chunks: Iterable[Chunk], client: Any) -> Results:
-    """Run chunks on the cluster of ``client``; its workers need this package, in this version.
+    """Run chunks on the cluster of ``client``; its workers need this very package.
 
-    Left early, it cancels what has not begun.  Raises Error for a cluster that fails.
+    Left early, it cancels what has not begun.  Raises Error for a cluster that fails, and
+    ConfigurationError for one that has other software.
     """
     import distributed
 
@@ -123,7 +125,7 @@ def on_cluster(chunks: Iterable[Chunk], client: Any) -> Results:
         ready = finished(loop=client.loop)
         while True:
             for chunk in itertools.islice(waiting, AHEAD * threads - len(running)):
-                future = client.submit(run_chunk, chunk, pure=False, retries=_RETRIES)
+                future = client.submit(run_there, chunk, software(), pure=False, retries=_RETRIES)
                 running[future] = chunk
                 ready.add(future)
             if not running:
@@ -133,6 +135,16 @@ def on_cluster(chunks: Iterable[Chunk], client: Any) -> Results:
     finally:
         if running:
             client.cancel(list(running))
+
+
+def run_there(chunk: Chunk, expected: dict[str, str]) -> Rows:
+    """Run a chunk on a machine of the cluster, if its software is that of who ordered it."""
+    if software() != expected:
+        what = ", ".join(differences(software(), expected))
+        raise ConfigurationError(
+            f"a worker of the cluster has other software ({what}): install the same on all machines"
+        )
+    return run_chunk(chunk)
 
 
 def _result(future: Any) -> Rows:

@@ -1,7 +1,9 @@
-"""The one draw of aiocoap that this project does not make itself, seeded while a simulation runs.
+"""The draws of aiocoap that this project does not make itself, seeded while a simulation runs.
 
 aiocoap spreads the time-out of a confirmable message (RFC 7252 section 4.8, ACK_RANDOM_FACTOR) by
-a draw from Python's shared generator, which nobody seeds.
+a draw from Python's shared generator, which nobody seeds, and takes its first token from there,
+which nobody uses.  Within a simulation neither does: who has seeded that generator for a program
+of their own finds it where it was.
 """
 
 from __future__ import annotations

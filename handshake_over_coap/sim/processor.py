@@ -37,8 +37,9 @@ TURN: Final = 1e-6
 class Processor:
     """The device between an ``endpoint`` and what is started on it: a ``DatagramEndpoint`` itself.
 
-    ``spent`` counts the primitives; ``most_waiting`` is the most bytes that waited at one time, and
-    ``overflowed`` counts the datagrams for which there was no room.  It needs virtual time.
+    ``spent`` counts the primitives, ``busy_s`` is the seconds they take; ``most_waiting`` is the
+    most bytes that waited at one time, and ``overflowed`` counts the datagrams for which there was
+    no room.  It needs virtual time.
     """
 
     def __init__(self, endpoint: DatagramEndpoint, device: Device) -> None:
@@ -53,6 +54,7 @@ class Processor:
         self._waiting: deque[tuple[bytes, Address]] = deque()
         self._waiting_bytes = 0
         self._draining = False
+        self.busy_s = 0.0
         self.spent: Counter[Primitive] = Counter()
         self.most_waiting = 0
         self.overflowed = 0
@@ -77,6 +79,7 @@ class Processor:
         self.spent[primitive] += count
         seconds = self._device.time_of(Operation[primitive.name], count)
         if seconds:
+            self.busy_s += seconds
             self._busy_until = self.time + seconds
 
     def timer(

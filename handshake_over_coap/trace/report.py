@@ -55,9 +55,39 @@ def student_quantile(degrees: int) -> float:
     return math.fsum(term / degrees**power for power, term in enumerate(terms))
 
 
+@lru_cache(maxsize=1024)
+def quantile_ranks(percent: int, count: int) -> tuple[int, int] | None:
+    """Ranks of the values between which a quantile lies with 95 % confidence, counted from 1.
+
+    The interval of order statistics: how many of ``count`` values are no larger than the true
+    ``percent`` % point is binomial, whatever the distribution, so that the ranks are the binomial's
+    2.5 % point and its 97.5 % point plus one (David and Nagaraja, "Order Statistics", 7.1).  None
+    where there are too few values for it.
+    """
+    low = _binomial_point(0.025, count, percent / 100)
+    high = _binomial_point(0.975, count, percent / 100) + 1
+    return (low, high) if low >= 1 and high <= count else None
+
+
+def _binomial_point(level: float, count: int, chance: float) -> int:
+    """The smallest number of successes that is not exceeded with probability ``level`` or more."""
+    mean, deviation = count * chance, math.sqrt(count * chance * (1 - chance))
+    # What lies ten standard deviations below the mean is nothing, and not summed.
+    number = max(0, math.floor(mean - 10 * deviation))
+    ways = math.lgamma(count + 1) - math.lgamma(number + 1) - math.lgamma(count - number + 1)
+    left = count - number
+    term = math.exp(ways + number * math.log(chance) + left * math.log1p(-chance))
+    total = term
+    while total < level and number < count:
+        term *= (count - number) / (number + 1) * chance / (1 - chance)
+        number += 1
+        total += term
+    return number
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A sample in six numbers, all ``None`` where it is empty.
+    """A sample in a few numbers, all ``None`` where it is empty.
 
     ``mean`` is the arithmetic mean; ``median`` the middle value, of an even number the mean of the
     middle two; ``p95`` the 95th percentile by nearest rank: the smallest value such that at least
@@ -65,6 +95,9 @@ class Summary:
     confidence interval of the mean: Student's t quantile times the sample's standard deviation
     (n - 1) over the root of n; ``None`` for a single value, which says nothing of its spread.  Of
     very skew values, as times on a lossy link are, it is too narrow unless there are thousands.
+    ``median_ci95`` and ``p95_ci95`` are the ends of 95 % intervals of the median and the 95th
+    percentile that hold whatever the distribution is (:func:`quantile_ranks`); ``None`` for fewer
+    than 6 values, and fewer than 72.
     """
 
     mean: float | None
@@ -73,6 +106,8 @@ class Summary:
     min: float | None
     max: float | None
     ci95: float | None
+    median_ci95: tuple[float, float] | None = None
+    p95_ci95: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
@@ -92,9 +127,11 @@ class Summary:
             min=ordered[0],
             max=ordered[-1],
             ci95=_half_width(ordered),
+            median_ci95=_between(ordered, 50),
+            p95_ci95=_between(ordered, 95),
         )
 
-    def to_json(self) -> dict[str, float | None]:
+    def to_json(self) -> dict[str, float | list[float] | None]:
         """The object of the JSON form, keys in their order."""
         return {
             "mean": self.mean,
@@ -103,12 +140,19 @@ class Summary:
             "min": self.min,
             "max": self.max,
             "ci95": self.ci95,
+            "median_ci95": None if self.median_ci95 is None else list(self.median_ci95),
+            "p95_ci95": None if self.p95_ci95 is None else list(self.p95_ci95),
         }
 
 
 def _nearest_rank(percent: int, count: int) -> int:
     """The rank, counted from 1, of a percentile; in integers, for 0.95 is no binary fraction."""
     return -(-percent * count // 100)
+
+
+def _between(ordered: Sequence[float], percent: int) -> tuple[float, float] | None:
+    ranks = quantile_ranks(percent, len(ordered))
+    return None if ranks is None else (ordered[ranks[0] - 1], ordered[ranks[1] - 1])
 
 
 def _half_width(values: Sequence[float]) -> float | None:
@@ -126,7 +170,10 @@ class TrialFigures:
     ``datagrams`` and ``bytes`` are UDP payloads of both directions as the observer saw them:
     address check and retransmissions included, application data not.  ``duration_s`` is from the
     observer's first datagram of the handshake to completion on its side, in seconds.
-    ``retransmissions`` counts the datagrams that were sent again because a timer ran out.
+    ``retransmissions`` counts the datagrams that the observer's carrier sent again, because a timer
+    of its own ran out or, in DTLS over UDP, because the peer's repetition says that a flight was
+    lost.  Who observes is the client, which does not see what was lost on its way to it; a
+    simulation counts what either side sent (:mod:`handshake_over_coap.lab.metrics`).
     ``body_bytes`` is the size of each encoded flight, in order; empty where no carrier encodes.
     """
 

@@ -22,7 +22,7 @@ HANDSHAKE_KEYS = {
     *("transport", "dtls", "auth", "encoding", "trials", "completed", "seed"),
     *("datagrams", "bytes", "duration_s", "retransmissions", "body_bytes"),
 }
-SUMMARY_KEYS = {"mean", "median", "p95", "min", "max", "ci95"}
+SUMMARY_KEYS = {"mean", "median", "p95", "min", "max", "ci95", "median_ci95", "p95_ci95"}
 
 
 LABELS = {

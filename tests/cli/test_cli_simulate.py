@@ -20,7 +20,9 @@ def test_the_same_seed_prints_the_same_bytes() -> None:
     assert one.stdout == other.stdout
     said = json.loads(one.stdout)
     assert (said["trials"], said["seed"], said["transport"]) == (20, 4, "coap")
-    assert set(said["datagrams"]) == {"mean", "median", "p95", "min", "max", "ci95"}
+    assert set(said["datagrams"]) == {
+        *("mean", "median", "p95", "min", "max", "ci95", "median_ci95", "p95_ci95")
+    }
     assert run_hoc(*arguments[:-3], 0.3, "--json").stdout != one.stdout
 
 
@@ -42,6 +44,39 @@ def test_the_text_tells_scenario_outcome_and_figures(capsys: pytest.CaptureFixtu
     assert " failed: retransmissions" in text
     assert "seconds to complete" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_times_are_told_by_quantiles_with_their_intervals(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["simulate", "--trials", "100", "--loss", "0.2"]
+    assert main([*options, "--json"]) == 0
+    time = json.loads(capsys.readouterr().out)["duration_s"]
+    assert main(options) == 0
+    text = capsys.readouterr().out
+    (line,) = (each for each in text.splitlines() if each.startswith("seconds to complete"))
+    ends = ["-".join(f"{end:.4g}" for end in time[f"{name}_ci95"]) for name in ("median", "p95")]
+    assert line.split()[3:7] == [f"{time['median']:.4g}", ends[0], f"{time['p95']:.4g}", ends[1]]
+    assert "+-" not in text.rpartition("seconds to complete")[0].splitlines()[-1]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_log_tells_trials_their_failures_and_virtual_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = "--trials 3 --loss 0.5 --max-retransmit 0 --seed 1 -v"
+    main(["simulate", *options.split()])
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert [line for line in lines if "begins" in line][-1].endswith("trial 2 begins")
+    failed = [line for line in lines if " failed: retransmissions" in line]
+    assert f"  {len(failed)} failed: retransmissions" in captured.out
+    assert failed
+    assert main(["simulate", "--trials", "1", "--dtls", "1.2", "--drop", "1", "-v"]) == 0
+    (line,) = (each for each in capsys.readouterr().err.splitlines() if "Retransmission" in each)
+    seconds, unit, *_ = line.split()
+    assert 2 <= float(seconds) <= 3
+    assert unit == "s"
 
 
 def test_when_nothing_completes_the_status_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,6 +215,59 @@ def test_mistakes_end_with_2_and_name_the_option(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "--trials 0",
+        "--auth rpk --key nowhere.pem",
+        "--pcap-dtls nowhere/d.pcapng",
+        "--ladder-svg nowhere/l.svg",
+        "--keylog .",
+        "--pcap-dtls {folder}/../{name}/kept.svg",
+    ],
+)
+@pytest.mark.parametrize("link", ["udp", "802154"])
+def test_a_command_that_is_refused_leaves_the_files_that_are_there(
+    refused: str, link: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pcap, picture = tmp_path / "kept.pcapng", tmp_path / "kept.svg"
+    pcap.write_bytes(b"precious")
+    picture.write_bytes(b"beautiful")
+    files = ["--pcap", str(pcap)]
+    if "--ladder-svg" not in refused:
+        files += ["--ladder-svg", str(picture)]
+    options = refused.format(folder=tmp_path, name=tmp_path.name).split()
+    assert main(["simulate", "--link", link, *files, *options]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert (pcap.read_bytes(), picture.read_bytes()) == (b"precious", b"beautiful")
+    assert set(tmp_path.iterdir()) == {pcap, picture}
+
+
+def test_one_file_for_the_ladder_and_a_capture_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["simulate", "--pcap", "same", "--ladder-svg", "./same"]) == 2
+    assert "--pcap and --ladder-svg name the same file: give two" in capsys.readouterr().err
+
+
+def test_a_picture_takes_the_place_of_the_old_one_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ladder.svg"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    options = ["simulate", "--trials", "1", "--ladder-svg", str(path)]
+    with monkeypatch.context() as patch:
+        patch.setattr("handshake_over_coap.cli.simulate.ladder_svg", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            main(options)
+        assert path.read_bytes() == b"old"
+    assert main(options) == 0
+    assert path.read_text().startswith("<svg ")
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_bar_shows_the_share_and_the_time_that_is_left() -> None:
     bar = Bar("handshakes")
     bar(1000, 5000)
@@ -188,6 +276,20 @@ def test_the_bar_shows_the_share_and_the_time_that_is_left() -> None:
     )
     assert bar.text(1000, 5000, 60.0).endswith("1,000 of 5,000 handshakes")
     assert bar.text(1001, 1_000_000, 1.0).endswith("277 h 29 min left")
+
+
+def test_the_next_stage_of_a_bar_counts_from_nothing_and_is_shown_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Bar("scenarios checked") as bar:
+        bar._active = True
+        bar(1, 2)
+        assert bar.stage("parts joined") is bar
+        bar(0, 7)
+        assert capsys.readouterr().err == ""  # still in its first second
+        bar._patience = 0.0
+        bar.stage("parts joined")(0, 7)
+        assert capsys.readouterr().err.endswith("] 0 of 7 parts joined")
 
 
 def test_there_is_no_bar_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,23 @@ def test_other_figures_come_as_text(name: str, capsys: pytest.CaptureFixture[str
     assert "udp-1.2" in text
 
 
+def test_a_figure_published_as_about_none_is_called_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handshake_over_coap.lab.keoh.LOSSES", (0.0, 0.1, 0.5))
+    assert main(["tables", "keoh", "--trials", "2"]) == 0
+    first, second, third = capsys.readouterr().out.splitlines()[-3:]
+    assert first.split()[:2] == ["0%", "100%"]
+    assert second.split()[:2] == ["10%", "100.0%"]  # nothing published, then ours
+    assert third.split()[:3] == ["50%", "about", "0%"]
+    assert main(["tables", "keoh", "--trials", "2", "--json"]) == 0
+    assert [row["published"] for row in json.loads(capsys.readouterr().out)["rows"]] == [
+        {"success": 1.0, "approximate": False},
+        {"success": None, "approximate": False},
+        {"success": 0.0, "approximate": True},
+    ]
+
+
 @pytest.mark.parametrize(
     "arguments", [(99,), ("5", "--trials", "1"), ("5", "--trials", "many"), ("3",)]
 )

@@ -190,6 +190,30 @@ def test_trials_with_slow_devices_repeat(transport: str) -> None:
     assert rows[0] == rows[1]
 
 
+def test_the_seconds_in_which_a_device_computed_are_told_by_side() -> None:
+    scenario = Scenario(
+        transport="udp", dtls="1.2", auth="rpk", device="m0plus", initial_timeout=100.0
+    )
+    trial = run_trial(scenario, 1, 0)
+    hashes = DERIVATION + 2 * PRF_32
+    assert trial.client_busy_s == pytest.approx(seconds(SLOW, hashes, keygen=1, ecdh=1, verify=1))
+    assert trial.server_busy_s == pytest.approx(seconds(SLOW, hashes, keygen=1, ecdh=1, sign=1))
+    fast = run_trial(Scenario(transport="udp", auth="rpk"), 1, 0)
+    assert fast.client_busy_s == fast.server_busy_s == 0.0
+
+
+def test_datagrams_for_which_a_buffer_had_no_room_are_counted() -> None:
+    busy: dict[str, Any] = {"mtu": 256, "initial_timeout": 0.5, "timeout": 600.0}
+    scenario = Scenario(transport="udp", dtls="1.2", auth="x509", mutual=True, **busy)
+    none = run_trial(scenario, 1, 0)
+    assert none.client_overflow == none.server_overflow == 0
+    trial = run_trial(dataclasses.replace(scenario, server_device="m0plus"), 1, 0)
+    assert trial.server_overflow > 0
+    assert trial.client_overflow == 0
+    report = hoc.simulate(dataclasses.replace(scenario, server_device="m0plus"), trials=1)
+    assert report.server_overflow.mean == trial.server_overflow
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_what_waits_for_a_slow_device_has_a_bound(transport: str) -> None:
     scenario = Scenario(

@@ -71,6 +71,8 @@ def test_further_grids_stand_on_what_is_above_them() -> None:
         ("mtu = 65\nblock-size = 64\nblock_size = 32", "block_size is there twice"),
         ("[loss]\na = 1", "loss: give a value or a list of values, not a table"),
         ("grid = 3", "headed [[grid]]"),
+        ("[[grid]]\ntrials = 3", "trials in a [[grid]]: trials and seed hold for all grids; put"),
+        ("[[grid]]\nseed = 3", "put them above the first [[grid]]"),
         ("loss 0.1", "not TOML"),
         (
             "token-length = [0,1,2,3,4,5,6,7,8]\n"

@@ -16,7 +16,11 @@ from handshake_over_coap.lab.metrics import Trial, columns
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.statistics import wilson
 from handshake_over_coap.lab.trial import run_trial
+from handshake_over_coap.net.client import Client
+from handshake_over_coap.net.session import Session
 from handshake_over_coap.sim import Outcome, Passage, PassageRecorder, Side
+from handshake_over_coap.tls.config import ClientConfig
+from handshake_over_coap.trace.report import HandshakeReport
 
 PLAIN: dict[str, Any] = {"address_check": False, "timeout": 10_000.0, "max_retransmit": None}
 TRANSPORTS = ("coap", "udp")
@@ -144,6 +148,27 @@ def test_over_udp_each_loss_costs_what_the_timers_make_of_it(
         assert (trial.datagrams, trial.retransmissions) == expected
 
 
+def test_what_the_client_repeats_is_what_its_session_reports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[HandshakeReport] = []
+    handshake = Client.handshake
+
+    async def watched(client: Client, config: ClientConfig) -> Session:
+        session = await handshake(client, config)
+        reported.append(session.report)
+        return session
+
+    monkeypatch.setattr(Client, "handshake", watched)
+    # The server's flight is lost, and sent again by either side's doing.
+    trial = run_trial(Scenario(transport="udp", dtls="1.2", drop=[4]), 1, 0)
+    assert (trial.retransmissions, trial.client_retransmissions) == (2, 1)
+    (report,) = reported
+    assert report.retransmissions.mean == trial.client_retransmissions
+    assert report.duration_s.mean == pytest.approx(trial.client_s)
+    assert report.datagrams.mean == trial.datagrams - 1
+
+
 def test_loss_of_single_exchanges_meets_the_closed_form() -> None:
     """Stop-and-wait: a round trip is tried until both datagrams arrive.
 
@@ -261,6 +286,13 @@ def test_progress_is_told_after_each_trial() -> None:
 def test_trials_are_a_count(trials: Any) -> None:
     with pytest.raises(hoc.ConfigurationError, match="trials"):
         hoc.simulate(Scenario(), trials=trials)
+
+
+def test_what_is_no_scenario_is_refused() -> None:
+    scenario: Any = {"loss": 0.1}
+    for face in (hoc.simulate, hoc.watch):
+        with pytest.raises(hoc.Error, match=r"a scenario is a Scenario.* and no dict"):
+            face(scenario)
 
 
 def test_frames_and_energy_are_measured_on_a_radio_link() -> None:

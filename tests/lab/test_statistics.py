@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.lab.statistics import (
-    bootstrap,
-    kolmogorov_smirnov,
-    mean_interval,
-    wilson,
-)
+from handshake_over_coap.lab.statistics import kolmogorov_smirnov, wilson
+from handshake_over_coap.trace.report import Summary, quantile_ranks
 
 
 @pytest.mark.parametrize(
@@ -49,26 +47,34 @@ def test_intervals_of_means_are_those_of_scipy(count: int) -> None:
     theirs = stats.t.interval(
         0.95, count - 1, loc=statistics.fmean(values), scale=stats.sem(values)
     )
-    assert mean_interval(values) == pytest.approx(theirs, rel=1e-4)
+    found = Summary.of(values)
+    assert found.mean is not None
+    assert found.ci95 is not None
+    assert (found.mean - found.ci95, found.mean + found.ci95) == pytest.approx(theirs, rel=1e-4)
 
 
-def test_one_value_has_no_interval() -> None:
-    with pytest.raises(ConfigurationError, match="two values"):
-        mean_interval([1.0])
+@pytest.mark.parametrize("percent", [50, 95])
+def test_the_ranks_of_quantiles_are_those_of_scipys_binomial(percent: int) -> None:
+    for count in (*range(1, 400), 9_999, 10_000, 1_000_000):
+        low, high = (int(stats.binom.ppf(p, count, percent / 100)) for p in (0.025, 0.975))
+        theirs = (low, high + 1) if low >= 1 and high < count else None
+        assert quantile_ranks(percent, count) == theirs, count
 
 
-def test_the_bootstrap_interval_of_a_mean_is_near_the_one_by_formula() -> None:
-    draws = random.Random(3)
-    values = [draws.gauss(10, 2) for _ in range(400)]
-    low, high = bootstrap(values, statistics.fmean, seed=1)
-    assert (low, high) == pytest.approx(mean_interval(values), abs=0.04)
-    assert bootstrap(values, seed=1) == bootstrap(values, seed=1)
-    assert bootstrap(values, seed=1) != bootstrap(values, seed=2)
+def test_intervals_of_quantiles_hold_the_true_value_where_values_are_very_skew() -> None:
+    draws = np.random.default_rng(7)
+    true = {50: math.exp(0), 95: math.exp(2 * stats.norm.ppf(0.95))}
+    held = dict.fromkeys(true, 0)
+    for _ in range(1000):
+        found = Summary.of(draws.lognormal(0, 2, 150).tolist())
+        for percent, ends in ((50, found.median_ci95), (95, found.p95_ci95)):
+            assert ends is not None
+            held[percent] += ends[0] <= true[percent] <= ends[1]
+    # 950 or more expected, standard deviation 6.9
+    assert min(held.values()) > 925
 
 
-def test_nothing_cannot_be_resampled_or_compared() -> None:
-    with pytest.raises(ConfigurationError, match="nothing to resample"):
-        bootstrap([])
+def test_nothing_cannot_be_compared() -> None:
     with pytest.raises(ConfigurationError, match="neither may be empty"):
         kolmogorov_smirnov([], [1.0])
 

@@ -6,7 +6,9 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import resource
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,17 @@ import pytest
 
 import handshake_over_coap as hoc
 from handshake_over_coap.errors import ConfigurationError, Error
+from handshake_over_coap.lab import chunks
 from handshake_over_coap.lab import sweep as sweeping
 from handshake_over_coap.lab.chunks import CHUNK, Chunk, Plan, run_chunk
 from handshake_over_coap.lab.grid import parse_grid
 from handshake_over_coap.lab.metrics import columns
 from handshake_over_coap.lab.scenario import Scenario
+from handshake_over_coap.lab.software import software
 from handshake_over_coap.lab.store import Store
 from handshake_over_coap.lab.sweep import sweep_to_file
 from handshake_over_coap.lab.trial import run_trial
-from handshake_over_coap.lab.workers import in_processes
+from handshake_over_coap.lab.workers import in_processes, run_there
 
 GRID = parse_grid(
     'transport = ["coap", "udp"]\nloss = [0.0, 0.3]\ntimeout = 20\ndrop = [[], [1, 2]]\n'
@@ -209,6 +213,45 @@ def test_another_sweep_does_not_go_on_with_these_parts(
     assert "remove the folder" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"code": "0" * 64}, "(other code of this package)"),
+        ({"aiocoap": "0.1"}, f"(aiocoap {version('aiocoap')} there, 0.1 here)"),
+        ({"python": "3.99.0"}, f"(python {platform.python_version()} there, 3.99.0 here)"),
+    ],
+)
+def test_rows_of_other_software_are_not_mixed_with_these(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], said: str
+) -> None:
+    out = tmp_path / "out.parquet"
+    interrupted(out, 1)
+    monkeypatch.setattr(chunks, "software", lambda: {**software(), **changed})
+    for path in (out, whole):
+        with pytest.raises(ConfigurationError, match="another sweep") as refused:
+            sweep_to_file(Plan(GRID, TRIALS, 7), path, workers=1)
+        assert said in str(refused.value)
+
+
+def test_any_change_of_the_code_is_other_software(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handshake_over_coap.lab.software._PACKAGE", tmp_path)
+    found = set()
+    for name, text in (("a.py", "1"), ("a.py", "2"), ("sub/b.py", ""), ("sub/c.py", "")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        found.add(software.__wrapped__()["code"])
+    assert len(found) == 4
+
+
+def test_a_worker_of_a_cluster_with_other_software_is_refused() -> None:
+    chunk = Plan((Scenario(),), 2, 1).chunk(0)
+    assert run_there(chunk, software()) == run_chunk(chunk)
+    with pytest.raises(ConfigurationError, match=r"other code of this package.*install the same"):
+        run_there(chunk, {**software(), "code": "0" * 64})
+
+
 def test_another_finished_sweep_is_not_overwritten(whole: Path) -> None:
     before = digest(whole)
     with pytest.raises(ConfigurationError, match="holds another sweep: remove it"):
@@ -252,6 +295,17 @@ def test_two_sweeps_do_not_write_one_file(tmp_path: Path) -> None:
         ({"workers": 0}, "workers is a count"),
         ({"seed": "x"}, "seed: 'x' is not a whole number"),
         ({"scenarios": ()}, "a sweep needs a scenario"),
+        (
+            {"scenarios": "x"},
+            "a scenario is a Scenario, such as hoc.Scenario(loss=0.2), and no str",
+        ),
+        ({"scenarios": None}, "and no NoneType"),
+        ({"scenarios": [{"loss": 0.1}]}, "and no dict"),
+        ({"workers": "2"}, "workers: '2' is not a whole number"),
+        ({"workers": 1.5}, "workers: 1.5 is not a whole number"),
+        ({"out": 5}, "out: 5 is not"),
+        ({"scheduler": 5}, "scheduler: 5 is not text"),
+        ({"scheduler": "tcp://127.0.0.1:1", "workers": 7}, "leave one of them out"),
         ({"scenarios": Scenario(auth="rpk", key="nowhere.pem")}, "key nowhere.pem"),
     ],
 )

@@ -13,6 +13,7 @@ from handshake_over_coap.lab.contestants import contestants, versions
 from handshake_over_coap.lab.published import CLAEYS, KEOH, TABLE_5
 from handshake_over_coap.lab.simulate import simulate
 from handshake_over_coap.lab.strategies import LIMIT
+from handshake_over_coap.trace.report import Summary
 
 
 def test_the_contestants_differ_in_carrier_version_and_encoding_alone() -> None:
@@ -74,6 +75,7 @@ def test_keoh_has_all_handshakes_in_time_without_loss_and_fewer_the_more_is_lost
     found = list(keoh.rows(trials=40))
     assert found[0].published == KEOH[0.0].success
     assert found[-1].published == KEOH[0.5].success
+    assert [row.approximate for row in found] == [False] * 5 + [True]
     for name, first in found[0].carriers.items():
         assert first.success == 1
         assert found[-1].carriers[name].success < 0.8
@@ -100,10 +102,19 @@ def test_a_ratio_of_what_never_completed_is_none_in_json_as_in_text() -> None:
     never = hoc.simulate(hoc.Scenario(loss=1.0, timeout=1.0), trials=2)
     entry = claeys._degraded(never, hoc.simulate(hoc.Scenario(), trials=2))
     row = claeys.Row(0.4, CLAEYS, {"coap-1.2-plain": entry})
+    nothing = dict.fromkeys(("mean", "ci95", "median", "median_ci95"))
     assert json.loads(json.dumps(row.to_json(), allow_nan=False))["ours"]["coap-1.2-plain"] == {
-        "time": {"mean": None, "ci95": None},
-        "bytes": {"mean": None, "ci95": None},
-        "frame_bytes": {"mean": None, "ci95": None},
+        **dict.fromkeys(("time", "bytes", "frame_bytes"), nothing),
         "trials": 2,
         "completed": 0,
     }
+
+
+def test_the_ratio_of_medians_has_an_interval_by_those_of_both_links() -> None:
+    bad, good = Summary.of(range(10, 20)), Summary.of([2.0, *[4.0] * 7, 8.0, 8.0])
+    ratio = claeys._ratio(bad, good)
+    assert ratio.median == 14.5 / 4
+    assert bad.median_ci95 == pytest.approx((11, 18))
+    assert good.median_ci95 == pytest.approx((4, 8))
+    assert ratio.median_ci95 == (11 / 8, 18 / 4)
+    assert ratio.to_json()["median_ci95"] == [11 / 8, 18 / 4]

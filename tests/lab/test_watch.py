@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from xml.etree import ElementTree as ET
+
+import pytest
 
 import handshake_over_coap as hoc
 
@@ -13,6 +16,19 @@ def test_a_watched_handshake_is_the_one_that_simulate_counts() -> None:
     assert watched.trial.datagrams == report.datagrams.mean == len(watched.datagrams)
     assert watched.trial.bytes == sum(len(each.data) for each in watched.datagrams)
     assert watched.trial.duration_s == report.duration_s.mean
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"trial": "x"}, "trial: 'x' is not a whole number"),
+        ({"trial": -1}, "trials are counted from 0"),
+        ({"seed": "x"}, "seed: 'x' is not a whole number"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(hoc.Error, match=said):
+        hoc.watch(**options)
 
 
 def test_exactly_the_listed_datagrams_are_lost_and_drawn_so() -> None:

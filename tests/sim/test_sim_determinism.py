@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aiocoap import messagemanager
+from aiocoap import messagemanager, tokenmanager
 
 from handshake_over_coap.sim import Draws, Outcome, RadioOptions, Side, seeded_aiocoap
 from tests.support.sim_handshake import RADIO, digest, handshake
@@ -85,6 +85,19 @@ def test_aiocoap_is_left_as_it_was_found_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), seeded_aiocoap(3):
         raise ZeroDivisionError
     assert messagemanager.random is found
+
+
+@pytest.mark.parametrize("transport", ["coap", "udp"])
+def test_a_simulation_leaves_pythons_own_generator_where_it_was(transport: str) -> None:
+    managers = (messagemanager.random, tokenmanager.random)
+    state = random.getstate()
+    handshake(3, transport)
+    assert random.getstate() == state
+    with pytest.raises(ZeroDivisionError), seeded_aiocoap(3):
+        tokenmanager.random.randint(0, 65535)
+        raise ZeroDivisionError
+    assert random.getstate() == state
+    assert (messagemanager.random, tokenmanager.random) == managers
 
 
 def test_seeds_nest() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.trace import HandshakeReport, Summary, TrialFigures
-from handshake_over_coap.trace.report import student_quantile
+from handshake_over_coap.trace.report import quantile_ranks, student_quantile
 
 
 def two_sided(t: float, degrees: int) -> float:
@@ -45,7 +45,22 @@ def test_a_summary_by_hand() -> None:
         "max": 4,
         # 3.182446 · sqrt(5/3) / 2
         "ci95": pytest.approx(2.054260, abs=1e-6),
+        "median_ci95": None,
+        "p95_ci95": None,
     }
+
+
+def test_intervals_of_median_and_95th_percentile_by_hand() -> None:
+    # Of 10 values, 2 to 8 are below the median in all but 2 x 11/1024 of cases.
+    assert Summary.of(range(1, 11)).median_ci95 == (2, 9)
+    # Of 100, 90 to 99 are below the 95th percentile in all but 1.1 and 0.6 % of cases.
+    assert Summary.of(range(1, 101)).p95_ci95 == (90, 100)
+
+
+@pytest.mark.parametrize(("percent", "enough"), [(50, 6), (95, 72)])
+def test_too_few_values_have_no_interval_of_a_quantile(percent: int, enough: int) -> None:
+    assert quantile_ranks(percent, enough - 1) is None
+    assert quantile_ranks(percent, enough) == (1 if percent == 50 else 64, enough)
 
 
 def test_a_single_value_says_nothing_of_the_spread() -> None:
@@ -134,7 +149,9 @@ def test_the_json_form_has_the_promised_keys() -> None:
         *("datagrams", "bytes", "duration_s", "retransmissions", "body_bytes"),
     ]
     for name in ("datagrams", "bytes", "duration_s", "retransmissions"):
-        assert list(parsed[name]) == ["mean", "median", "p95", "min", "max", "ci95"]
+        assert list(parsed[name]) == [
+            *("mean", "median", "p95", "min", "max", "ci95", "median_ci95", "p95_ci95")
+        ]
     assert parsed["seed"] == 5
     assert parsed["body_bytes"] == [61.0, 40.0, 30.0]
     assert parsed["bytes"]["mean"] == 350.0

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-from aiocoap import Context, Message, messagemanager
+from aiocoap import Context, Message, messagemanager, tokenmanager
 from aiocoap.error import NetworkError
 from aiocoap.interfaces import MessageInterface
 from aiocoap.messagemanager import MessageManager
@@ -349,8 +349,8 @@ class CoapLayer:
 
 
 _draws: ContextVar[random.Random | None] = ContextVar("_draws", default=None)
-_installed: list[object] = []
-"""What the message manager drew from before, once for each who wants it otherwise."""
+_installed: list[tuple[object, object]] = []
+"""What message and token manager drew from before, once for each who wants it otherwise."""
 _installing = threading.Lock()
 
 
@@ -361,18 +361,27 @@ class _ContextDraws:
         return getattr(_draws.get() or random, name)
 
 
+class _UnusedDraws:
+    """The same for the first token, which nobody uses: no stream should move for its sake."""
+
+    _own = random.Random(0)  # noqa: S311 - for simulations
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(random if _draws.get() is None else self._own, name)
+
+
 @contextmanager
 def time_outs_drawn_from(draws: random.Random) -> Iterator[None]:
     """Within, aiocoap spreads time-outs (RFC 7252 section 4.8) by ``draws``: for simulations.
 
-    It holds for the running context and the tasks begun in it; other threads, and tasks that ran
-    before, draw as they did.  At the end of the last of those that overlap, aiocoap is left as it
-    was found.
+    Python's shared generator is left alone.  It holds for the running context and the tasks begun
+    in it; other threads, and tasks that ran before, draw as they did.  At the end of the last of
+    those that overlap, aiocoap is left as it was found.
     """
     with _installing:
-        _installed.append(messagemanager.random)
+        _installed.append((messagemanager.random, tokenmanager.random))
         if len(_installed) == 1:
-            messagemanager.random = _ContextDraws()
+            messagemanager.random, tokenmanager.random = _ContextDraws(), _UnusedDraws()
     token = _draws.set(draws)
     try:
         yield
@@ -382,4 +391,4 @@ def time_outs_drawn_from(draws: random.Random) -> Iterator[None]:
             # The first to come found aiocoap's own; the others found the stand-in.
             found = _installed.pop()
             if not _installed:
-                messagemanager.random = found
+                messagemanager.random, tokenmanager.random = found
