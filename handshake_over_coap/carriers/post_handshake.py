@@ -34,7 +34,7 @@ from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 from handshake_over_coap.tls.tickets import Ticket
 
 RETENTION = 240.0
-"""Seconds that keys of an earlier epoch stay: twice the lifetime of a segment (RFC 9147 5.8.1)."""
+"""Seconds that keys of an earlier epoch stay, or more: two lives of a segment (RFC 9147 5.8.1)."""
 
 MOST_TICKETS = 8
 """Tickets that a session hands on; more are acknowledged and dropped."""
@@ -176,7 +176,11 @@ class PostHandshake:
         Raises HandshakeTimeout where the client's last flight is never acknowledged.
         """
         for epoch in [epoch for epoch, end in self._retired.items() if now >= end]:
-            self._retire(epoch)
+            # The peer writes with old keys until it has our ACK, however long (RFC 9147 section 8).
+            if epoch > HANDSHAKE_EPOCH and self._opener.highest(epoch + 1) < 0:
+                self._retired[epoch] = now + RETENTION
+            else:
+                self._retire(epoch)
         out: list[bytes] = []
         if self._receipts.deadline is not None and now >= self._receipts.deadline:
             out += self.acknowledge()

@@ -181,6 +181,24 @@ def test_the_old_keys_open_what_was_on_its_way_and_are_forgotten_in_time() -> No
     assert left == (4,)
 
 
+def test_the_old_keys_stay_until_something_comes_under_the_new_ones() -> None:
+    """While every ACK is lost, the peer goes on with its old keys for as long as it likes."""
+    pair = connected()
+    pair.fate = lambda index, data: [(0.0, data)] if pair.wire[index][1] else []
+    pair.put(True, pair.client.post.update_keys(pair.now))
+    pair.run(pair.now + 10 * RETENTION)
+    assert pair.client.end.sealer.epoch == 3
+    assert list(pair.server.end.opener.epochs) == [3, 4]
+    exchange(pair, b"under the old keys")
+    pair.put(True, pair.client.post.update_keys(pair.now))
+    pair.run(pair.now + 1)
+    assert pair.client.end.sealer.epoch == 4
+    exchange(pair, b"under the new keys")
+    pair.run(pair.now + 2 * RETENTION)
+    left = pair.server.end.opener.epochs
+    assert left == (4,)
+
+
 def test_an_update_that_waits_is_no_reason_to_make_another() -> None:
     pair = connected()
     lose(pair, 0, 1)
