@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from handshake_over_coap.carriers.carried import Completed
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
-from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.errors import (
     Closed,
     ConfigurationError,
@@ -31,7 +31,7 @@ from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.trace.report import HandshakeReport
 
 from .inbox import Inbox
-from .layers import Layer13, Taken, application_contents, is_one_epoch, layer_of
+from .layers import Layer13, Taken, layer_of
 from .options import Options
 from .outgoing import Outgoing
 
@@ -89,13 +89,7 @@ class Session:
         self._confirmed: asyncio.Future[None] = self._loop.create_future()
         self._watch()
         self._set_timer()
-        if isinstance(established, Established13):
-            self.tickets += established.tickets
-            early = list(application_contents(established.early, self.counters))
-        else:
-            early = list(established.early) if is_one_epoch(established) else []
-        for content_type, plaintext in early:
-            self._deliver(content_type, plaintext)
+        self._take(self._layer.early)
 
     @property
     def limit(self) -> int:
@@ -220,28 +214,29 @@ class Session:
         if self._end is not None:
             self.counters["dropped: closed"] += 1
             return False
-        try:
-            taken = self._layer.open(data, self._loop.time())
-        except (AlertError, NumbersExhausted) as error:
-            self._fail(error)
-            return False
-        return self._take(taken, source, len(data))
+        return self._take(partial(self._layer.open, data), source, len(data))
 
     def open_late(self, record: CiphertextRecord) -> None:
         """Take a record of the server's last flight over CoAP, which another has overtaken."""
         if self._end is not None or not isinstance(self._layer, Layer13):
             return
         try:
-            taken = self._layer.open_in_body(record, self._loop.time())
+            self._take(partial(self._layer.open_in_body, record))
         except RecordDropped as dropped:
             self.drop(dropped)
+
+    def _take(
+        self, take: Callable[[float], Taken], source: Address | None = None, size: int = 0
+    ) -> bool:
+        """Do what follows from records that ``take`` takes; True if the peer moved to ``source``.
+
+        Raises RecordDropped where nothing was the peer's.
+        """
+        try:
+            taken = take(self._loop.time())
         except (AlertError, NumbersExhausted) as error:
             self._fail(error)
-        else:
-            self._take(taken)
-
-    def _take(self, taken: Taken, source: Address | None = None, size: int = 0) -> bool:
-        """Do what follows from a datagram; True if the peer has moved to ``source``."""
+            return False
         moved = source is not None and taken.newest
         if source is not None and moved and source != self.address:
             self._out.move(source)
@@ -258,8 +253,8 @@ class Session:
             self._heard = self._loop.time()
         for content_type, plaintext in taken.contents:
             self._deliver(content_type, plaintext)
-        if taken.dropped is not None:
-            self.drop(taken.dropped)
+        for dropped in taken.dropped:
+            self.drop(dropped)
         self._renew()
         return moved
 

@@ -12,12 +12,23 @@ from handshake_over_coap.net.server import Server
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.sim.loop import run
 from handshake_over_coap.tls.credentials import PSK
-from tests.support.network import Network, dropping
+from tests.support.both_carriers import SERVER
+from tests.support.exchange import virtual
+from tests.support.network import Network, Sent, dropping
 from tests.support.parties import seeded
+from tests.support.session_world import World, world
 
 KEY = PSK("me", bytes(16))
+CHANGED = b"\x44"
 LAST_ANSWER = 5
 """The number of the server's answer to the last flight, counted from 0."""
+
+
+async def _change_keys_at_once(session: Session) -> None:
+    await session.update_keys()
+    await asyncio.sleep(2)
+    await session.send(b"under new keys")
+    await asyncio.Event().wait()
 
 
 async def _greet_then_change_keys(session: Session) -> None:
@@ -55,7 +66,7 @@ async def _overtaken() -> tuple[float, Session, list[bytes], Network]:
 
 def test_a_record_completes_the_handshake_when_the_answer_is_lost() -> None:
     took, _, heard, network = run(_overtaken())
-    assert network.sent[LAST_ANSWER].data[1:2] == b"\x44"  # 2.04 Changed
+    assert network.sent[LAST_ANSWER].data[1:2] == CHANGED
     assert heard[0] == b"hello"
     # Three round trips of 0.1 s, and no time-out.
     assert round(took, 6) == 0.3
@@ -67,3 +78,29 @@ def test_the_ticket_in_the_lost_answer_is_fetched_and_later_messages_keep_their_
     assert heard[1] == b"under new keys"
     assert isinstance(session._layer, Layer13)
     assert session._layer.post.connected.read_epoch == 4
+
+
+def lose_last_answer(here: World, times: int) -> None:
+    """Have the first ``times`` copies of the server's 2.04 lost."""
+    left = times
+
+    def verdict(sent: Sent) -> tuple[bytes, ...]:
+        nonlocal left
+        if sent.source == SERVER and sent.data[1:2] == CHANGED:
+            left -= 1
+            return () if left >= 0 else (sent.data,)
+        return (sent.data,)
+
+    here.network.verdict = verdict
+
+
+@virtual
+async def test_a_key_update_may_be_the_first_record_that_a_client_sees() -> None:
+    for lost in (0, 1):
+        async with world(transport="coap", dtls="1.3", handler=_change_keys_at_once) as here:
+            lose_last_answer(here, lost)
+            party = await here.connect()
+            async with asyncio.timeout(20):
+                assert await party.session.receive() == b"under new keys"
+            assert party.session.counters["dropped: handshake record"] == 0
+            assert not here.at_server(party).closed
