@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from handshake_over_coap.carriers.delivery import Delivery
 from handshake_over_coap.carriers.reassembly import Placed, Reassembly, read_fragments
 from handshake_over_coap.carriers.receipts import Receipts
+from handshake_over_coap.carriers.sending import Sending
 from handshake_over_coap.carriers.timer13 import Timer
 from handshake_over_coap.carriers.writer13 import Writer13, joined
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
@@ -47,7 +48,9 @@ REQUEST_PERIOD = 10.0
 """Seconds after which one more is heard: those too many get no ACK, and so will come again."""
 
 ATTEMPTS = 8
-"""How often a message is sent again where the timing sets no limit of its own."""
+"""How often a message is sent again where the timing sets no limit of its own.
+
+It is given up then, until a record shows that the peer is there: a peer may have slept."""
 
 OUTSTANDING = 8
 """Messages of ours that may wait for their ACKs at once."""
@@ -62,27 +65,6 @@ class Heard:
 
     datagrams: tuple[bytes, ...] = ()
     tickets: tuple[Ticket, ...] = ()
-
-
-@dataclass(slots=True, eq=False)
-class _Sending:
-    """Messages of ours that wait for their ACKs.
-
-    ``wait`` is the present value of their own timer, in seconds; ``nudged`` says that an ACK
-    without news has had them sent again since it last ran out.
-    """
-
-    delivery: Delivery
-    wait: float
-    deadline: float | None
-    nudged: bool = False
-
-    @property
-    def epoch(self) -> int:
-        return self.delivery.messages[0].epoch
-
-    def holds(self, kind: HandshakeType) -> bool:
-        return any(message.type == kind for message in self.delivery.messages)
 
 
 class PostHandshake:
@@ -117,7 +99,7 @@ class PostHandshake:
         self._timer, self._mtu, self._counters = timer, mtu, counters
         self._reassembly = Reassembly(next_seq, counters, unseen)
         self._receipts = Receipts()
-        self._sendings: list[_Sending] = []
+        self._sendings: list[Sending] = []
         self._tickets = 0
         self._allowance, self._allowed_at = float(REQUESTS), now
         self._update_acked = False
@@ -129,7 +111,7 @@ class PostHandshake:
         if self._is_server and HANDSHAKE_EPOCH in opener.epochs:
             self._retired[HANDSHAKE_EPOCH] = now + max(RETENTION, patience)
         if final is not None:
-            self._sendings.append(_Sending(final, timer.value, now + timer.value))
+            self._sendings.append(Sending(final, timer.value, now + timer.value))
 
     @property
     def deadline(self) -> float | None:
@@ -170,6 +152,10 @@ class PostHandshake:
             return Heard(tuple(self._of_the_handshake(opened, now)))
         return self._messages(opened, now)
 
+    def revive(self, now: float) -> list[bytes]:
+        """The peer is there: try again what was given up, if anything was."""
+        return [data for each in self._sendings for data in each.revive(now, self._timer)]
+
     def on_timer(self, now: float) -> list[bytes]:
         """The deadline has passed: the datagrams to send.
 
@@ -187,7 +173,7 @@ class PostHandshake:
         for sending in self._sendings:
             ask_at = sending.delivery.ask_at
             if ask_at is not None and now >= ask_at:
-                out += self._resend_lost(sending, now, news=True)
+                out += sending.resend_lost(now, news=True)
             if sending.deadline is not None and now >= sending.deadline:
                 out += self._again(sending, now)
         return out
@@ -212,7 +198,7 @@ class PostHandshake:
         for sending in self._sendings:
             if sending.holds(HandshakeType.key_update):
                 sending.deadline = None
-                return self._revive(sending, now)
+                return sending.revive(now, self._timer)
         return self._step(self.connected.update_keys(request=request), now)
 
     def acknowledge(self, *, last: bool = True) -> list[bytes]:
@@ -240,19 +226,10 @@ class PostHandshake:
             if sending.delivery.done:
                 out += self._delivered(sending, now)
             elif news or not (numbers or sending.nudged or sending.delivery.touched):
-                out += self._resend_lost(sending, now, news=news)
+                out += sending.resend_lost(now, news=news)
         return out
 
-    def _resend_lost(self, sending: _Sending, now: float, *, news: bool) -> list[bytes]:
-        """An ACK says that something is missing: send that, and wait afresh."""
-        delivery = sending.delivery
-        sending.nudged = not news
-        lost = delivery.resend_lost(now) if news else delivery.resend(now)
-        if lost:
-            sending.deadline = now + sending.wait
-        return lost
-
-    def _delivered(self, sending: _Sending, now: float) -> list[bytes]:
+    def _delivered(self, sending: Sending, now: float) -> list[bytes]:
         """The peer has all of it."""
         self._sendings.remove(sending)
         self._retransmissions += sending.delivery.repeated
@@ -265,33 +242,21 @@ class PostHandshake:
         if not self._update_acked:
             return []
         if self._sendings:
-            return [data for each in self._sendings for data in self._revive(each, now)]
+            return self.revive(now)
         self._update_acked = False
         return self._step(self.connected.update_acknowledged(), now)
 
-    def _revive(self, sending: _Sending, now: float) -> list[bytes]:
-        """Try again what was given up, if it was."""
-        if sending.deadline is not None:
-            return []
-        sending.delivery.attempts = 0
-        sending.wait, sending.deadline = self._timer.value, now + self._timer.value
-        return sending.delivery.resend(now)
-
-    def _again(self, sending: _Sending, now: float) -> list[bytes]:
+    def _again(self, sending: Sending, now: float) -> list[bytes]:
         """Nothing has acknowledged a flight in time."""
-        delivery = sending.delivery
         # The handshake has a time limit of its own, which ends its last flight too.
         most = None if sending.epoch == HANDSHAKE_EPOCH else ATTEMPTS
-        if self._timer.exhausted(delivery.attempts, most):
+        if self._timer.exhausted(sending.delivery.attempts, most):
             if sending.epoch == HANDSHAKE_EPOCH:
                 raise HandshakeTimeout("the last flight of the handshake is not acknowledged")
             self._counters["post-handshake messages given up"] += 1
             sending.deadline = None
             return []
-        delivery.attempts += 1
-        sending.wait = self._timer.doubled(sending.wait)
-        sending.deadline, sending.nudged = now + sending.wait, False
-        return delivery.resend(now)
+        return sending.resend(now, self._timer)
 
     def _of_the_handshake(self, opened: Opened, now: float) -> list[bytes]:
         """A message of the handshake itself came again: its sender lacks our answer."""
@@ -384,7 +349,7 @@ class PostHandshake:
             return []
         delivery = Delivery(flight, self._writer, self._mtu)
         wait = self._timer.value
-        self._sendings.append(_Sending(delivery, wait, now + wait))
+        self._sendings.append(Sending(delivery, wait, now + wait))
         return delivery.send(now)
 
     def _keep_one(self, newest: int, now: float) -> None:

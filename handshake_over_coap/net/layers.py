@@ -309,6 +309,8 @@ class Layer13:
                 contents.append(opened)
         if dropped and not found:
             raise dropped[0]
+        if found:
+            send += self.post.revive(now)
         return Taken(
             tuple(application_contents(contents, self._counters)),
             tuple(send),
