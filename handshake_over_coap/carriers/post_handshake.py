@@ -70,12 +70,13 @@ class Heard:
 class PostHandshake:
     """The messages of one session after its handshake, in both directions.
 
-    ``next_seq`` is the message_seq of the peer's next message; ``unseen`` from there on may have
-    been lost with an answer over CoAP.  ``final`` is the client's last flight, just sent over UDP,
-    which only an ACK answers.  A server acknowledges the client's as often as it comes, for as long
-    as ``opener`` has the keys of epoch 2: for ``patience`` seconds, in which the client may still
-    send it, and no less than RFC 9147 asks for; ``final_numbers`` are the records in which it came
-    first.
+    ``next_seq`` is the message_seq of the peer's next message; ``unseen`` from there on may be in
+    an answer over CoAP that is still asked for: those after them are kept, and not acknowledged,
+    until :meth:`answered` or :meth:`unanswered` is called.  ``final`` is the client's last flight,
+    just sent over UDP, which only an ACK answers.  A server acknowledges the client's as often as
+    it comes, for as long as ``opener`` has the keys of epoch 2: for ``patience`` seconds, in which
+    the client may still send it, and no less than RFC 9147 asks for; ``final_numbers`` are the
+    records in which it came first.
     """
 
     def __init__(
@@ -97,7 +98,8 @@ class PostHandshake:
         self.connected = connected
         self._writer, self._opener = writer, opener
         self._timer, self._mtu, self._counters = timer, mtu, counters
-        self._reassembly = Reassembly(next_seq, counters, unseen)
+        self._reassembly = Reassembly(next_seq, counters)
+        self._unseen = unseen
         self._receipts = Receipts()
         self._sendings: list[Sending] = []
         self._tickets = 0
@@ -151,6 +153,16 @@ class PostHandshake:
         if opened.epoch == HANDSHAKE_EPOCH:
             return Heard(tuple(self._of_the_handshake(opened, now)))
         return self._messages(opened, now)
+
+    def answered(self) -> None:
+        """The answer of which messages were missing has come; they are received next."""
+        self._unseen = 0
+
+    def unanswered(self, now: float) -> Heard:
+        """The answer of which messages are missing is lost: what follows from those after them."""
+        self._reassembly.skip(self._unseen)
+        self._unseen = 0
+        return self._go_on(now)[0]
 
     def revive(self, now: float) -> list[bytes]:
         """The peer is there: try again what was given up, if anything was."""
@@ -282,27 +294,36 @@ class PostHandshake:
     def _messages(self, opened: Opened, now: float) -> Heard:
         parts = read_fragments(opened.plaintext, opened.epoch)
         before = self._reassembly.next_seq
-        refused = [self._reassembly.place(part) for part in parts].count(Placed.REFUSED)
+        refused = Placed.REFUSED in [self._reassembly.place(part) for part in parts]
+        heard, unheard = self._go_on(now)
+        advanced = self._reassembly.next_seq > before
+        # The answer with those in between may take its time: acknowledged, a KeyUpdate would be
+        # followed by records that cannot be read.  It comes again.
+        ahead = self._unseen and not advanced and all(p.message_seq > before for p in parts)
+        if refused or unheard or ahead:
+            return heard
+        self._receipts.note(opened.number)
+        # What is whole is acknowledged at once, and so is a copy of what was taken before.
+        hurry = advanced or all(part.message_seq < before for part in parts)
+        out = list(heard.datagrams)
+        if self._receipts.wanted(self._reassembly.holes, now, self._timer.patience) or hurry:
+            out = joined(self.acknowledge(last=not out), out, self._mtu)
+        return Heard(tuple(out), heard.tickets)
+
+    def _go_on(self, now: float) -> tuple[Heard, bool]:
+        """Take the messages that are whole and next; whether one of them may not be heard yet."""
         out: list[bytes] = []
         tickets: list[Ticket] = []
         while (message := self._reassembly.peek()) is not None:
             if not self._may_be_heard(message, now):
                 self._counters["dropped: too many requests"] += 1
                 self._reassembly.forget_next()
-                refused += 1
-                break
+                return Heard(tuple(out), tuple(tickets)), True
             self._reassembly.advance()
             step = self._handle(message)
             tickets += step.tickets
             out += self._step(step, now)
-        if refused:
-            return Heard(tuple(out), tuple(tickets))
-        self._receipts.note(opened.number)
-        # What is whole is acknowledged at once, and so is a copy of what was taken before.
-        hurry = self._reassembly.next_seq > before or all(p.message_seq < before for p in parts)
-        if self._receipts.wanted(self._reassembly.holes, now, self._timer.patience) or hurry:
-            out = joined(self.acknowledge(last=not out), out, self._mtu)
-        return Heard(tuple(out), tuple(tickets))
+        return Heard(tuple(out), tuple(tickets)), False
 
     def _handle(self, message: HandshakeMessage) -> Step:
         """What a message of the peer leads to."""

@@ -281,7 +281,14 @@ class Layer13:
 
     def open_in_body(self, record: CiphertextRecord, now: float) -> Taken:
         """Take a record that came in a CoAP body, late; raises what :meth:`open` raises."""
-        return self._take((self._opener.open_in_body(record),), now)
+        opened = self._opener.open_in_body(record)
+        self.post.answered()
+        return self._take((opened,), now)
+
+    def unanswered(self, now: float) -> Taken:
+        """Go on without the messages of an answer that never came."""
+        heard = self.post.unanswered(now)
+        return Taken((), heard.datagrams, heard.tickets, authentic=False)
 
     def _take(self, records: Iterable[Opened | RecordDropped | None], now: float) -> Taken:
         contents: list[Opened] = []

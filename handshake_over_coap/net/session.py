@@ -178,11 +178,18 @@ class Session:
         await asyncio.shield(self._confirmed)
 
     def unconfirmed(self, error: Error) -> None:
-        """The server has not answered the last flight: there is no session with it."""
-        if not self._confirmed.done():
-            closed = Closed(f"the peer never completed the handshake: {error}")
-            closed.__cause__ = error
-            self.end(closed)
+        """The server's answer to the last flight was not had, whatever it held.
+
+        There is no session with a server that has not said anything else either.
+        """
+        if self._end is not None or not isinstance(self._layer, Layer13):
+            return
+        if self._layer.confirmed:
+            self._take(self._layer.unanswered)
+            return
+        if isinstance(error, AlertError) and not error.received:
+            self._send_alert(error.alert)  # it may be complete
+        self._end_by(error, f"the peer never completed the handshake: {error}")
 
     async def update_keys(self, *, request: bool = False) -> None:
         """Change the keys that this side writes with, and ``request`` the same of the peer.
@@ -282,12 +289,8 @@ class Session:
         """A message of the peer after the handshake was wrong, or the keys are used up: end."""
         if isinstance(error, AlertError):
             self._send_alert(error.alert)
-            closed = Closed(f"the session was ended: {error}")
-        else:
-            closed = Closed(f"{error}: make a new handshake")
-        closed.__cause__ = error
-        self.end(closed)
-        return closed
+            return self._end_by(error, f"the session was ended: {error}")
+        return self._end_by(error, f"{error}: make a new handshake")
 
     def _send_all(self, datagrams: Iterable[bytes]) -> None:
         for datagram in datagrams:
@@ -313,9 +316,7 @@ class Session:
         try:
             self._send_all(self._layer.on_timer(self._loop.time()))
         except HandshakeTimeout as error:
-            closed = Closed(f"the peer never completed the handshake: {error}")
-            closed.__cause__ = error
-            self.end(closed)
+            self._end_by(error, f"the peer never completed the handshake: {error}")
         except NumbersExhausted as error:
             self._fail(error)
 
@@ -342,9 +343,7 @@ class Session:
             self.end(Closed("the peer closed the session"))
         elif alert.level == AlertLevel.fatal or self._always_fatal(alert):
             error = alert.sealed_error()
-            closed = Closed(f"the peer ended the session: {error}")
-            closed.__cause__ = error
-            self.end(closed)
+            self._end_by(error, f"the peer ended the session: {error}")
         else:
             self.counters["warning alerts"] += 1
 
@@ -367,6 +366,13 @@ class Session:
         except NumbersExhausted:
             return
         self._out.send(record)
+
+    def _end_by(self, cause: Error, reason: str) -> Closed:
+        """End the session on account of ``cause``."""
+        closed = Closed(reason)
+        closed.__cause__ = cause
+        self.end(closed)
+        return closed
 
     def end(self, reason: Closed) -> None:
         """End the session without a word to the peer; whoever waits gets ``reason``."""

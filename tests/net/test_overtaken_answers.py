@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.net.client import Client
@@ -76,8 +77,13 @@ def test_the_ticket_in_the_lost_answer_is_fetched_and_later_messages_keep_their_
     _, session, heard, _ = run(_overtaken())
     assert len(session.tickets) == 1
     assert heard[1] == b"under new keys"
+    assert read_epoch(session) == 4
+
+
+def read_epoch(session: Session) -> int:
+    """The epoch of the keys that the peer writes with."""
     assert isinstance(session._layer, Layer13)
-    assert session._layer.post.connected.read_epoch == 4
+    return session._layer.post.connected.read_epoch
 
 
 def lose_last_answer(here: World, times: int) -> None:
@@ -104,3 +110,53 @@ async def test_a_key_update_may_be_the_first_record_that_a_client_sees() -> None
                 assert await party.session.receive() == b"under new keys"
             assert party.session.counters["dropped: handshake record"] == 0
             assert not here.at_server(party).closed
+
+
+async def _greet_and_change_keys_soon(session: Session) -> None:
+    await session.send(b"hello")
+    await asyncio.sleep(0.5)
+    await session.update_keys()
+    while True:
+        await session.send(await session.receive())
+
+
+@virtual
+async def test_a_key_update_that_comes_before_the_answer_does_not_cost_the_ticket_in_it() -> None:
+    options: Any = {"transport": "coap", "dtls": "1.3", "tickets": True}
+    async with world(**options, handler=_greet_and_change_keys_soon) as here:
+        lose_last_answer(here, 2)
+        party = await here.connect()
+        assert await party.session.receive() == b"hello"
+        assert await party.echoed(b"before the answer")
+        await asyncio.sleep(30)
+        assert len(party.session.tickets) == 1
+        assert read_epoch(party.session) == 4
+        assert await party.echoed(b"after it")
+
+
+@virtual
+async def test_a_session_goes_on_without_an_answer_that_is_never_had() -> None:
+    options: Any = {"transport": "coap", "dtls": "1.3", "tickets": True}
+    async with world(**options, handler=_greet_and_change_keys_soon) as here:
+        lose_last_answer(here, 10**6)
+        party = await here.connect()
+        assert await party.session.receive() == b"hello"
+        await asyncio.sleep(300)
+        assert party.session.tickets == []
+        assert await party.echoed(b"still here")
+        await asyncio.sleep(30)
+        assert read_epoch(party.session) == 4
+        assert await party.echoed(b"under new keys")
+
+
+@virtual
+async def test_an_answer_that_comes_together_with_a_record_is_not_asked_for_again() -> None:
+    for handler in (_greet_and_change_keys_soon, _change_keys_at_once):
+        options: Any = {"transport": "coap", "dtls": "1.3", "tickets": True}
+        async with world(**options, handler=handler) as here:
+            party = await here.connect()
+            await party.session.receive()
+            await asyncio.sleep(5)
+            assert len(party.session.tickets) == 1
+            assert read_epoch(party.session) == 4
+            assert here.server.counters["repeated flights"] == 0
