@@ -95,8 +95,12 @@ class FlightAnswers:
                 continue
             known = handshake.answers.get(key)
             if known is not None:
+                # Without Location-Path, the gate lets flight 1 pass without an Echo too.
+                if at_resource and not proven and key == handshake.opened_by:
+                    return Answer(Code.UNAUTHORIZED, echo=self._challenge(peer.address))
                 self._counters["repeated flights"] += 1
-                if peer.half_open is None:
+                # What is over counts until it is forgotten, or it would be kept without a bound.
+                if peer.half_open is None and peer.has_session:
                     self._peers.finish(peer)
                 return known
         work = _Work(peer, path, number, body, key, proven)
@@ -170,7 +174,7 @@ class FlightAnswers:
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
             return alert_answer(error)
-        handshake = Handshake(self._name(peer), conversation)
+        handshake = Handshake(self._name(peer), conversation, opened_by=work.key)
         answer = self._flight_answer(encoding.encode(flight), work.number, handshake.name)
         handshake.answers[work.key] = answer
         handshake.body_bytes += [len(work.body), len(answer.payload)]

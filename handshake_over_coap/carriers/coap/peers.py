@@ -36,10 +36,10 @@ class Handshake:
     """One handshake as the server sees it, half-open or complete.
 
     ``answers`` maps the digest of a body to what it got, so that a repeated flight gets the same
-    bytes; ``body_bytes`` are the sizes of the flights so far, ``flights`` what is in them, where
-    anybody wants to know.  A handshake that is ``over`` was replaced or given up, or its session
-    has ended: it takes nothing more, and is kept to repeat its answers for as long as an Echo value
-    that opened it may be valid.
+    bytes, ``opened_by`` being that of flight 1; ``body_bytes`` are the sizes of the flights so far,
+    ``flights`` what is in them, where anybody wants to know.  A handshake that is ``over`` was
+    replaced or given up, or its session has ended: it takes nothing more, and is kept to repeat its
+    answers for as long as an Echo value that opened it may be valid.
 
     After a HelloRetryRequest anybody who saw the first hello can make a second one, and the client
     only with its last flight shows which was its own.  So ``retried`` is the conversation as it
@@ -50,6 +50,7 @@ class Handshake:
     conversation: CarriedConversation[Any]
     retried: CarriedConversation[Any] | None = None
     rivals: list[CarriedConversation[Any]] = field(default_factory=list)
+    opened_by: bytes = b""
     answers: dict[bytes, Answer] = field(default_factory=dict)
     body_bytes: list[int] = field(default_factory=list)
     flights: list[CarriedFlight] = field(default_factory=list)
@@ -134,6 +135,11 @@ class Peer:
         """The one handshake that is not complete, if there is one."""
         return next((h for h in self.handshakes.values() if not (h.complete or h.over)), None)
 
+    @property
+    def has_session(self) -> bool:
+        """Whether a handshake is complete and its session has not ended."""
+        return any(each.complete and not each.over for each in self.handshakes.values())
+
     def add_handshake(self, handshake: Handshake) -> None:
         """Keep ``handshake`` in place of the half-open one; the oldest that is over makes room.
 
@@ -199,25 +205,24 @@ class PeerTable:
         return self._peers.get(address)
 
     def admit(self, address: Address, now: float) -> Peer:
-        """The peer at ``address``, with a lease of unfinished state if it had none.
+        """The peer at ``address``, unfinished: what it sends may be a new flight 1.
 
-        Raises :class:`TooManyHandshakes` where a bound forbids it.
+        Or a repetition, so that a lease that runs is not prolonged.  Raises
+        :class:`TooManyHandshakes` where a bound forbids it.
         """
-        peer = self._peers.get(address)
-        if peer is not None and peer.unfinished:
-            return peer
-        if peer is None:
-            peer = Peer(address, Remote(address))
-            self.lease(peer, now)
+        known = self._peers.get(address)
+        if known is not None and known.unfinished:
+            return known
+        peer = known or Peer(address, Remote(address))
+        self._begin(peer)
+        if known is None:
             try:
                 self._quota.begin(address)
             except TooManyHandshakes:
                 self.finish(peer)
-                del self._aging[address]
                 raise
             self._peers[address] = peer
-        else:
-            self.lease(peer, now)
+        self.touch(peer, now)
         peer.since, peer.datagrams, peer.bytes = now, 0, 0
         return peer
 
@@ -227,11 +232,14 @@ class PeerTable:
         Only what is new gets a lease: a repetition must not keep anything alive.  Raises
         :class:`TooManyHandshakes` where a bound forbids it.
         """
+        self._begin(peer)
+        self._aging[peer.address] = now + self._lifetime
+        self._aging.move_to_end(peer.address)
+
+    def _begin(self, peer: Peer) -> None:
         if not peer.unfinished:
             self._unfinished.begin(peer.address)
             peer.unfinished = True
-        self._aging[peer.address] = now + self._lifetime
-        self._aging.move_to_end(peer.address)
 
     def touch(self, peer: Peer, now: float) -> None:
         """A request of the peer may leave blocks and answers behind: see that they age."""

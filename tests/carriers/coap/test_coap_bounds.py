@@ -20,6 +20,7 @@ from tests.support.exchange import (
     RESOURCE,
     agree,
     exchange,
+    uint,
     virtual,
 )
 
@@ -44,6 +45,47 @@ async def test_what_is_kept_of_one_endpoint_is_bounded_whatever_it_completes() -
         for done in here.completed[:2]:
             here.server.release(done.address, done.name)
         await open_half(raw, "room again")
+
+
+@virtual
+async def test_a_handshake_that_was_worn_out_counts_until_it_is_forgotten() -> None:
+    """No credential is needed for any of this, so nothing of it may be kept beyond the bounds."""
+    limits = Limits(half_open=2, per_address=2, lifetime=60)
+    async with exchange(limits=limits) as here:
+        codes = []
+        raws = [here.raw(port=50000 + number) for number in range(4)]
+        for raw in raws:
+            flight1 = hello(str(raw.address))[1]
+            response = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+            codes.append(response.code)
+            if response.code == 0x41:
+                path = session_path(response.values(8)[-1])
+                for _ in range(limits.failures + 1):
+                    await raw.ask(*path, (CONTENT_FORMAT, uint(ALERT)), payload=FATAL)
+            await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        assert codes == [0x41, 0x41, 0xA3, 0xA3]
+        assert here.server.known_peers == 2
+        # Nor is it kept by repeating the flight.
+        for _ in range(3):
+            await asyncio.sleep(15)
+            for raw in raws[:2]:
+                flight1 = hello(str(raw.address))[1]
+                await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        await asyncio.sleep(15)
+        assert here.server.known_peers == here.server.unfinished == 0
+
+
+@virtual
+async def test_a_session_does_not_count_as_half_open_when_its_flight_1_is_repeated() -> None:
+    async with exchange() as here:
+        raw = here.raw()
+        conversation, flight1 = hello()
+        response = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        flight3 = answer_to(conversation, response.payload)[1]
+        await raw.ask(*session_path(response.values(8)[-1]), payload=flight3)
+        again = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        assert again.payload == response.payload
+        assert here.server.unfinished == 0
 
 
 @virtual
