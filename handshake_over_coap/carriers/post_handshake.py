@@ -76,7 +76,8 @@ class PostHandshake:
     just sent over UDP, which only an ACK answers.  A server acknowledges the client's as often as
     it comes, for as long as ``opener`` has the keys of epoch 2: for ``patience`` seconds, in which
     the client may still send it, and no less than RFC 9147 asks for; ``final_numbers`` are the
-    records in which it came first.
+    records in which it came first.  ``acked_turn`` is the latest time, from 0, of all when our last
+    KeyUpdate was sent that its ACK named.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class PostHandshake:
         self._tickets = 0
         self._allowance, self._allowed_at = float(REQUESTS), now
         self._update_acked = False
+        self.acked_turn = -1
         self._is_server = not connected.ongoing.client
         self._retired: dict[int, float] = {}
         self._retransmissions = 0
@@ -129,6 +131,14 @@ class PostHandshake:
     def outstanding(self) -> int:
         """How many flights of ours wait for an ACK."""
         return len(self._sendings)
+
+    @property
+    def update_turns(self) -> int | None:
+        """How often the KeyUpdate that waits for its ACK was sent; None where none waits."""
+        for sending in self._sendings:
+            if sending.holds(HandshakeType.key_update):
+                return sending.delivery.turns
+        return None
 
     @property
     def retransmissions(self) -> int:
@@ -249,7 +259,8 @@ class PostHandshake:
             self._timer.measured(now - sending.delivery.first_sent)
         if sending.epoch == HANDSHAKE_EPOCH:
             self._retire(HANDSHAKE_EPOCH)
-        self._update_acked |= sending.holds(HandshakeType.key_update)
+        if sending.holds(HandshakeType.key_update):
+            self._update_acked, self.acked_turn = True, sending.delivery.highest_turn
         # New keys only after all that came before the KeyUpdate as well (RFC 9147 section 8).
         if not self._update_acked:
             return []

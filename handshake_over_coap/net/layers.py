@@ -229,6 +229,7 @@ class Layer13:
         self.post.count_into(counters)
         self._counters = counters
         self._probing = self._probe_due = False
+        self._probe_turn = 0
         self._provisional = established.provisional
         self._newest = max(RecordNumber(e, self._opener.highest(e)) for e in self._opener.epochs)
         self._confirmed = established.post is None or not established.connected.ongoing.client
@@ -334,22 +335,26 @@ class Layer13:
 
     @property
     def probed(self) -> bool:
-        """Whether the KeyUpdate of :meth:`probe` has been acknowledged."""
-        return self._probing and not self.post.connected.update_pending
+        """Whether the KeyUpdate of :meth:`probe` has been acknowledged; until :meth:`renew`."""
+        acked = self._probing and not self.post.connected.update_pending
+        return acked and self.post.acked_turn >= self._probe_turn
 
     def probe(self) -> None:
         """Have :meth:`renew` give a KeyUpdate: its ACK shows that the peer is where it was sent.
 
-        One that is under way comes first: its ACK would show less.
+        One that is under way is sent once more; an ACK of what was sent before shows nothing.
         """
         self._probe_due, self._probing = True, False
 
     def renew(self, now: float) -> list[bytes]:
         """A KeyUpdate, as a probe or where keys have protected enough (RFC 9147 section 4.5.3)."""
-        if self.post.connected.update_pending:
+        if self._probing and not self.post.connected.update_pending:
+            self._probe_due, self._probing = not self.probed, False
+        turns = self.post.update_turns
+        if self.post.connected.update_pending and not (self._probe_due and turns):
             return []
         if self._probe_due:
-            self._probe_due, self._probing = False, True
+            self._probe_due, self._probing, self._probe_turn = False, True, turns or 0
         elif not (self._writer.wants_key_update or self._opener.wants_key_update):
             return []
         return self.post.update_keys(now, request=self._opener.wants_key_update)

@@ -70,7 +70,6 @@ class Session:
     ) -> None:
         self._endpoint = endpoint
         self.counters: Counter[str] = Counter()
-        self._out = Outgoing(endpoint, address, self.counters)
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox()
         self._end: Closed | None = None
@@ -86,6 +85,8 @@ class Session:
         self.report = report
         self.tickets: list[Ticket] = []
         self._layer = layer_of(established, options, self.counters, self._loop.time())
+        tested = isinstance(self._layer, Layer13)
+        self._out = Outgoing(endpoint, address, self.counters, tested=tested)
         self._confirmed: asyncio.Future[None] = self._loop.create_future()
         self._watch()
         self._set_timer()
@@ -153,7 +154,7 @@ class Session:
             record = self._layer.seal(ContentType.application_data, data)
         except NumbersExhausted as error:
             raise Closed(str(self._fail(error))) from error
-        self._out.send(record)
+        self._out.send_data(record)
         self._renew()
 
     async def receive(self) -> bytes:
