@@ -135,11 +135,6 @@ class Peer:
         """The one handshake that is not complete, if there is one."""
         return next((h for h in self.handshakes.values() if not (h.complete or h.over)), None)
 
-    @property
-    def has_session(self) -> bool:
-        """Whether a handshake is complete and its session has not ended."""
-        return any(each.complete and not each.over for each in self.handshakes.values())
-
     def add_handshake(self, handshake: Handshake) -> None:
         """Keep ``handshake`` in place of the half-open one; the oldest that is over makes room.
 
@@ -205,26 +200,34 @@ class PeerTable:
         return self._peers.get(address)
 
     def admit(self, address: Address, now: float) -> Peer:
-        """The peer at ``address``, unfinished: what it sends may be a new flight 1.
+        """The peer at ``address``; one that has no handshake yet is unfinished from now on.
 
-        Or a repetition, so that a lease that runs is not prolonged.  Raises
+        What others send may be a repetition, which neither counts nor prolongs anything.  Raises
         :class:`TooManyHandshakes` where a bound forbids it.
         """
-        known = self._peers.get(address)
-        if known is not None and known.unfinished:
-            return known
-        peer = known or Peer(address, Remote(address))
-        self._begin(peer)
-        if known is None:
+        peer = self._peers.get(address)
+        if peer is None:
+            peer = Peer(address, Remote(address))
+            self.begin(peer)
             try:
                 self._quota.begin(address)
             except TooManyHandshakes:
                 self.finish(peer)
                 raise
             self._peers[address] = peer
+            peer.since = now
+        elif not peer.unfinished:
+            if not peer.handshakes:
+                self.begin(peer)
+            peer.since, peer.datagrams, peer.bytes = now, 0, 0
         self.touch(peer, now)
-        peer.since, peer.datagrams, peer.bytes = now, 0, 0
         return peer
+
+    def begin(self, peer: Peer) -> None:
+        """The peer counts as unfinished; raises :class:`TooManyHandshakes` at a bound."""
+        if not peer.unfinished:
+            self._unfinished.begin(peer.address)
+            peer.unfinished = True
 
     def lease(self, peer: Peer, now: float) -> None:
         """The peer has something unfinished, which is kept for one lifetime from now.
@@ -232,14 +235,9 @@ class PeerTable:
         Only what is new gets a lease: a repetition must not keep anything alive.  Raises
         :class:`TooManyHandshakes` where a bound forbids it.
         """
-        self._begin(peer)
+        self.begin(peer)
         self._aging[peer.address] = now + self._lifetime
         self._aging.move_to_end(peer.address)
-
-    def _begin(self, peer: Peer) -> None:
-        if not peer.unfinished:
-            self._unfinished.begin(peer.address)
-            peer.unfinished = True
 
     def touch(self, peer: Peer, now: float) -> None:
         """A request of the peer may leave blocks and answers behind: see that they age."""

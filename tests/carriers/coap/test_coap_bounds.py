@@ -77,7 +77,7 @@ async def test_a_handshake_that_was_worn_out_counts_until_it_is_forgotten() -> N
 
 @virtual
 async def test_a_session_does_not_count_as_half_open_when_its_flight_1_is_repeated() -> None:
-    async with exchange() as here:
+    async with exchange(limits=Limits(half_open=1)) as here:
         raw = here.raw()
         conversation, flight1 = hello()
         response = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
@@ -86,6 +86,13 @@ async def test_a_session_does_not_count_as_half_open_when_its_flight_1_is_repeat
         again = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
         assert again.payload == response.payload
         assert here.server.unfinished == 0
+        # So it is answered even where no other handshake may begin.
+        await open_half(here.raw("192.0.2.4"))
+        again = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        assert again.payload == response.payload
+        another = hello("another")[1]
+        refused = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=another)
+        assert refused.code == 0xA3
 
 
 @virtual
