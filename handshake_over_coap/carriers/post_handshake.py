@@ -50,7 +50,8 @@ REQUEST_PERIOD = 10.0
 ATTEMPTS = 8
 """How often a message is sent again where the timing sets no limit of its own.
 
-It is given up then, until a record shows that the peer is there: a peer may have slept."""
+It is given up then, until a record shows that the peer is there: a peer may have slept.
+"""
 
 OUTSTANDING = 8
 """Messages of ours that may wait for their ACKs at once."""

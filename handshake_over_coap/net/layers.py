@@ -317,7 +317,7 @@ class Layer13:
                 contents.append(opened)
         if dropped and not found:
             raise dropped[0]
-        if found:
+        if found and self.post.outstanding:
             send += self.post.revive(now)
         return Taken(
             tuple(application_contents(contents, self._counters)),
@@ -348,10 +348,11 @@ class Layer13:
 
     def renew(self, now: float) -> list[bytes]:
         """A KeyUpdate, as a probe or where keys have protected enough (RFC 9147 section 4.5.3)."""
-        if self._probing and not self.post.connected.update_pending:
+        pending = self.post.connected.update_pending
+        if self._probing and not pending:
             self._probe_due, self._probing = not self.probed, False
-        turns = self.post.update_turns
-        if self.post.connected.update_pending and not (self._probe_due and turns):
+        turns = self.post.update_turns if pending else None
+        if pending and not (self._probe_due and turns):
             return []
         if self._probe_due:
             self._probe_due, self._probing, self._probe_turn = False, True, turns or 0
