@@ -152,12 +152,18 @@ class Peer:
         self.handshakes[handshake.name] = handshake
 
     def transfer(self, key: TransferKey, limits: Limits) -> Transfer:
-        """The transfer under ``key``, begun if it is new; the oldest makes room."""
+        """The transfer under ``key``, begun if it is new; the oldest makes room.
+
+        The oldest for the same path, if there is one: anybody can begin some for a session in the
+        peer's name, and those do not drive out what goes on at the resource.
+        """
         found = self.transfers.get(key)
         if found is None:
             found = self.transfers[key] = Transfer(limits.body)
             while len(self.transfers) > limits.bodies_per_peer:
-                self.transfers.popitem(last=False)
+                others = [each for each in self.transfers if each != key]
+                alike = [each for each in others if each[0] == key[0]]
+                del self.transfers[(alike or others)[0]]
         return found
 
 

@@ -15,10 +15,14 @@ from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.tls.codepoints import AlertDescription
 from tests.support.by_hand import answer_to, hello, open_half, session_path
 from tests.support.exchange import (
+    BLOCK1,
+    BLOCK2,
     CONTENT_FORMAT,
     ECHO,
+    REQUEST_TAG,
     RESOURCE,
     agree,
+    block,
     exchange,
     uint,
     virtual,
@@ -93,6 +97,30 @@ async def test_a_session_does_not_count_as_half_open_when_its_flight_1_is_repeat
         another = hello("another")[1]
         refused = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=another)
         assert refused.code == 0xA3
+
+
+@virtual
+async def test_first_blocks_for_a_session_do_not_drive_out_what_goes_on_at_the_resource() -> None:
+    """They need no Echo, so anybody can send them in the client's name."""
+    async with exchange(block_size=16) as here:
+        raw = here.raw()
+        _, flight1 = hello()
+        tag = (REQUEST_TAG, b"of the client")
+        echo = (ECHO, await raw.echo())
+        for number in range(0, len(flight1), 64):
+            each = (BLOCK1, block(number // 64, number + 64 < len(flight1), 64))
+            part = flight1[number : number + 64]
+            answer = await raw.ask(*RESOURCE, each, tag, *[echo][number:], payload=part)
+        assert answer.code == 0x41
+        path = session_path(answer.values(8)[-1])
+        for number in range(20):
+            spoofed = (BLOCK1, block(0, True, 16)), (REQUEST_TAG, bytes([number]))
+            assert (await raw.ask(*path, *spoofed, payload=bytes(16))).code == 0x5F
+        (peer,) = here.server.peers
+        assert len(peer.transfers) == here.parameters.limits.bodies_per_peer
+        more = await raw.ask(*RESOURCE, (BLOCK2, block(1, False, 16)), tag)
+        assert more.code == 0x41
+        assert more.payload
 
 
 @virtual
