@@ -121,24 +121,26 @@ class Conversation:
     def confirm(self, datagram: bytes) -> AnyEstablished | None:
         """The result, if a datagram of records shows that the peer has completed; None if not.
 
-        That is any record of epoch 3 that comes before the server's answer to the last flight.
+        That is any record of epoch 3 that comes before the server's answer to the last flight.  All
+        that the datagram holds goes to the session.
         """
         protection = self.protection
         if not isinstance(self.state, Connected13) or not isinstance(protection, Protection13):
             return None
         fresh = protection.reopened()
-        try:
-            opened = fresh.opener.open_datagram(datagram)
-        except RecordDropped:
-            return None
-        if opened is None or opened.epoch < APPLICATION_EPOCH:
+        early = tuple(
+            each
+            for each in fresh.opener.open_all(datagram)
+            if isinstance(each, Opened) and each.epoch >= APPLICATION_EPOCH
+        )
+        if not early:
             return None
         fresh.forget_handshake()
         after = replace(self, protection=fresh, confirmed=True).established
         if not isinstance(after, Established13):
             return None
         # The tickets in the server's answer are lost with it.
-        return replace(after, early=(opened,), unseen=MOST_TICKETS)
+        return replace(after, early=early, unseen=MOST_TICKETS)
 
     def receive(self, items: Iterable[BodyItem]) -> tuple[Conversation, tuple[BodyItem, ...]]:
         """Take the peer's flight; gives the conversation after it and our next flight, sealed.

@@ -86,7 +86,9 @@ class Delivery:
     """One flight until the peer has it; ``mtu`` is the largest datagram in bytes.
 
     ``repeated`` counts the datagrams that held anything for a second time.  ``ask_at`` is when to
-    ask :meth:`resend_lost`, None where no ACK has come since.
+    ask :meth:`resend_lost`, None where no ACK has come since.  ``turns`` counts the times when
+    there was something to send, and ``highest_turn`` is the latest, from 0, of which an ACK has
+    named a record; -1 for none.
     """
 
     def __init__(self, flight: Flight, writer: Writer13, mtu: int) -> None:
@@ -97,8 +99,8 @@ class Delivery:
         self._pieces = tuple(_cut(self.messages, layout))
         self._layout: _Layout | None = layout
         self._records: OrderedDict[RecordNumber, _Sent] = OrderedDict()
-        self._orders = self._datagrams = self._turns = 0
-        self._highest = self._highest_turn = -1
+        self._orders = self._datagrams = self.turns = 0
+        self._highest = self.highest_turn = -1
         self.first_sent = self.last_sent = 0.0
         self.ask_at: float | None = None
         self.repeated = 0
@@ -141,7 +143,7 @@ class Delivery:
         missing = list(self._open())
         lost = [piece for piece in missing if 0 <= piece.order < self._highest]
         if not lost:
-            lost = [piece for piece in missing if 0 <= piece.turn <= self._highest_turn]
+            lost = [piece for piece in missing if 0 <= piece.turn <= self.highest_turn]
         under_way = {piece.order for piece in missing if piece.order >= 0 and piece not in lost}
         fresh = [piece for piece in missing if piece.order < 0]
         return self._transmit(lost + fresh, now, RECORDS_AT_ONCE - len(under_way))
@@ -166,7 +168,7 @@ class Delivery:
             if sent is None:
                 continue
             self._highest = max(self._highest, sent.order)
-            self._highest_turn = max(self._highest_turn, sent.turn)
+            self.highest_turn = max(self.highest_turn, sent.turn)
             for piece in sent.pieces:
                 news |= not (piece.acked or (piece.hinted and not authentic))
                 piece.acked |= authentic
@@ -196,7 +198,7 @@ class Delivery:
         sent = [self._datagram(records) for records in layout.datagrams]
         if sent:
             self.last_sent = now
-            self._turns += 1
+            self.turns += 1
         return sent
 
     def _laid_out(self, chosen: Collection[Piece]) -> _Layout:
@@ -233,11 +235,11 @@ class Delivery:
         return data
 
     def _remember(self, number: RecordNumber, pieces: tuple[Piece, ...]) -> None:
-        self._records[number] = _Sent(self._orders, self._turns, pieces)
+        self._records[number] = _Sent(self._orders, self.turns, pieces)
         while len(self._records) > REMEMBERED:
             self._records.popitem(last=False)
         for piece in pieces:
-            piece.order, piece.turn, piece.datagram = self._orders, self._turns, self._datagrams
+            piece.order, piece.turn, piece.datagram = self._orders, self.turns, self._datagrams
         self._orders += 1
 
 

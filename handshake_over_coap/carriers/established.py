@@ -36,8 +36,8 @@ class Established13:
 
     ``sealer`` seals with the newest keys, ``opener`` holds the epochs that are still read; their
     numbers go on after those that the handshake used.  ``peer_seq`` is the message_seq of the
-    peer's next message; as many as ``unseen`` from there on may never come, as they were in an
-    answer that is not waited for.  ``early`` are records that were opened before completion;
+    peer's next message; as many as ``unseen`` from there on may be in an answer that is not waited
+    for.  ``early`` are records that were opened before completion;
     ``tickets`` came with it.  ``post`` goes on with what the carrier has not seen acknowledged yet;
     where it is None, nothing is, and the session makes its own.
     ``provisional`` tells that a client has said its last flight and knows no more than that.

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from handshake_over_coap.carriers.delivery import Delivery
 from handshake_over_coap.carriers.reassembly import Placed, Reassembly, read_fragments
 from handshake_over_coap.carriers.receipts import Receipts
+from handshake_over_coap.carriers.sending import Sending
 from handshake_over_coap.carriers.timer13 import Timer
 from handshake_over_coap.carriers.writer13 import Writer13, joined
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
@@ -45,7 +46,10 @@ REQUEST_PERIOD = 10.0
 """Seconds after which one more is heard: those too many get no ACK, and so will come again."""
 
 ATTEMPTS = 8
-"""How often a message is sent again where the timing sets no limit of its own."""
+"""How often a message is sent again where the timing sets no limit of its own.
+
+It is given up then, until a record shows that the peer is there: a peer may have slept.
+"""
 
 OUTSTANDING = 8
 """Messages of ours that may wait for their ACKs at once."""
@@ -62,36 +66,17 @@ class Heard:
     tickets: tuple[Ticket, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
-class _Sending:
-    """Messages of ours that wait for their ACKs.
-
-    ``wait`` is the present value of their own timer, in seconds; ``nudged`` says that an ACK
-    without news has had them sent again since it last ran out.
-    """
-
-    delivery: Delivery
-    wait: float
-    deadline: float | None
-    nudged: bool = False
-
-    @property
-    def epoch(self) -> int:
-        return self.delivery.messages[0].epoch
-
-    def holds(self, kind: HandshakeType) -> bool:
-        return any(message.type == kind for message in self.delivery.messages)
-
-
 class PostHandshake:
     """The messages of one session after its handshake, in both directions.
 
-    ``next_seq`` is the message_seq of the peer's next message; ``unseen`` from there on may have
-    been lost with an answer over CoAP.  ``final`` is the client's last flight, just sent over UDP,
-    which only an ACK answers.  A server acknowledges the client's as often as it comes, for as long
-    as ``opener`` has the keys of epoch 2: for ``patience`` seconds, in which the client may still
-    send it, and no less than RFC 9147 asks for; ``final_numbers`` are the records in which it came
-    first.
+    ``next_seq`` is the message_seq of the peer's next message; ``unseen`` from there on may be in
+    an answer over CoAP that is still asked for: those after them are kept, and not acknowledged,
+    until :meth:`answered` or :meth:`unanswered` is called.  ``final`` is the client's last flight,
+    just sent over UDP, which only an ACK answers.  A server acknowledges the client's as often as
+    it comes, for as long as ``opener`` has the keys of epoch 2: for ``patience`` seconds, in which
+    the client may still send it, and no less than RFC 9147 asks for; ``final_numbers`` are the
+    records in which it came first.  ``acked_turn`` is the latest time, from 0, of all when our last
+    KeyUpdate was sent that its ACK named.
     """
 
     def __init__(
@@ -113,12 +98,14 @@ class PostHandshake:
         self.connected = connected
         self._writer, self._opener = writer, opener
         self._timer, self._mtu, self._counters = timer, mtu, counters
-        self._reassembly = Reassembly(next_seq, counters, unseen)
+        self._reassembly = Reassembly(next_seq, counters)
+        self._unseen = unseen
         self._receipts = Receipts()
-        self._sendings: list[_Sending] = []
+        self._sendings: list[Sending] = []
         self._tickets = 0
         self._allowance, self._allowed_at = float(REQUESTS), now
         self._update_acked = False
+        self.acked_turn = -1
         self._is_server = not connected.ongoing.client
         self._retired: dict[int, float] = {}
         self._retransmissions = 0
@@ -127,7 +114,7 @@ class PostHandshake:
         if self._is_server and HANDSHAKE_EPOCH in opener.epochs:
             self._retired[HANDSHAKE_EPOCH] = now + max(RETENTION, patience)
         if final is not None:
-            self._sendings.append(_Sending(final, timer.value, now + timer.value))
+            self._sendings.append(Sending(final, timer.value, now + timer.value))
 
     @property
     def deadline(self) -> float | None:
@@ -143,6 +130,14 @@ class PostHandshake:
     def outstanding(self) -> int:
         """How many flights of ours wait for an ACK."""
         return len(self._sendings)
+
+    @property
+    def update_turns(self) -> int | None:
+        """How often the KeyUpdate that waits for its ACK was sent; None where none waits."""
+        for sending in self._sendings:
+            if sending.holds(HandshakeType.key_update):
+                return sending.delivery.turns
+        return None
 
     @property
     def retransmissions(self) -> int:
@@ -168,6 +163,20 @@ class PostHandshake:
             return Heard(tuple(self._of_the_handshake(opened, now)))
         return self._messages(opened, now)
 
+    def answered(self) -> None:
+        """The answer of which messages were missing has come; they are received next."""
+        self._unseen = 0
+
+    def unanswered(self, now: float) -> Heard:
+        """The answer of which messages are missing is lost: what follows from those after them."""
+        self._reassembly.skip(self._unseen)
+        self._unseen = 0
+        return self._go_on(now)[0]
+
+    def revive(self, now: float) -> list[bytes]:
+        """The peer is there: try again what was given up, if anything was."""
+        return [data for each in self._sendings for data in each.revive(now, self._timer)]
+
     def on_timer(self, now: float) -> list[bytes]:
         """The deadline has passed: the datagrams to send.
 
@@ -185,7 +194,7 @@ class PostHandshake:
         for sending in self._sendings:
             ask_at = sending.delivery.ask_at
             if ask_at is not None and now >= ask_at:
-                out += self._resend_lost(sending, now, news=True)
+                out += sending.resend_lost(now, news=True)
             if sending.deadline is not None and now >= sending.deadline:
                 out += self._again(sending, now)
         return out
@@ -210,7 +219,7 @@ class PostHandshake:
         for sending in self._sendings:
             if sending.holds(HandshakeType.key_update):
                 sending.deadline = None
-                return self._revive(sending, now)
+                return sending.revive(now, self._timer)
         return self._step(self.connected.update_keys(request=request), now)
 
     def acknowledge(self, *, last: bool = True) -> list[bytes]:
@@ -238,19 +247,10 @@ class PostHandshake:
             if sending.delivery.done:
                 out += self._delivered(sending, now)
             elif news or not (numbers or sending.nudged or sending.delivery.touched):
-                out += self._resend_lost(sending, now, news=news)
+                out += sending.resend_lost(now, news=news)
         return out
 
-    def _resend_lost(self, sending: _Sending, now: float, *, news: bool) -> list[bytes]:
-        """An ACK says that something is missing: send that, and wait afresh."""
-        delivery = sending.delivery
-        sending.nudged = not news
-        lost = delivery.resend_lost(now) if news else delivery.resend(now)
-        if lost:
-            sending.deadline = now + sending.wait
-        return lost
-
-    def _delivered(self, sending: _Sending, now: float) -> list[bytes]:
+    def _delivered(self, sending: Sending, now: float) -> list[bytes]:
         """The peer has all of it."""
         self._sendings.remove(sending)
         self._retransmissions += sending.delivery.repeated
@@ -258,38 +258,27 @@ class PostHandshake:
             self._timer.measured(now - sending.delivery.first_sent)
         if sending.epoch == HANDSHAKE_EPOCH:
             self._retire(HANDSHAKE_EPOCH)
-        self._update_acked |= sending.holds(HandshakeType.key_update)
+        if sending.holds(HandshakeType.key_update):
+            self._update_acked, self.acked_turn = True, sending.delivery.highest_turn
         # New keys only after all that came before the KeyUpdate as well (RFC 9147 section 8).
         if not self._update_acked:
             return []
         if self._sendings:
-            return [data for each in self._sendings for data in self._revive(each, now)]
+            return self.revive(now)
         self._update_acked = False
         return self._step(self.connected.update_acknowledged(), now)
 
-    def _revive(self, sending: _Sending, now: float) -> list[bytes]:
-        """Try again what was given up, if it was."""
-        if sending.deadline is not None:
-            return []
-        sending.delivery.attempts = 0
-        sending.wait, sending.deadline = self._timer.value, now + self._timer.value
-        return sending.delivery.resend(now)
-
-    def _again(self, sending: _Sending, now: float) -> list[bytes]:
+    def _again(self, sending: Sending, now: float) -> list[bytes]:
         """Nothing has acknowledged a flight in time."""
-        delivery = sending.delivery
         # The handshake has a time limit of its own, which ends its last flight too.
         most = None if sending.epoch == HANDSHAKE_EPOCH else ATTEMPTS
-        if self._timer.exhausted(delivery.attempts, most):
+        if self._timer.exhausted(sending.delivery.attempts, most):
             if sending.epoch == HANDSHAKE_EPOCH:
                 raise HandshakeTimeout("the last flight of the handshake is not acknowledged")
             self._counters["post-handshake messages given up"] += 1
             sending.deadline = None
             return []
-        delivery.attempts += 1
-        sending.wait = self._timer.doubled(sending.wait)
-        sending.deadline, sending.nudged = now + sending.wait, False
-        return delivery.resend(now)
+        return sending.resend(now, self._timer)
 
     def _of_the_handshake(self, opened: Opened, now: float) -> list[bytes]:
         """A message of the handshake itself came again: its sender lacks our answer."""
@@ -315,27 +304,36 @@ class PostHandshake:
     def _messages(self, opened: Opened, now: float) -> Heard:
         parts = read_fragments(opened.plaintext, opened.epoch)
         before = self._reassembly.next_seq
-        refused = [self._reassembly.place(part) for part in parts].count(Placed.REFUSED)
+        refused = Placed.REFUSED in [self._reassembly.place(part) for part in parts]
+        heard, unheard = self._go_on(now)
+        advanced = self._reassembly.next_seq > before
+        # The answer with those in between may take its time: acknowledged, a KeyUpdate would be
+        # followed by records that cannot be read.  It comes again.
+        ahead = self._unseen and not advanced and all(p.message_seq > before for p in parts)
+        if refused or unheard or ahead:
+            return heard
+        self._receipts.note(opened.number)
+        # What is whole is acknowledged at once, and so is a copy of what was taken before.
+        hurry = advanced or all(part.message_seq < before for part in parts)
+        out = list(heard.datagrams)
+        if self._receipts.wanted(self._reassembly.holes, now, self._timer.patience) or hurry:
+            out = joined(self.acknowledge(last=not out), out, self._mtu)
+        return Heard(tuple(out), heard.tickets)
+
+    def _go_on(self, now: float) -> tuple[Heard, bool]:
+        """Take the messages that are whole and next; whether one of them may not be heard yet."""
         out: list[bytes] = []
         tickets: list[Ticket] = []
         while (message := self._reassembly.peek()) is not None:
             if not self._may_be_heard(message, now):
                 self._counters["dropped: too many requests"] += 1
                 self._reassembly.forget_next()
-                refused += 1
-                break
+                return Heard(tuple(out), tuple(tickets)), True
             self._reassembly.advance()
             step = self._handle(message)
             tickets += step.tickets
             out += self._step(step, now)
-        if refused:
-            return Heard(tuple(out), tuple(tickets))
-        self._receipts.note(opened.number)
-        # What is whole is acknowledged at once, and so is a copy of what was taken before.
-        hurry = self._reassembly.next_seq > before or all(p.message_seq < before for p in parts)
-        if self._receipts.wanted(self._reassembly.holes, now, self._timer.patience) or hurry:
-            out = joined(self.acknowledge(last=not out), out, self._mtu)
-        return Heard(tuple(out), tuple(tickets))
+        return Heard(tuple(out), tuple(tickets)), False
 
     def _handle(self, message: HandshakeMessage) -> Step:
         """What a message of the peer leads to."""
@@ -384,7 +382,7 @@ class PostHandshake:
             return []
         delivery = Delivery(flight, self._writer, self._mtu)
         wait = self._timer.value
-        self._sendings.append(_Sending(delivery, wait, now + wait))
+        self._sendings.append(Sending(delivery, wait, now + wait))
         return delivery.send(now)
 
     def _keep_one(self, newest: int, now: float) -> None:

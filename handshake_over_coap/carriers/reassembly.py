@@ -131,13 +131,12 @@ class _Partial:
 class Reassembly:
     """The messages of one peer, in order, from fragments in any order.
 
-    ``next_seq`` is the number of the message that :meth:`next` waits for.  As many as ``unseen``
-    from there on may have been lost for good: the first fragment to come tells.
+    ``next_seq`` is the number of the message that :meth:`next` waits for.
     """
 
-    def __init__(self, next_seq: int, counters: Counter[str], unseen: int = 0) -> None:
+    def __init__(self, next_seq: int, counters: Counter[str]) -> None:
         self.next_seq = next_seq
-        self._unseen = unseen
+        self._lost = 0
         self._partial: dict[int, _Partial] = {}
         self.counters = counters
 
@@ -147,9 +146,7 @@ class Reassembly:
 
     def place(self, part: Fragment) -> Placed:
         """Take a fragment, and say what became of it."""
-        if 0 < part.message_seq - self.next_seq <= self._unseen:
-            self.next_seq = part.message_seq
-        self._unseen = 0
+        self._skip_to(part.message_seq)
         if part.message_seq < self.next_seq:
             return Placed.OLD
         if part.message_seq >= self.next_seq + AHEAD:
@@ -166,6 +163,20 @@ class Reassembly:
             partial.contradicted = True
             self.counters["dropped: contradicting fragment"] += 1
         return placed
+
+    def skip(self, most: int) -> None:
+        """Messages are lost for good, as many as ``most``: go on with the first that is there.
+
+        Or that comes, where none is.
+        """
+        self._lost = most
+        if self._partial:
+            self._skip_to(min(self._partial))
+
+    def _skip_to(self, seq: int) -> None:
+        if 0 < seq - self.next_seq <= self._lost:
+            self.next_seq = seq
+        self._lost = 0
 
     def _room_for(self, part: Fragment) -> bool:
         """Whether another message may be kept: those further ahead, perhaps forged, make room."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeGuard
 
 from handshake_over_coap.carriers.carried import Completed, CompletedRecords
@@ -18,7 +18,7 @@ from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.timer13 import Timer, Timing
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
-from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber, split13
+from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.opener13 import Opened
@@ -36,8 +36,8 @@ class Taken:
 
     ``contents`` are content types and plaintexts for the session, ``send`` datagrams to answer
     with.  ``newest`` tells that a record was newer than all before it, ``authentic`` that a record
-    of the peer's was there at all.  ``dropped`` is why the rest
-    of the datagram was not taken, ``unprotected`` how many records were in the clear.
+    of the peer's was there at all.  ``dropped`` is why other records of the datagram were not
+    taken, ``unprotected`` how many were in the clear.
     """
 
     contents: tuple[tuple[int, bytes], ...]
@@ -45,7 +45,7 @@ class Taken:
     tickets: tuple[Ticket, ...] = ()
     newest: bool = False
     authentic: bool = True
-    dropped: RecordDropped | None = None
+    dropped: tuple[RecordDropped, ...] = ()
     unprotected: int = 0
 
 
@@ -83,8 +83,11 @@ class RecordLayer(Protocol):
     def seal(self, content_type: int, content: bytes) -> bytes:
         """A datagram with one record; raises DatagramTooLarge or NumbersExhausted."""
 
+    def early(self, now: float) -> Taken:
+        """Take what was opened before the handshake was complete; raises as :meth:`open` does."""
+
     def open(self, data: bytes, now: float) -> Taken:
-        """Take a datagram.
+        """Take a datagram; a record that is dropped takes nothing from those after it.
 
         Raises RecordDropped where nothing in it was ours, the AlertError to end the session with.
         """
@@ -115,6 +118,7 @@ class Layer12:
     retransmissions = 0
 
     def __init__(self, established: CompletedRecords, peer_record_limit: int | None) -> None:
+        self._early = established.early
         self._sealer = established.sealer
         self._opener = established.opener
         self.own_cid = self._opener.cid if isinstance(self._opener, Opener) else b""
@@ -134,6 +138,11 @@ class Layer12:
         """A datagram with one record."""
         return self._sealer.seal_datagram(content_type, content)
 
+    def early(self, now: float) -> Taken:
+        """Take what came before Finished."""
+        early, self._early = self._early, ()
+        return Taken(tuple(early))
+
     def open(self, data: bytes, now: float) -> Taken:
         """Take a datagram."""
         before = self._highest()
@@ -141,29 +150,39 @@ class Layer12:
         if opened is not None:
             return Taken((opened,), newest=self._highest() > before)
         contents: list[tuple[int, bytes]] = []
-        unprotected, why = 0, None
+        dropped: list[RecordDropped] = []
+        unprotected = 0
         try:
             for record in split_datagram(data, len(self.own_cid)):
                 if isinstance(record, SealedRecord):
-                    contents.append(self._open(record))
+                    self._open_into(contents, dropped, record)
                 else:
                     unprotected += 1
-        except RecordDropped as dropped:
-            if not contents:
-                raise
-            why = dropped
+        except RecordDropped as malformed:
+            dropped.append(malformed)
+        if dropped and not contents:
+            raise dropped[0]
         return Taken(
             tuple(contents),
             newest=self._highest() > before,
             authentic=bool(contents),
-            dropped=why,
+            dropped=tuple(dropped),
             unprotected=unprotected,
         )
 
-    def _open(self, record: SealedRecord) -> tuple[int, bytes]:
-        if isinstance(self._opener, Opener):
-            return self._opener.open_content(record)
-        return record.content_type, self._opener.open(record)
+    def _open_into(
+        self,
+        contents: list[tuple[int, bytes]],
+        dropped: list[RecordDropped],
+        record: SealedRecord,
+    ) -> None:
+        try:
+            if isinstance(self._opener, Opener):
+                contents.append(self._opener.open_content(record))
+            else:
+                contents.append((record.content_type, self._opener.open(record)))
+        except RecordDropped as why:
+            dropped.append(why)
 
     def _highest(self) -> int:
         return self._opener.highest if isinstance(self._opener, Opener) else -1
@@ -192,6 +211,7 @@ class Layer13:
         counters: Counter[str],
         now: float,
     ) -> None:
+        self._early, self._early_tickets = established.early, established.tickets
         self._writer = established.sealer
         self._opener = established.opener
         self.own_cid = established.connected.own_cid or b""
@@ -209,6 +229,7 @@ class Layer13:
         self.post.count_into(counters)
         self._counters = counters
         self._probing = self._probe_due = False
+        self._probe_turn = 0
         self._provisional = established.provisional
         self._newest = max(RecordNumber(e, self._opener.highest(e)) for e in self._opener.epochs)
         self._confirmed = established.post is None or not established.connected.ongoing.client
@@ -248,57 +269,65 @@ class Layer13:
         """A datagram with one record under the newest keys."""
         return self._writer.seal_datagram(content_type, content)
 
+    def early(self, now: float) -> Taken:
+        """Take the records that came before completion, and the tickets that came with it."""
+        tickets, self._early_tickets = self._early_tickets, ()
+        early, self._early = self._early, ()
+        taken = self._take(early, now)
+        return replace(taken, tickets=(*tickets, *taken.tickets))
+
     def open(self, data: bytes, now: float) -> Taken:
         """Take a datagram."""
-        return self._take(self._records(data), now)
+        return self._take(self._opener.open_all(data), now)
 
     def open_in_body(self, record: CiphertextRecord, now: float) -> Taken:
         """Take a record that came in a CoAP body, late; raises what :meth:`open` raises."""
-        return self._take((self._opener.open_in_body(record) for _ in range(1)), now)
+        opened = self._opener.open_in_body(record)
+        self.post.answered()
+        return self._take((opened,), now)
 
-    def _take(self, records: Iterator[Opened | None], now: float) -> Taken:
+    def unanswered(self, now: float) -> Taken:
+        """Go on without the messages of an answer that never came."""
+        heard = self.post.unanswered(now)
+        return Taken((), heard.datagrams, heard.tickets, authentic=False)
+
+    def _take(self, records: Iterable[Opened | RecordDropped | None], now: float) -> Taken:
         contents: list[Opened] = []
+        dropped: list[RecordDropped] = []
         send: list[bytes] = []
         tickets: list[Ticket] = []
-        newest, why, found, unprotected = False, None, False, 0
-        try:
-            for opened in records:
-                if opened is None:
-                    unprotected += 1
-                    continue
-                found = True
-                # Only a server that has verified our Finished seals in the epoch of the session.
-                self._provisional &= opened.epoch <= HANDSHAKE_EPOCH
-                if opened.number > self._newest:
-                    self._newest, newest = opened.number, True
-                if opened.content_type in {ContentType.handshake, ContentType.ack}:
-                    heard = self.post.receive(opened, now)
-                    send += heard.datagrams
-                    tickets += heard.tickets
-                else:
-                    contents.append(opened)
-        except RecordDropped as dropped:
-            if not found:
-                raise
-            why = dropped
+        newest, found, unprotected = False, False, 0
+        for opened in records:
+            if opened is None:
+                unprotected += 1
+                continue
+            if isinstance(opened, RecordDropped):
+                dropped.append(opened)
+                continue
+            found = True
+            # Only a server that has verified our Finished seals in the epoch of the session.
+            self._provisional &= opened.epoch <= HANDSHAKE_EPOCH
+            if opened.number > self._newest:
+                self._newest, newest = opened.number, True
+            if opened.content_type in {ContentType.handshake, ContentType.ack}:
+                heard = self.post.receive(opened, now)
+                send += heard.datagrams
+                tickets += heard.tickets
+            else:
+                contents.append(opened)
+        if dropped and not found:
+            raise dropped[0]
+        if found and self.post.outstanding:
+            send += self.post.revive(now)
         return Taken(
             tuple(application_contents(contents, self._counters)),
             tuple(send),
             tuple(tickets),
             newest=newest,
             authentic=found,
-            dropped=why,
+            dropped=tuple(dropped),
             unprotected=unprotected,
         )
-
-    def _records(self, data: bytes) -> Iterator[Opened | None]:
-        """What is in the records of a datagram, None for one in the clear; raises RecordDropped."""
-        whole = self._opener.open_datagram(data)
-        if whole is not None:
-            yield whole
-            return
-        for record in split13(data, len(self.own_cid)):
-            yield self._opener.open(record) if isinstance(record, CiphertextRecord) else None
 
     def on_timer(self, now: float) -> list[bytes]:
         """Send again what is not acknowledged, and acknowledge what came."""
@@ -306,22 +335,27 @@ class Layer13:
 
     @property
     def probed(self) -> bool:
-        """Whether the KeyUpdate of :meth:`probe` has been acknowledged."""
-        return self._probing and not self.post.connected.update_pending
+        """Whether the KeyUpdate of :meth:`probe` has been acknowledged; until :meth:`renew`."""
+        acked = self._probing and not self.post.connected.update_pending
+        return acked and self.post.acked_turn >= self._probe_turn
 
     def probe(self) -> None:
         """Have :meth:`renew` give a KeyUpdate: its ACK shows that the peer is where it was sent.
 
-        One that is under way comes first: its ACK would show less.
+        One that is under way is sent once more; an ACK of what was sent before shows nothing.
         """
         self._probe_due, self._probing = True, False
 
     def renew(self, now: float) -> list[bytes]:
         """A KeyUpdate, as a probe or where keys have protected enough (RFC 9147 section 4.5.3)."""
-        if self.post.connected.update_pending:
+        pending = self.post.connected.update_pending
+        if self._probing and not pending:
+            self._probe_due, self._probing = not self.probed, False
+        turns = self.post.update_turns if pending else None
+        if pending and not (self._probe_due and turns):
             return []
         if self._probe_due:
-            self._probe_due, self._probing = False, True
+            self._probe_due, self._probing, self._probe_turn = False, True, turns or 0
         elif not (self._writer.wants_key_update or self._opener.wants_key_update):
             return []
         return self.post.update_keys(now, request=self._opener.wants_key_update)

@@ -191,7 +191,7 @@ class Server:
         if not session.closed:  # a goodbye may have come early
             self._sessions.add(session)
         for data in self._early.take(address):
-            session.on_datagram(data)
+            self._sessions.on_datagram(data, address)
         task = asyncio.get_running_loop().create_task(self._run(session))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from handshake_over_coap.carriers.carried import Completed
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
-from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.errors import (
     Closed,
     ConfigurationError,
@@ -31,7 +31,7 @@ from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.trace.report import HandshakeReport
 
 from .inbox import Inbox
-from .layers import Layer13, Taken, application_contents, is_one_epoch, layer_of
+from .layers import Layer13, Taken, layer_of
 from .options import Options
 from .outgoing import Outgoing
 
@@ -70,7 +70,6 @@ class Session:
     ) -> None:
         self._endpoint = endpoint
         self.counters: Counter[str] = Counter()
-        self._out = Outgoing(endpoint, address, self.counters)
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox()
         self._end: Closed | None = None
@@ -86,16 +85,12 @@ class Session:
         self.report = report
         self.tickets: list[Ticket] = []
         self._layer = layer_of(established, options, self.counters, self._loop.time())
+        tested = isinstance(self._layer, Layer13)
+        self._out = Outgoing(endpoint, address, self.counters, tested=tested)
         self._confirmed: asyncio.Future[None] = self._loop.create_future()
         self._watch()
         self._set_timer()
-        if isinstance(established, Established13):
-            self.tickets += established.tickets
-            early = list(application_contents(established.early, self.counters))
-        else:
-            early = list(established.early) if is_one_epoch(established) else []
-        for content_type, plaintext in early:
-            self._deliver(content_type, plaintext)
+        self._take(self._layer.early)
 
     @property
     def limit(self) -> int:
@@ -159,7 +154,7 @@ class Session:
             record = self._layer.seal(ContentType.application_data, data)
         except NumbersExhausted as error:
             raise Closed(str(self._fail(error))) from error
-        self._out.send(record)
+        self._out.send_data(record)
         self._renew()
 
     async def receive(self) -> bytes:
@@ -184,11 +179,18 @@ class Session:
         await asyncio.shield(self._confirmed)
 
     def unconfirmed(self, error: Error) -> None:
-        """The server has not answered the last flight: there is no session with it."""
-        if not self._confirmed.done():
-            closed = Closed(f"the peer never completed the handshake: {error}")
-            closed.__cause__ = error
-            self.end(closed)
+        """The server's answer to the last flight was not had, whatever it held.
+
+        There is no session with a server that has not said anything else either.
+        """
+        if self._end is not None or not isinstance(self._layer, Layer13):
+            return
+        if self._layer.confirmed:
+            self._take(self._layer.unanswered)
+            return
+        if isinstance(error, AlertError) and not error.received:
+            self._send_alert(error.alert)  # it may be complete
+        self._end_by(error, f"the peer never completed the handshake: {error}")
 
     async def update_keys(self, *, request: bool = False) -> None:
         """Change the keys that this side writes with, and ``request`` the same of the peer.
@@ -220,28 +222,29 @@ class Session:
         if self._end is not None:
             self.counters["dropped: closed"] += 1
             return False
-        try:
-            taken = self._layer.open(data, self._loop.time())
-        except (AlertError, NumbersExhausted) as error:
-            self._fail(error)
-            return False
-        return self._take(taken, source, len(data))
+        return self._take(partial(self._layer.open, data), source, len(data))
 
     def open_late(self, record: CiphertextRecord) -> None:
         """Take a record of the server's last flight over CoAP, which another has overtaken."""
         if self._end is not None or not isinstance(self._layer, Layer13):
             return
         try:
-            taken = self._layer.open_in_body(record, self._loop.time())
+            self._take(partial(self._layer.open_in_body, record))
         except RecordDropped as dropped:
             self.drop(dropped)
+
+    def _take(
+        self, take: Callable[[float], Taken], source: Address | None = None, size: int = 0
+    ) -> bool:
+        """Do what follows from records that ``take`` takes; True if the peer moved to ``source``.
+
+        Raises RecordDropped where nothing was the peer's.
+        """
+        try:
+            taken = take(self._loop.time())
         except (AlertError, NumbersExhausted) as error:
             self._fail(error)
-        else:
-            self._take(taken)
-
-    def _take(self, taken: Taken, source: Address | None = None, size: int = 0) -> bool:
-        """Do what follows from a datagram; True if the peer has moved to ``source``."""
+            return False
         moved = source is not None and taken.newest
         if source is not None and moved and source != self.address:
             self._out.move(source)
@@ -258,8 +261,8 @@ class Session:
             self._heard = self._loop.time()
         for content_type, plaintext in taken.contents:
             self._deliver(content_type, plaintext)
-        if taken.dropped is not None:
-            self.drop(taken.dropped)
+        for dropped in taken.dropped:
+            self.drop(dropped)
         self._renew()
         return moved
 
@@ -287,12 +290,8 @@ class Session:
         """A message of the peer after the handshake was wrong, or the keys are used up: end."""
         if isinstance(error, AlertError):
             self._send_alert(error.alert)
-            closed = Closed(f"the session was ended: {error}")
-        else:
-            closed = Closed(f"{error}: make a new handshake")
-        closed.__cause__ = error
-        self.end(closed)
-        return closed
+            return self._end_by(error, f"the session was ended: {error}")
+        return self._end_by(error, f"{error}: make a new handshake")
 
     def _send_all(self, datagrams: Iterable[bytes]) -> None:
         for datagram in datagrams:
@@ -318,9 +317,7 @@ class Session:
         try:
             self._send_all(self._layer.on_timer(self._loop.time()))
         except HandshakeTimeout as error:
-            closed = Closed(f"the peer never completed the handshake: {error}")
-            closed.__cause__ = error
-            self.end(closed)
+            self._end_by(error, f"the peer never completed the handshake: {error}")
         except NumbersExhausted as error:
             self._fail(error)
 
@@ -347,9 +344,7 @@ class Session:
             self.end(Closed("the peer closed the session"))
         elif alert.level == AlertLevel.fatal or self._always_fatal(alert):
             error = alert.sealed_error()
-            closed = Closed(f"the peer ended the session: {error}")
-            closed.__cause__ = error
-            self.end(closed)
+            self._end_by(error, f"the peer ended the session: {error}")
         else:
             self.counters["warning alerts"] += 1
 
@@ -372,6 +367,13 @@ class Session:
         except NumbersExhausted:
             return
         self._out.send(record)
+
+    def _end_by(self, cause: Error, reason: str) -> Closed:
+        """End the session on account of ``cause``."""
+        closed = Closed(reason)
+        closed.__cause__ = cause
+        self.end(closed)
+        return closed
 
     def end(self, reason: Closed) -> None:
         """End the session without a word to the peer; whoever waits gets ``reason``."""

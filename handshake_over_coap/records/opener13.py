@@ -8,6 +8,7 @@ asked after a record has been authenticated, or how fast it is dropped would tel
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple, NoReturn
 
@@ -26,11 +27,13 @@ from handshake_over_coap.records.dtls13 import (
     RecordNumber,
     locate,
     reconstruct,
+    split13,
 )
 from handshake_over_coap.records.errors import (
     ForgedRecord,
     ForgeryLimitReached,
     MalformedRecord,
+    RecordDropped,
     ReplayedRecord,
     UnknownConnectionId,
     WrongEpoch,
@@ -186,6 +189,28 @@ class Opener13:
         mask = epoch.mask(ciphertext)
         low = masked ^ (mask[0] << 8 | mask[1])
         return epoch.open(low, 16, _pack(first, low, length), ciphertext, False)
+
+    def open_all(self, data: bytes) -> Iterator[Opened | RecordDropped | None]:
+        """The records of a datagram: what is in each, why it is dropped, None for one in the clear.
+
+        One that is dropped takes nothing from those after it (RFC 9147 section 4.5.2); bytes that
+        are no record end the datagram.  Never raises.
+        """
+        try:
+            whole = self.open_datagram(data)
+            if whole is not None:
+                yield whole
+                return
+            for record in split13(data, len(self.cid)):
+                yield self._open_or_drop(record) if isinstance(record, CiphertextRecord) else None
+        except RecordDropped as dropped:
+            yield dropped
+
+    def _open_or_drop(self, record: CiphertextRecord) -> Opened | RecordDropped:
+        try:
+            return self.open(record)
+        except RecordDropped as dropped:
+            return dropped
 
     def _open_unusual(self, data: bytes) -> Opened | None:
         """The same for any header."""

@@ -9,7 +9,7 @@ import pytest
 from handshake_over_coap.carriers.conversation import (
     Established13,
 )
-from handshake_over_coap.carriers.post_handshake import MOST_TICKETS
+from handshake_over_coap.carriers.post_handshake import MOST_TICKETS, Heard
 from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records.ack import Ack
@@ -321,6 +321,8 @@ def test_messages_after_the_handshake_go_on_whether_or_not_the_tickets_were_lost
         client, _ = agreed13(here.finished)
     assert isinstance(client, Established13)
     ours, theirs = post_of(client), post_of(server)
+    if confirmed:
+        assert ours.unanswered(0.0) == Heard()
     for epoch in (4, 5):
         for sender, receiver, end, other in (
             (theirs, ours, server, client),

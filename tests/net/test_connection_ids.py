@@ -94,8 +94,12 @@ async def test_a_stranger_who_is_said_to_be_the_client_gets_three_times_what_cam
             await asyncio.sleep(1)
         there = here.network.between(SERVER, ELSEWHERE)
         assert 0 < sum(len(each.data) for each in there) <= 3 * len(held[0])
-        assert at_server.counters["held back: address not proven"] >= 98
         holding = False
+        if over["dtls"] == "1.2":
+            assert at_server.counters["held back: address not proven"] >= 98
+        else:  # where there is a test, the stranger gets nothing but that
+            arrived = [await party.session.receive() for _ in range(101)]
+            assert arrived == [b"to be copied"] + 100 * [bytes(50)]
         assert await party.echoed(b"at home all the time")
         for _ in range(100):
             await at_server.send(bytes(50))
@@ -370,6 +374,8 @@ async def test_nobody_is_driven_out_of_an_address_by_a_record_that_claims_to_com
         await asyncio.sleep(1)
         assert here.at_server(thief).address == victim.address
         assert await victim.echoed(b"still mine")
+        if over["dtls"] == "1.3":  # the answer went where the thief really is
+            assert await thief.session.receive() == b"as if from the victim"
         assert await thief.echoed(b"back home")
         assert here.at_server(thief).address == thief.address
         assert await victim.echoed(b"mine for good")

@@ -13,6 +13,7 @@ from handshake_over_coap.carriers.coap.client import CoapClient
 from handshake_over_coap.carriers.datagram import Address
 from tests.support.both_carriers import SERVER
 from tests.support.exchange import virtual
+from tests.support.network import Delivery, Sent
 from tests.support.session_world import world
 
 
@@ -61,6 +62,23 @@ async def test_of_too_much_that_comes_too_early_the_rest_is_dropped(
     assert len(got) == 17
     assert counters["dropped: early record"] == 24
     assert left == 0
+
+
+@virtual
+async def test_an_early_record_of_a_restarted_client_ends_its_old_association() -> None:
+    async with world(transport="coap", dtls="1.3") as here:
+        old = here.at_server(await here.connect())
+        began = asyncio.get_running_loop().time()
+
+        def slow_to_the_end(sent: Sent) -> tuple[Delivery, ...]:
+            is_last = sent.destination == SERVER and sent.data[0] >= 0x40
+            return (Delivery(sent.data, 0.02 * (is_last and sent.time > began + 0.15)),)
+
+        here.network.verdict = slow_to_the_end
+        party = await here.connect(early=True)
+        assert await party.echoed(b"early")
+        assert old.closed
+        assert here.server.sessions == (here.at_server(party),)
 
 
 @virtual

@@ -10,6 +10,7 @@ import pytest
 
 import handshake_over_coap as hoc
 from tests.support.capture_checker import read_pcapng
+from tests.support.both_carriers import SERVER
 from tests.support.exchange import virtual
 from tests.support.network import Sent
 from tests.support.session_world import world
@@ -89,6 +90,23 @@ async def test_the_classic_conversation_has_the_servers_last_answer(
     client = packets[0][0]
     # The flight with ServerHello, and a record of epoch 3: the ACK in the last answer.
     assert [payload[0] for port, payload in packets if port != client] == [0x16, 0x23]
+
+
+@pytest.mark.parametrize("early", [False, True])
+@virtual
+async def test_a_server_whose_answer_is_never_right_is_told_by_a_sealed_alert(early: bool) -> None:
+    async with world(transport="coap", dtls="1.3") as here:
+
+        def damage(sent: Sent) -> tuple[bytes, ...]:
+            if sent.source == SERVER and sent.data[1:2] == b"\x44":  # 2.04 Changed
+                return (sent.data[:-1] + bytes([sent.data[-1] ^ 1]),)
+            return (sent.data,)
+
+        here.network.verdict = damage
+        with pytest.raises(hoc.AlertError, match="bad_record_mac"):
+            await (await here.connect(early=early)).session.confirmed()
+        await asyncio.sleep(1)
+        assert here.server.sessions == ()
 
 
 @both

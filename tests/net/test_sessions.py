@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from typing import Any
 
@@ -65,6 +66,21 @@ def test_ipv6_and_wildcard_addresses_are_served(host: str, over: dict[str, Any])
                         assert await session.receive() == b"x"
         except hoc.ConfigurationError as error:
             pytest.skip(f"this machine lacks the address: {error}")
+
+    asyncio.run(scenario())
+
+
+def test_a_client_may_turn_to_another_address_of_the_server(over: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(LOOPBACK)
+            local = free.getsockname()
+        async with hoc.serve(("0.0.0.0", 0), PSK, handler=echo, **over) as server:
+            for host in ("127.0.0.1", "127.0.0.2", "127.0.0.1"):
+                address = (host, server.address[1])
+                async with hoc.connect(address, PSK, local=local, **QUICK, **over) as session:
+                    await session.send(host.encode())
+                    assert await session.receive() == host.encode()
 
     asyncio.run(scenario())
 

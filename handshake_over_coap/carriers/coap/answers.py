@@ -95,9 +95,10 @@ class FlightAnswers:
                 continue
             known = handshake.answers.get(key)
             if known is not None:
+                # Without Location-Path, the gate lets flight 1 pass without an Echo too.
+                if at_resource and not proven and key == handshake.opened_by:
+                    return Answer(Code.UNAUTHORIZED, echo=self._challenge(peer.address))
                 self._counters["repeated flights"] += 1
-                if peer.half_open is None:
-                    self._peers.finish(peer)
                 return known
         work = _Work(peer, path, number, body, key, proven)
         if self._think is None:
@@ -165,12 +166,15 @@ class FlightAnswers:
             return Answer(Code.NOT_FOUND)
         encoding, replaced = self._encoding(work.number), peer.half_open
         try:
+            self._peers.begin(peer)  # before anything is computed
             items = encoding.decode(work.body, next_message_seq=0)
             conversation, flight = self._begin().receive(items)
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
             return alert_answer(error)
-        handshake = Handshake(self._name(peer), conversation)
+        except TooManyHandshakes:
+            return self._too_many()
+        handshake = Handshake(self._name(peer), conversation, opened_by=work.key)
         answer = self._flight_answer(encoding.encode(flight), work.number, handshake.name)
         handshake.answers[work.key] = answer
         handshake.body_bytes += [len(work.body), len(answer.payload)]
@@ -179,10 +183,13 @@ class FlightAnswers:
             self._peers.lease(peer, asyncio.get_running_loop().time())
             peer.add_handshake(handshake)
         except TooManyHandshakes:
-            self._counters["refused: too many handshakes"] += 1
-            return self._busy()
+            return self._too_many()
         self._counters["half-open handshakes replaced"] += replaced is not None
         return answer
+
+    def _too_many(self) -> Answer:
+        self._counters["refused: too many handshakes"] += 1
+        return self._busy()
 
     def _busy(self) -> Answer:
         return Answer(Code.SERVICE_UNAVAILABLE, max_age=retry_after(self._parameters))

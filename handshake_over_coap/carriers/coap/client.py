@@ -106,8 +106,13 @@ class CoapClient:
         return address == self._server and self._requests.receive(data)
 
     def receive_records(self, data: bytes) -> bool:
-        """Take a datagram of records from the server; False if the handshake cannot use it."""
-        return self._confirm is not None and self._confirm(data)
+        """Take a datagram of records from the server; False if the handshake cannot use it.
+
+        An answer that has come in this very turn of the loop tells more than any record.
+        """
+        if self._confirm is None or self._requests.answered:
+            return False
+        return self._confirm(data)
 
     def on_error(self, error: OSError) -> None:
         """An ICMP error: believed only while nothing has been heard from the server."""

@@ -107,6 +107,8 @@ class Gate:
         if request.bad_option:
             return Reply(Code.BAD_OPTION)
         path = request.path
+        if path != DISCOVERY and request.get(Option.URI_QUERY) is not None:
+            return Reply(Code.NOT_FOUND)  # a query names another resource (RFC 7252 section 5.10.1)
         if path == self._resource:
             refusal = self._bad_handshake_request(
                 request, alert_allowed=not self._parameters.location
@@ -196,6 +198,8 @@ class Gate:
         """``/.well-known/core`` (RFC 6690), with its query on ``rt`` honoured."""
         if request.code != Code.GET:
             return Reply(Code.METHOD_NOT_ALLOWED)
+        if request.uint(Option.ACCEPT) not in (None, CONTENT_FORMAT_LINK):
+            return Reply(Code.NOT_ACCEPTABLE)
         try:
             reply = self._links_reply(request)
         except MessageFormatError:

@@ -36,10 +36,10 @@ class Handshake:
     """One handshake as the server sees it, half-open or complete.
 
     ``answers`` maps the digest of a body to what it got, so that a repeated flight gets the same
-    bytes; ``body_bytes`` are the sizes of the flights so far, ``flights`` what is in them, where
-    anybody wants to know.  A handshake that is ``over`` was replaced or given up, or its session
-    has ended: it takes nothing more, and is kept to repeat its answers for as long as an Echo value
-    that opened it may be valid.
+    bytes, ``opened_by`` being that of flight 1; ``body_bytes`` are the sizes of the flights so far,
+    ``flights`` what is in them, where anybody wants to know.  A handshake that is ``over`` was
+    replaced or given up, or its session has ended: it takes nothing more, and is kept to repeat its
+    answers for as long as an Echo value that opened it may be valid.
 
     After a HelloRetryRequest anybody who saw the first hello can make a second one, and the client
     only with its last flight shows which was its own.  So ``retried`` is the conversation as it
@@ -50,6 +50,7 @@ class Handshake:
     conversation: CarriedConversation[Any]
     retried: CarriedConversation[Any] | None = None
     rivals: list[CarriedConversation[Any]] = field(default_factory=list)
+    opened_by: bytes = b""
     answers: dict[bytes, Answer] = field(default_factory=dict)
     body_bytes: list[int] = field(default_factory=list)
     flights: list[CarriedFlight] = field(default_factory=list)
@@ -151,12 +152,18 @@ class Peer:
         self.handshakes[handshake.name] = handshake
 
     def transfer(self, key: TransferKey, limits: Limits) -> Transfer:
-        """The transfer under ``key``, begun if it is new; the oldest makes room."""
+        """The transfer under ``key``, begun if it is new; the oldest makes room.
+
+        The oldest for the same path, if there is one: anybody can begin some for a session in the
+        peer's name, and those do not drive out what goes on at the resource.
+        """
         found = self.transfers.get(key)
         if found is None:
             found = self.transfers[key] = Transfer(limits.body)
             while len(self.transfers) > limits.bodies_per_peer:
-                self.transfers.popitem(last=False)
+                others = [each for each in self.transfers if each != key]
+                alike = [each for each in others if each[0] == key[0]]
+                del self.transfers[(alike or others)[0]]
         return found
 
 
@@ -199,27 +206,34 @@ class PeerTable:
         return self._peers.get(address)
 
     def admit(self, address: Address, now: float) -> Peer:
-        """The peer at ``address``, with a lease of unfinished state if it had none.
+        """The peer at ``address``; one that has no handshake yet is unfinished from now on.
 
-        Raises :class:`TooManyHandshakes` where a bound forbids it.
+        What others send may be a repetition, which neither counts nor prolongs anything.  Raises
+        :class:`TooManyHandshakes` where a bound forbids it.
         """
         peer = self._peers.get(address)
-        if peer is not None and peer.unfinished:
-            return peer
         if peer is None:
             peer = Peer(address, Remote(address))
-            self.lease(peer, now)
+            self.begin(peer)
             try:
                 self._quota.begin(address)
             except TooManyHandshakes:
                 self.finish(peer)
-                del self._aging[address]
                 raise
             self._peers[address] = peer
-        else:
-            self.lease(peer, now)
-        peer.since, peer.datagrams, peer.bytes = now, 0, 0
+            peer.since = now
+        elif not peer.unfinished:
+            if not peer.handshakes:
+                self.begin(peer)
+            peer.since, peer.datagrams, peer.bytes = now, 0, 0
+        self.touch(peer, now)
         return peer
+
+    def begin(self, peer: Peer) -> None:
+        """The peer counts as unfinished; raises :class:`TooManyHandshakes` at a bound."""
+        if not peer.unfinished:
+            self._unfinished.begin(peer.address)
+            peer.unfinished = True
 
     def lease(self, peer: Peer, now: float) -> None:
         """The peer has something unfinished, which is kept for one lifetime from now.
@@ -227,9 +241,7 @@ class PeerTable:
         Only what is new gets a lease: a repetition must not keep anything alive.  Raises
         :class:`TooManyHandshakes` where a bound forbids it.
         """
-        if not peer.unfinished:
-            self._unfinished.begin(peer.address)
-            peer.unfinished = True
+        self.begin(peer)
         self._aging[peer.address] = now + self._lifetime
         self._aging.move_to_end(peer.address)
 

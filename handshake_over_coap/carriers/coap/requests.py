@@ -108,6 +108,14 @@ class Requests:
             self._endpoint.send(reset(data[2:4]), self._remote.address)
         return True
 
+    @property
+    def answered(self) -> bool:
+        """Whether a response has come that whoever asked has yet to see."""
+        question = self._question
+        if question is None or not question.response.done() or question.response.cancelled():
+            return False
+        return question.response.exception() is None
+
     def fail(self, reason: str) -> None:
         """End what is under way: the network says that nobody is there."""
         self._layer.fail(NetworkError(reason), self._remote)
@@ -262,6 +270,7 @@ class Requests:
                 self._layer.measured(self._loop.time() - asked)
             return response
         finally:
+            self._question = None
             self._stop_timer()
 
     def _on_empty_ack(self) -> None:

@@ -135,6 +135,8 @@ class CoapServer:
             if reply:
                 self._endpoint.send(reply, address)
             return
+        # The same client may turn to another of our addresses, which then has to answer.
+        verdict.peer.address = verdict.peer.remote.address = address
         self.peers.touch(verdict.peer, now)
         self._schedule_expiry()
         verdict.peer.datagrams += 1

@@ -147,6 +147,15 @@ async def test_discovery_comes_in_blocks_where_it_is_asked_to(asked: int) -> Non
         assert scan(send_as_stranger(here, beyond)[0]).code == 0x80
 
 
+@pytest.mark.parametrize(("accept", "code"), [(40, 0x45), (50, 0x86)])
+@virtual
+async def test_discovery_is_in_link_format_and_in_no_other(accept: int, code: int) -> None:
+    async with exchange() as here:
+        option = (ACCEPT, uint(accept))
+        response = await here.raw().ask(*CORE, option, code=GET, payload=bytes(60))
+        assert response.code == code
+
+
 @virtual
 async def test_a_filter_that_matches_nothing_lists_nothing() -> None:
     async with exchange() as here:

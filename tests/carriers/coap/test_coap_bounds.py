@@ -15,11 +15,16 @@ from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.tls.codepoints import AlertDescription
 from tests.support.by_hand import answer_to, hello, open_half, session_path
 from tests.support.exchange import (
+    BLOCK1,
+    BLOCK2,
     CONTENT_FORMAT,
     ECHO,
+    REQUEST_TAG,
     RESOURCE,
     agree,
+    block,
     exchange,
+    uint,
     virtual,
 )
 
@@ -44,6 +49,78 @@ async def test_what_is_kept_of_one_endpoint_is_bounded_whatever_it_completes() -
         for done in here.completed[:2]:
             here.server.release(done.address, done.name)
         await open_half(raw, "room again")
+
+
+@virtual
+async def test_a_handshake_that_was_worn_out_counts_until_it_is_forgotten() -> None:
+    """No credential is needed for any of this, so nothing of it may be kept beyond the bounds."""
+    limits = Limits(half_open=2, per_address=2, lifetime=60)
+    async with exchange(limits=limits) as here:
+        codes = []
+        raws = [here.raw(port=50000 + number) for number in range(4)]
+        for raw in raws:
+            flight1 = hello(str(raw.address))[1]
+            response = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+            codes.append(response.code)
+            if response.code == 0x41:
+                path = session_path(response.values(8)[-1])
+                for _ in range(limits.failures + 1):
+                    await raw.ask(*path, (CONTENT_FORMAT, uint(ALERT)), payload=FATAL)
+            await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        assert codes == [0x41, 0x41, 0xA3, 0xA3]
+        assert here.server.known_peers == 2
+        # Nor is it kept by repeating the flight.
+        for _ in range(3):
+            await asyncio.sleep(15)
+            for raw in raws[:2]:
+                flight1 = hello(str(raw.address))[1]
+                await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        await asyncio.sleep(15)
+        assert here.server.known_peers == here.server.unfinished == 0
+
+
+@virtual
+async def test_a_session_does_not_count_as_half_open_when_its_flight_1_is_repeated() -> None:
+    async with exchange(limits=Limits(half_open=1)) as here:
+        raw = here.raw()
+        conversation, flight1 = hello()
+        response = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        flight3 = answer_to(conversation, response.payload)[1]
+        await raw.ask(*session_path(response.values(8)[-1]), payload=flight3)
+        again = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        assert again.payload == response.payload
+        assert here.server.unfinished == 0
+        # So it is answered even where no other handshake may begin.
+        await open_half(here.raw("192.0.2.4"))
+        again = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
+        assert again.payload == response.payload
+        another = hello("another")[1]
+        refused = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=another)
+        assert refused.code == 0xA3
+
+
+@virtual
+async def test_first_blocks_for_a_session_do_not_drive_out_what_goes_on_at_the_resource() -> None:
+    """They need no Echo, so anybody can send them in the client's name."""
+    async with exchange(block_size=16) as here:
+        raw = here.raw()
+        _, flight1 = hello()
+        tag = (REQUEST_TAG, b"of the client")
+        echo = (ECHO, await raw.echo())
+        for number in range(0, len(flight1), 64):
+            each = (BLOCK1, block(number // 64, number + 64 < len(flight1), 64))
+            part = flight1[number : number + 64]
+            answer = await raw.ask(*RESOURCE, each, tag, *[echo][number:], payload=part)
+        assert answer.code == 0x41
+        path = session_path(answer.values(8)[-1])
+        for number in range(20):
+            spoofed = (BLOCK1, block(0, True, 16)), (REQUEST_TAG, bytes([number]))
+            assert (await raw.ask(*path, *spoofed, payload=bytes(16))).code == 0x5F
+        (peer,) = here.server.peers
+        assert len(peer.transfers) == here.parameters.limits.bodies_per_peer
+        more = await raw.ask(*RESOURCE, (BLOCK2, block(1, False, 16)), tag)
+        assert more.code == 0x41
+        assert more.payload
 
 
 @virtual

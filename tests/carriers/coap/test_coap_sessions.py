@@ -16,19 +16,25 @@ from tests.support.exchange import (
     DELETE,
     ECHO,
     GET,
+    PSK,
     RESOURCE,
     SERVER,
     URI_PATH,
     Exchange,
     Raw,
     agree,
+    dotted,
     exchange,
     request,
     uint,
     virtual,
 )
 from tests.support.network import Sent
+from tests.support.parties import Scenario
+from tests.support.parties13 import CCM, P256, Scenario13
 
+RETRY = Scenario13(CCM, P256, retry=True)
+URI_QUERY = 15
 FATAL = bytes([2, AlertDescription.handshake_failure])
 
 
@@ -273,6 +279,39 @@ async def test_without_location_a_spoofed_hello_does_not_replace_the_half_open_h
         assert here.begun == 1
         flight3 = answer_to(conversation, response.payload)[1]
         assert (await raw.ask(*RESOURCE, payload=flight3)).code == 0x44
+
+
+@pytest.mark.parametrize("scenario", [PSK, RETRY], ids=str)
+@virtual
+async def test_without_location_a_repeated_hello_needs_its_echo_again(
+    scenario: Scenario | Scenario13,
+) -> None:
+    async with exchange(scenario, location=False) as here:
+        raw, (_, flight1) = here.raw(), hello("by hand", scenario)
+        echo = await raw.echo()
+        first = await raw.ask(*RESOURCE, (ECHO, echo), payload=flight1)
+        assert first.code == 0x44
+        spoofed = await raw.ask(*RESOURCE, payload=flight1)
+        assert dotted(spoofed.code) == "4.01"
+        assert spoofed.get(ECHO) is not None
+        assert spoofed.payload == b""
+        again = await raw.ask(*RESOURCE, (ECHO, echo), payload=flight1)
+        assert again.payload == first.payload
+
+
+@virtual
+async def test_a_query_names_another_resource() -> None:
+    async with exchange() as here:
+        raw, (_, flight1) = here.raw(), hello()
+        echo, query = (ECHO, await raw.echo()), (URI_QUERY, b"other=resource")
+        response = await raw.ask(*RESOURCE, query, echo, payload=flight1)
+        assert dotted(response.code) == "4.04"
+        assert here.server.known_peers == 0
+        name, flight3 = await open_half(raw)
+        response = await raw.ask(*session_path(name), query, payload=flight3)
+        assert dotted(response.code) == "4.04"
+        response = await raw.ask(*session_path(name), payload=flight3)
+        assert dotted(response.code) == "2.04"
 
 
 @virtual
