@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import handshake_over_coap as hoc
-from tests.support.capture_checker import read_pcapng
 from tests.support.both_carriers import SERVER
+from tests.support.capture_checker import read_pcapng
 from tests.support.exchange import virtual
 from tests.support.network import Sent
 from tests.support.session_world import world
