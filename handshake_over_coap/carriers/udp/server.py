@@ -11,7 +11,7 @@ from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.conversation import OnEstablished
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
-from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
@@ -218,6 +218,11 @@ class UdpServer:
             return
         except HandshakeTimeout:
             self.counters["half-open handshakes expired"] += 1
+            self._abandon(address)
+            return
+        except Error as error:
+            # Whatever a peer asks for that cannot be done ends its own handshake and nothing else.
+            self.counters[f"failed: {type(error).__name__}"] += 1
             self._abandon(address)
             return
         self._send_all(datagrams, address, half)

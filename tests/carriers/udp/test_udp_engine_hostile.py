@@ -256,6 +256,30 @@ def test_a_malformed_message_is_the_reason_only_if_nothing_better_comes() -> Non
         pair.client.on_timer(1.0)
 
 
+@pytest.mark.parametrize("mtu", [50, 64, 128, 255])
+def test_a_peers_connection_id_that_leaves_no_room_makes_datagrams_larger_and_ends(
+    mtu: int,
+) -> None:
+    # Of each length around the one that leaves no room for a single byte of Finished.
+    for length in sorted({*range(1, 256, 25), *range(max(mtu - 60, 1), min(mtu, 256)), 255}):
+        for of_client, of_server in ((length, 1), (1, length)):
+            step = start_client(PLAIN_PSK.client(connection_id=bytes(of_client)))
+            client = Engine(step.state, UdpParameters(mtu=mtu), Counter())
+            state = start_server(PLAIN_PSK.server(connection_id=bytes(of_server)))
+            server = Engine(state, UdpParameters(mtu=mtu), Counter())
+            out = client.start(step, 0.0)
+            sent = list(out)
+            while out:
+                back = [reply for data in out for reply in server.receive(data, 0.0)]
+                out = [reply for data in back for reply in client.receive(data, 0.0)]
+                sent += back + out
+            assert client.established is not None
+            assert server.established is not None
+            assert all(sent)
+            # What is beyond the mtu has at least 16 bytes of Finished in it, beside 50 of headers.
+            assert max(map(len, sent)) <= max(mtu, length + 66)
+
+
 def test_a_fragment_is_new_or_known_or_refused_for_one_byte_that_differs() -> None:
     assembly = Reassembly(0, Counter())
     body = bytes(range(256)) * 40

@@ -359,6 +359,22 @@ async def test_handshakes_are_bounded_in_all_and_for_each_address() -> None:
 
 
 @virtual
+async def test_an_error_that_is_no_alert_ends_its_own_handshake_and_nothing_else() -> None:
+    async with place(PLAIN_PSK, transport="udp") as here:
+        raw = Raw(here.network)
+        await raw.ask(datagram(hello(await raw.cookie(), 1), 1))
+        half = here.server._carrier._peers[VISITOR].half_open  # type: ignore[union-attr]
+
+        def cannot(data: bytes, now: float) -> list[bytes]:
+            raise hoc.ConfigurationError("this cannot be done")
+
+        half.engine.receive = cannot  # type: ignore[method-assign,union-attr]
+        assert await raw.ask(record(ContentType.handshake, bytes(12))) == []
+        assert holds_nothing(here)
+        assert here.server.counters["failed: ConfigurationError"] == 1
+
+
+@virtual
 async def test_the_number_of_sessions_is_bounded() -> None:
     limits = Limits(sessions=2, half_open=1)
     async with place(PLAIN_PSK, transport="udp", limits=limits, timeout=5.0) as here:
