@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handshake_over_coap as hoc
+from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp.prelude import MAX_FIRST_SEQ, POOL
@@ -135,6 +136,24 @@ async def test_a_cookie_ends_with_its_lifetime() -> None:
         (answer,) = await raw.ask(datagram(hello(cookie, 1), 1))
         assert cookie_in(answer) != cookie
         assert holds_nothing(here)
+
+
+@virtual
+async def test_a_client_whose_cookie_is_out_of_date_asks_for_another() -> None:
+    async with place(PLAIN_PSK, transport="udp") as here:
+        greeting = here.server._carrier._greeting  # type: ignore[union-attr]
+        loop = asyncio.get_running_loop()
+        # The server begins anew, with another secret, while its first cookie is on its way.
+        again = AddressProof(bytes(32), 60.0)
+        loop.call_later(0.08, lambda: setattr(greeting, "_proof", again))
+        began = loop.time()
+        await here.connect()
+        assert loop.time() - began < 1  # no timer had to run out
+        asked = [s.data for s in here.network.sent if s.data[13] == HandshakeType.client_hello][:3]
+        answers = [s.data for s in here.network.sent if s.source == SERVER][:2]
+        assert [each[17:19] for each in asked] == [u16(0), u16(1), u16(2)]
+        assert all(cookie_in(each) for each in answers)
+        assert [each[17:19] for each in answers] == [u16(0), u16(1)]
 
 
 def any_hello() -> st.SearchStrategy[bytes]:
