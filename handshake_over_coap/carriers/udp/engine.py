@@ -33,6 +33,8 @@ from .parameters import UdpParameters
 
 EARLY_RECORDS = 16
 """Records of the next epoch kept until they can be opened, or until Finished is verified."""
+EARLY_BYTES = 32 * 1024
+"""Bytes that are kept like that."""
 
 
 class Engine:
@@ -223,10 +225,18 @@ class Engine:
         """Take records with a connection ID, or keep them until its length is known."""
         if self._opener is not None:
             return self._records(data, len(self._opener.cid))
-        if len(self._tails) < EARLY_RECORDS:
+        if self._room(len(data)):
             self._tails.append(data)
-        else:
-            self._counters["dropped: early record"] += 1
+        return False
+
+    def _room(self, size: int) -> bool:
+        """Whether so many bytes may be kept for later; counts it otherwise."""
+        kept = [len(tail) for tail in self._tails]
+        kept += [len(record.fragment) for record in self._sealed]
+        kept += [len(content) for _, content in self.early]
+        if len(kept) < EARLY_RECORDS and sum(kept) + size <= EARLY_BYTES:
+            return True
+        self._counters["dropped: early record"] += 1
         return False
 
     def _record(self, record: PlaintextRecord | SealedRecord) -> bool:
@@ -234,10 +244,8 @@ class Engine:
         if isinstance(record, PlaintextRecord):
             return self._plain(record)
         if self._opener is None:
-            if len(self._sealed) < EARLY_RECORDS:
+            if self._room(len(record.fragment)):
                 self._sealed.append(record)
-            else:
-                self._counters["dropped: early record"] += 1
             return False
         return self._open(record, self._opener)
 
@@ -264,7 +272,7 @@ class Engine:
             return self._fragments(plaintext, record.epoch)
         if content_type == ContentType.alert:
             raise Alert.decode(plaintext).sealed_error()
-        if len(self.early) < EARLY_RECORDS:
+        if self._room(len(plaintext)):
             self.early.append((content_type, plaintext))
         return False
 

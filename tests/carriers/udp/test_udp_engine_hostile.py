@@ -17,7 +17,7 @@ from handshake_over_coap.carriers.reassembly import (
     Placed,
     Reassembly,
 )
-from handshake_over_coap.carriers.udp.engine import EARLY_RECORDS, Engine
+from handshake_over_coap.carriers.udp.engine import EARLY_BYTES, EARLY_RECORDS, Engine
 from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.errors import Error
 from handshake_over_coap.tls.alerts import (
@@ -185,6 +185,16 @@ def test_sealed_records_before_there_are_keys_are_kept_within_a_bound() -> None:
         engine.receive(record(22, bytes(60), epoch=1, number=number), 0.0)
     assert len(engine._sealed) == EARLY_RECORDS
     assert counters["dropped: early record"] == 2 * EARLY_RECORDS
+
+
+def test_datagrams_before_there_are_keys_are_kept_within_a_bound_of_bytes() -> None:
+    engine = Engine(start_server(PLAIN_PSK.server()), UdpParameters(), counters := Counter[str]())
+    for number in range(EARLY_RECORDS):
+        engine.receive(record(25, bytes(9000), epoch=1, number=number), 0.0)
+        engine.receive(record(23, bytes(9000), epoch=1, number=number), 0.0)
+    kept = sum(map(len, engine._tails)) + sum(len(each.fragment) for each in engine._sealed)
+    assert EARLY_BYTES - 9013 < kept <= EARLY_BYTES
+    assert counters["dropped: early record"] == 2 * EARLY_RECORDS - 3
 
 
 def test_a_client_of_version_1_0_gets_protocol_version() -> None:
