@@ -8,8 +8,9 @@ when an ACK has to say so.  Both end with the handshake: what is still on its wa
 the session's :class:`~..post_handshake.PostHandshake`.
 
 What comes in the clear may come from anybody: a message that is wrong is dropped, and is the reason
-given only if nothing better comes before the timer.  A hello that is well formed is believed,
-though: whoever forges one in time has the client wait for a handshake that cannot complete.
+given only if nothing better comes (:class:`~.clear.Hint`).  A hello that is well formed is
+believed, though: whoever forges one in time has the client wait for a handshake that cannot
+complete.
 
 A client that offers 1.2 as well begins here too: the hellos of both versions travel alike.  Once
 the server has chosen 1.2, ``legacy`` goes on with the handshake.
@@ -104,6 +105,11 @@ class Engine13:
         delivery = None if self._post is not None else self._delivery
         return self._retransmissions + (0 if delivery is None else delivery.repeated)
 
+    @property
+    def reason(self) -> AlertError | None:
+        """What was wrong in the clear, if nothing better has come since."""
+        return self._incoming.hint.error
+
     def start(self, step: Step, now: float) -> list[bytes]:
         """Take the first step, made by the caller; gives the datagrams to send."""
         return self._take(step, now)
@@ -153,8 +159,8 @@ class Engine13:
     def on_timer(self, now: float) -> list[bytes]:
         """The deadline has passed: acknowledge what came of a flight, or send our own again.
 
-        Raises HandshakeTimeout after the last attempt, or what was wrong in the clear since the
-        last one: nothing better has come.
+        Raises HandshakeTimeout after the last attempt, or what was wrong in the clear: nothing
+        better has come.
         """
         out: list[bytes] = []
         receipts = self._incoming.receipts
@@ -165,8 +171,7 @@ class Engine13:
             out += self._sent_again(delivery.resend_lost(now), now)
         if self._resend_at is None or now < self._resend_at:
             return out
-        if self._incoming.hint is not None:
-            raise self._incoming.hint
+        self._incoming.hint.weigh()
         return out + self._again(now)
 
     def _again(self, now: float) -> list[bytes]:
@@ -175,12 +180,13 @@ class Engine13:
             self._resend_at = None
             return []
         if self._timer.exhausted(delivery.attempts):
-            raise HandshakeTimeout(
-                f"no answer to a flight that was sent {delivery.attempts + 1} times"
-            )
+            times = delivery.attempts + 1
+            silence = HandshakeTimeout(f"no answer to a flight that was sent {times} times")
+            raise self._incoming.hint.error or silence
         delivery.attempts += 1
         self._nudged = False
-        self._timer.back_off()
+        if self._incoming.hint.error is None:
+            self._timer.back_off()
         self._incoming.reassembly.forget_contradicted()
         return self._sent_again(delivery.resend(now), now)
 
@@ -258,12 +264,12 @@ class Engine13:
                 if message.epoch:
                     raise
                 self._counters["dropped: wrong message in the clear"] += 1
-                self._incoming.hint = error
+                self._incoming.hint.say(error)
                 reassembly.forget_next()
                 self._incoming.receipts.clear()  # nothing that was dropped may be acknowledged
                 break
             reassembly.advance()
-            self._incoming.hint = None
+            self._incoming.hint.forget()
             if self._chooses_1_2(message, step):
                 self._go_on_with_1_2(step)
                 break

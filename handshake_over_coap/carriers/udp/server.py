@@ -240,11 +240,13 @@ class UdpServer:
 
     def _on_timer(self, address: Address, peer: _Peer, half: _Half) -> None:
         now = self._loop.time()
-        if now >= half.deadline:
-            self.counters["half-open handshakes expired"] += 1
-            self._abandon(address)
-        else:
-            self._run(address, peer, half, lambda: half.engine.on_timer(now))
+
+        def work() -> list[bytes]:
+            if now >= half.deadline:
+                raise half.engine.reason or HandshakeTimeout("not complete in time")
+            return half.engine.on_timer(now)
+
+        self._run(address, peer, half, work)
 
     def _complete(self, address: Address, peer: _Peer, half: _Half) -> None:
         established = half.engine.established

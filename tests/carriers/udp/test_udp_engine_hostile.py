@@ -21,16 +21,17 @@ from handshake_over_coap.carriers.udp.engine import EARLY_BYTES, EARLY_RECORDS, 
 from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.errors import Error
 from handshake_over_coap.tls.alerts import (
+    AlertError,
     BadRecordMac,
-    DecodeError,
     DecryptError,
     ProtocolVersion,
 )
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.credentials import PSK
 from handshake_over_coap.tls.dtls12 import start_client, start_server
+from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.wire import u8, u16, u24, u48
-from tests.support.parties import IDENTITY, TYPICAL, Scenario
+from tests.support.parties import CLIENT_KEYS, IDENTITY, TYPICAL, Scenario, trust_in
 from tests.support.udp_pair import UdpPair
 
 PLAIN_PSK = TYPICAL[0]
@@ -203,7 +204,7 @@ def test_a_client_of_version_1_0_gets_protocol_version() -> None:
     body = b"\xfe\xff" + hello.body[2:]  # type: ignore[union-attr]
     engine = Engine(start_server(PLAIN_PSK.server()), UdpParameters(), Counter())
     with pytest.raises(ProtocolVersion):
-        engine.receive(record(22, part(1, len(body), 0, 0, body)), 0.0)
+        engine.take_message(HandshakeMessage(HandshakeType.client_hello, body), 0.0)
 
 
 def test_a_wrong_key_draws_two_hints_and_becomes_an_error_at_the_clients_timer() -> None:
@@ -248,22 +249,58 @@ def test_a_finished_that_does_not_verify_is_decrypt_error() -> None:
         pair.server.receive(key_exchange + record(20, b"\x01") + forged, pair.now)
 
 
-def test_a_malformed_message_in_the_clear_ends_no_handshake() -> None:
-    for case in TYPICAL[:4]:
+WRONG = {
+    "malformed": part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"),
+    "out of place": part(HandshakeType.server_hello_done, 0, 0, 0, b""),
+    "unknown": part(99, 1, 0, 0, b"x"),
+    "of another version": part(HandshakeType.server_hello, 38, 0, 0, b"\xfe\xff" + bytes(36)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("case", [PLAIN_PSK, *TYPICAL[2:4]], ids=str)
+def test_a_wrong_message_in_the_clear_ends_no_handshake(case: Scenario, name: str) -> None:
+    # At either side, in the place of each message of the flight that comes.
+    dropped = 0
+    for at_client, seq in ((True, 0), (True, 1), (True, 2), (False, 1), (False, 2)):
         pair = UdpPair(case)
-        forged = record(ContentType.handshake, part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"))
-        assert pair.client.receive(forged, 0.01) == []
+        while not at_client and pair.server._flight == ():
+            pair.step()
+        wrong = WRONG[name][:4] + u16(seq) + WRONG[name][6:]
+        victim = pair.client if at_client else pair.server
+        assert victim.receive(record(ContentType.handshake, wrong), pair.now + 0.01) == []
         pair.run()
         assert pair.complete
-        assert pair.counters["dropped: malformed message in the clear"] == 1
+        dropped += pair.counters["dropped: wrong message in the clear"]
+    assert dropped >= 2
 
 
-def test_a_malformed_message_is_the_reason_only_if_nothing_better_comes() -> None:
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_message_is_the_reason_only_if_nothing_better_comes(name: str) -> None:
     pair = UdpPair(PLAIN_PSK, fate=lambda index, data: [])
-    forged = record(ContentType.handshake, part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"))
-    pair.client.receive(forged, 0.01)
-    with pytest.raises(DecodeError):
-        pair.client.on_timer(1.0)
+    forged = record(ContentType.handshake, WRONG[name])
+    assert pair.client.receive(forged, 0.01) == []
+    assert pair.client.on_timer(1.0)
+    assert pair.client.receive(forged, 1.1) == []
+    with pytest.raises(AlertError) as caught:
+        pair.client.on_timer(2.0)
+    assert not caught.value.received
+    assert pair.client.alert(caught.value)
+
+
+def test_two_sides_that_refuse_each_other_do_not_answer_repetitions_for_ever() -> None:
+    # A certificate that the client refuses comes again with each of its hellos.
+    scenario = TYPICAL[3]
+    pair = UdpPair(scenario, fate=lambda index, data: [(0.2, data)])
+    step = start_client(scenario.client(trust=trust_in(CLIENT_KEYS["rpk-p256"])))
+    pair.client = Engine(step.state, UdpParameters(), pair.counters)
+    pair._events.clear()
+    pair.wire.clear()
+    pair._put(True, pair.client.start(step, 0.0))
+    with pytest.raises(AlertError):
+        pair.run()
+    assert pair.now < 3
+    assert len(pair.wire) < 12
 
 
 @pytest.mark.parametrize("mtu", [50, 64, 128, 255])

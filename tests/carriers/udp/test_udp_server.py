@@ -16,9 +16,9 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp.prelude import MAX_FIRST_SEQ, POOL
 from handshake_over_coap.sim import run
-from handshake_over_coap.tls.alerts import BadRecordMac, ProtocolVersion
+from handshake_over_coap.tls.alerts import BadRecordMac, CertificateUnknown, ProtocolVersion
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
-from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.credentials import PSK, RawPublicKey
 from handshake_over_coap.tls.dtls12 import start_client
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import ClientHello, HelloVerifyRequest
@@ -26,7 +26,8 @@ from handshake_over_coap.tls.wire import u8, u16, u24, u48
 from tests.support.both_carriers import SERVER, Place, place
 from tests.support.exchange import virtual
 from tests.support.network import Delivery, Network, Sent
-from tests.support.parties import IDENTITY, TYPICAL
+from tests.support.parties import IDENTITY, TYPICAL, trust_in
+from tests.support.pki import p256_key
 
 PLAIN_PSK, CERTIFICATE = TYPICAL[0], TYPICAL[5]
 VISITOR = Address("192.0.2.66", 6666)
@@ -391,6 +392,32 @@ async def test_an_error_that_is_no_alert_ends_its_own_handshake_and_nothing_else
         assert await raw.ask(record(ContentType.handshake, bytes(12))) == []
         assert holds_nothing(here)
         assert here.server.counters["failed: ConfigurationError"] == 1
+
+
+@virtual
+async def test_a_refusal_in_the_clear_is_the_reason_when_the_time_is_over() -> None:
+    async with place(PLAIN_PSK, transport="udp", timeout=0.5) as here:
+        with pytest.raises(BadRecordMac) as caught:
+            await here.client().handshake(PLAIN_PSK.client(psk=PSK(IDENTITY, b"w" * 16)))
+        assert caught.value.received
+
+
+@virtual
+async def test_a_key_that_is_refused_in_the_clear_draws_an_alert_a_timer_later() -> None:
+    # Either side's own key is one that the other does not know.
+    scenario, stranger = TYPICAL[3], RawPublicKey(p256_key("a stranger"))
+    for own in (True, False):
+        async with place(scenario, transport="udp") as here:
+            config = scenario.client(credential=stranger)
+            if not own:
+                config = scenario.client(trust=trust_in(stranger))
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(CertificateUnknown) as caught:
+                await here.client().handshake(config)
+            assert caught.value.received is own
+            alerts = [s for s in here.network.sent if s.data[0] == ContentType.alert]
+            assert [alert.source == SERVER for alert in alerts] == [own]
+            assert alerts[0].time - began < 2.5
 
 
 @virtual
