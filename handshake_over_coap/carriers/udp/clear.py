@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.tls.alerts import Alert, AlertError, alert_error
 from handshake_over_coap.tls.codepoints import AlertLevel, ContentType
@@ -45,6 +46,11 @@ class Hint:
         again, self._said = self._said and self._timers > 1, False
         if again or self._timers >= TIMERS:
             raise self.error
+
+    def or_silence(self, times: int) -> Error:
+        """What to give up with, after a flight was sent so many times."""
+        silence = HandshakeTimeout(f"no answer to a flight that was sent {times} times")
+        return self.error or silence
 
 
 def before_connection_id(datagram: bytes) -> tuple[bytes, bytes]:

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 
 from handshake_over_coap.carriers.conversation import Established
 from handshake_over_coap.carriers.reassembly import Reassembly, read_fragments
-from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, split_datagram
 from handshake_over_coap.records.errors import ForgedRecord, RecordDropped
 from handshake_over_coap.records.opener import Opener
@@ -205,8 +204,7 @@ class Engine:
         self._hint.weigh()
         limit = self._parameters.max_retransmit
         if limit is not None and self._attempts >= limit:
-            silence = HandshakeTimeout(f"no answer to a flight that was sent {limit + 1} times")
-            raise self._hint.error or silence
+            raise self._hint.or_silence(limit + 1)
         self._attempts += 1
         if self._hint.error is None:
             self._timeout = min(2 * self._timeout, self._parameters.max_interval)

@@ -25,7 +25,6 @@ from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.carriers.post_handshake import COPY, PostHandshake
 from handshake_over_coap.carriers.timer13 import Timer
 from handshake_over_coap.carriers.writer13 import Writer13, joined
-from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.records.opener13 import Opener13
 from handshake_over_coap.tls.alerts import AlertError
@@ -33,7 +32,6 @@ from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
 from handshake_over_coap.tls.handshake import EpochKeys, State, Step
-from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 from handshake_over_coap.tls.tickets import Ticket
 
 from .engine import Engine
@@ -171,7 +169,6 @@ class Engine13:
             out += self._sent_again(delivery.resend_lost(now), now)
         if self._resend_at is None or now < self._resend_at:
             return out
-        self._incoming.hint.weigh()
         return out + self._again(now)
 
     def _again(self, now: float) -> list[bytes]:
@@ -179,10 +176,11 @@ class Engine13:
         if delivery is None:
             self._resend_at = None
             return []
+        if delivery.rest_is_clear:
+            return self._sent_again(delivery.go_on(now), now)
+        self._incoming.hint.weigh()
         if self._timer.exhausted(delivery.attempts):
-            times = delivery.attempts + 1
-            silence = HandshakeTimeout(f"no answer to a flight that was sent {times} times")
-            raise self._incoming.hint.error or silence
+            raise self._incoming.hint.or_silence(delivery.attempts + 1)
         delivery.attempts += 1
         self._nudged = False
         if self._incoming.hint.error is None:
@@ -233,8 +231,17 @@ class Engine13:
     def _sent_again(self, datagrams: list[bytes], now: float) -> list[bytes]:
         """Wait afresh, if anything was sent."""
         if datagrams:
-            self._resend_at = now + self._timer.value
+            self._wait(now)
         return datagrams
+
+    def _wait(self, now: float) -> None:
+        """Until the timer runs out, or until more of a long hello goes out without an ACK.
+
+        A server that keeps nothing of its clients acknowledges no part of one, and neither does a
+        client that does not know yet which version the server speaks.
+        """
+        more = self._delivery is not None and self._delivery.rest_is_clear
+        self._resend_at = now + (self._timer.patience if more else self._timer.value)
 
     def _acknowledge(self, *, last: bool = True) -> list[bytes]:
         """ACKs of what came of the peer's flight, under the newest keys.
@@ -311,7 +318,7 @@ class Engine13:
             return
         self._retransmissions += delivery.repeated
         if not delivery.attempts and not delivery.repeated:
-            self._timer.measured(now - delivery.first_sent, authentic=authentic)
+            self._timer.measured(now - delivery.last_sent, authentic=authentic)
 
     def _take(self, step: Step, now: float) -> list[bytes]:
         self._state = step.state
@@ -342,15 +349,16 @@ class Engine13:
         self._incoming.next_flight()
         self._nudged = False
         self._delivery = Delivery(flight, self._writer, self._parameters.mtu)
-        self._resend_at = now + self._timer.value
-        return self._delivery.send(now)
+        datagrams = self._delivery.send(now)
+        self._wait(now)
+        return datagrams
 
     def _complete(self, connected: Connected13, flight: Flight, now: float) -> list[bytes]:
         """The handshake is complete: a client's last flight, or a server's ACK and tickets."""
         incoming, opener = self._incoming, self._incoming.opener
         if opener is None:
             return []
-        is_client = bool(flight) and _epoch_of(flight) == HANDSHAKE_EPOCH
+        is_client = connected.ongoing.client
         out = self._send(flight, now) if is_client else self._acknowledge(last=not flight)
         self._post = PostHandshake(
             connected,
@@ -384,9 +392,3 @@ class Engine13:
             else:
                 self._incoming.early.append(opened)
         return out
-
-
-def _epoch_of(flight: Flight) -> int:
-    """The epoch of a flight's first message."""
-    first = flight[0]
-    return first.epoch if isinstance(first, HandshakeMessage) else 0

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from handshake_over_coap.carriers.delivery import RECORDS_AT_ONCE
 from handshake_over_coap.carriers.timer13 import Timer, Timing
 from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.tls.codepoints import NamedGroup
+from tests.support.udp_pair import Fate, unharmed
 from tests.support.udp_pair13 import (
     CASES,
     ONE_WAY,
+    PSK_DHE,
     PSK_KE,
     RETRY_GROUPS,
     RPK,
@@ -175,6 +180,42 @@ def test_a_retry_for_another_group_survives_any_one_loss(case: Case, cookie: boo
     assert whole.server.completed_at == pytest.approx(5 * ONE_WAY)
     for lost in range(len(whole.wire)):
         assert pair(lost).complete, f"datagram {lost} was lost"
+
+
+HYBRID: dict[str, Any] = {"groups": (NamedGroup.X25519MLKEM768,)}
+"""A group whose key shares have more than 1,000 bytes: hellos of up to 52 records."""
+
+
+def with_long_hellos(mtu: int, cookie: bool, fate: Fate = unharmed) -> Pair13:
+    client = HYBRID | {"key_shares": HYBRID["groups"]}
+    return Pair13(PSK_DHE, mtu=mtu, cookie=cookie, fate=fate, client=client, server=HYBRID)
+
+
+@pytest.mark.parametrize("mtu", [50, 64, 100, 128])
+@with_and_without_cookie
+def test_hellos_of_many_records_go_out_ten_at_a_time_and_wait_for_no_ack(
+    mtu: int, cookie: bool
+) -> None:
+    pair = with_long_hellos(mtu, cookie)
+    pair.run(LATEST)
+    assert pair.complete
+    assert (pair.server.completed_at or LATEST) < 3.5
+    hello = [(when, data) for when, of_client, data in pair.wire if of_client and data[13] == 1]
+    assert max(Counter(when for when, _ in hello).values()) == RECORDS_AT_ONCE
+    if mtu > 50:  # where the server's hello takes longer than the client's timer
+        assert len({data[11:25] for _, data in hello}) == len(hello)  # no fragment of it twice
+    # What is sent twice is what an ACK in the clear could not name in time.
+    assert len(pair.wire) < 5 * 1300 // (mtu - 25)
+
+
+@pytest.mark.parametrize("mtu", [64, 128])
+@with_and_without_cookie
+def test_any_one_datagram_of_a_long_hello_may_be_lost(mtu: int, cookie: bool) -> None:
+    for lost in range(0, 60, 3):
+        pair = with_long_hellos(mtu, cookie, dropping(lost))
+        pair.run(LATEST)
+        assert pair.complete, f"datagram {lost} was lost"
+        assert (pair.server.completed_at or LATEST) < 6
 
 
 def test_the_timer_doubles_up_to_its_ceiling() -> None:
