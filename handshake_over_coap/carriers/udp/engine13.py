@@ -8,9 +8,8 @@ when an ACK has to say so.  Both end with the handshake: what is still on its wa
 the session's :class:`~..post_handshake.PostHandshake`.
 
 What comes in the clear may come from anybody: a message that is wrong is dropped, and is the reason
-given only if nothing better comes (:class:`~.clear.Hint`).  A hello that is well formed is
-believed, though: whoever forges one in time has the client wait for a handshake that cannot
-complete.
+given only if nothing better comes (:class:`~.clear.Hint`).  A well-formed hello is believed,
+though: whoever forges one in time has the client wait for a handshake that cannot complete.
 
 A client that offers 1.2 as well begins here too: the hellos of both versions travel alike.  Once
 the server has chosen 1.2, ``legacy`` goes on with the handshake.
@@ -66,7 +65,7 @@ class Engine13:
         self._incoming = Incoming(first_seq, counters)
         self._delivery: Delivery | None = None
         self._resend_at: float | None = None
-        self._nudged = False
+        self._nudged = self._repetition_answered = False
         self._post: PostHandshake | None = None
         self._tickets: tuple[Ticket, ...] = ()
         self._retransmissions = 0
@@ -182,7 +181,7 @@ class Engine13:
         if self._timer.exhausted(delivery.attempts):
             raise self._incoming.hint.or_silence(delivery.attempts + 1)
         delivery.attempts += 1
-        self._nudged = False
+        self._nudged = self._repetition_answered = False
         if self._incoming.hint.error is None:
             self._timer.back_off()
         self._incoming.reassembly.forget_contradicted()
@@ -222,10 +221,16 @@ class Engine13:
         return self._sent_again(again, now)
 
     def _answer_repetition(self, now: float) -> list[bytes]:
-        """The peer repeats a flight: ours was lost.  Not for each copy that the network makes."""
+        """The peer repeats a flight: ours was lost.  Not for each copy that the network makes.
+
+        Once until the timer runs out, too: anybody can repeat what was in the clear.
+        """
         delivery = self._delivery
-        if delivery is None or delivery.touched or now - delivery.last_sent < COPY:
+        if delivery is None or delivery.touched or self._repetition_answered:
             return []
+        if now - delivery.last_sent < COPY:
+            return []
+        self._repetition_answered = True
         return self._sent_again(delivery.resend(now), now)
 
     def _sent_again(self, datagrams: list[bytes], now: float) -> list[bytes]:
@@ -347,7 +352,7 @@ class Engine13:
         if not flight:
             return []
         self._incoming.next_flight()
-        self._nudged = False
+        self._nudged = self._repetition_answered = False
         self._delivery = Delivery(flight, self._writer, self._parameters.mtu)
         datagrams = self._delivery.send(now)
         self._wait(now)

@@ -231,6 +231,28 @@ def test_repeated_hellos_draw_a_flight_for_each_tenth_of_a_second_at_most() -> N
     assert sum(map(len, drawn)) <= 10
 
 
+def test_a_flood_of_old_messages_draws_the_second_hello_once_for_each_timer() -> None:
+    pair = Pair13(
+        PSK_DHE,
+        cookie=True,
+        fate=lambda index, data: [(0.0, data)] if index < 2 else [],
+        adapt_timer=False,
+    )
+    for _ in range(2):
+        pair.step()
+    client = engine_of(pair, client=True)
+    old = clear(22, message(HandshakeType.server_hello, b"")[:12], 7)
+    timers, drawn, began = 0, 0, pair.now
+    for tenth in range(1, 150):
+        now = began + tenth * 0.101
+        if client.deadline is not None and client.deadline <= now:
+            timers += len(client.on_timer(now))
+        drawn += len(client.receive(old, now))
+    # Each answer starts the timer once more: 1, 2 and 4 s, none of them more than twice.
+    assert timers >= 3
+    assert drawn <= timers + 1
+
+
 def test_an_authentic_ack_of_a_later_epoch_is_an_illegal_parameter() -> None:
     pair = Pair13(PSK_DHE)
     pair.run(LATEST)
