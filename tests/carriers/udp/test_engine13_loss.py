@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from handshake_over_coap.carriers import reassembly
 from handshake_over_coap.carriers.delivery import RECORDS_AT_ONCE
 from handshake_over_coap.carriers.timer13 import Timer, Timing
 from handshake_over_coap.errors import HandshakeTimeout
@@ -180,6 +181,24 @@ def test_a_retry_for_another_group_survives_any_one_loss(case: Case, cookie: boo
     assert whole.server.completed_at == pytest.approx(5 * ONE_WAY)
     for lost in range(len(whole.wire)):
         assert pair(lost).complete, f"datagram {lost} was lost"
+
+
+@pytest.mark.parametrize("mtu", [148, 155, 162])
+def test_a_flight_larger_than_what_is_kept_survives_the_loss_of_its_middle(
+    mtu: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end came and was acknowledged: it must still be there when the rest has come."""
+    whole = Pair13(X509, mtu=mtu)
+    whole.run(LATEST)
+    flight = [
+        n for n, (when, of_client, _) in enumerate(whole.wire) if not of_client and when < 0.1
+    ]
+    monkeypatch.setattr(reassembly, "MAX_HANDSHAKE", 889)  # Certificate: 802, what follows: 107
+    for ends in (1, 2):
+        pair = Pair13(X509, mtu=mtu, fate=dropping(*flight[1:-ends]))
+        pair.run(LATEST)
+        assert pair.complete
+        assert (pair.server.completed_at or LATEST) < 8
 
 
 HYBRID: dict[str, Any] = {"groups": (NamedGroup.X25519MLKEM768,)}

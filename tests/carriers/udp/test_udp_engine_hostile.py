@@ -121,6 +121,27 @@ def test_a_message_far_ahead_makes_room_for_the_next_one_and_not_the_other_way_r
     assert counters["dropped: handshake too large"] == 1
 
 
+def test_what_came_sealed_makes_no_room_as_an_ack_may_have_named_it() -> None:
+    assembly = Reassembly(0, Counter())
+    half = bytes(MAX_HANDSHAKE // 2)
+    assert assembly.place(Fragment(1, len(half), 4, 0, half, 0)) is Placed.NEW
+    for seq in (2, 3):  # the one in the clear makes room
+        assert assembly.place(Fragment(11, len(half), seq, 0, half, 2)) is Placed.NEW
+    for seq in (1, 4):  # refused, so that no ACK will name them
+        assert assembly.place(Fragment(11, len(half), seq, 0, half, 2)) is Placed.REFUSED
+    largest = bytes(MAX_HANDSHAKE)
+    assert assembly.place(Fragment(11, MAX_HANDSHAKE, 0, 0, largest, 2)) is Placed.NEW
+    assert sum(each.length for each in assembly._partial.values()) == 2 * MAX_HANDSHAKE
+    for seq in range(4):
+        if assembly.peek() is None:
+            assert assembly.place(Fragment(11, len(half), seq, 0, half, 2)) is Placed.NEW
+        message = assembly.peek()
+        assert message is not None
+        assert message.message_seq == seq
+        assembly.advance()
+    assert assembly.empty
+
+
 def hostile(*datagrams: bytes) -> list[bytes]:
     """The same datagrams go to both sides of a handshake before anything else does."""
     return list(datagrams)
