@@ -99,7 +99,7 @@ class Delivery:
         self._pieces = tuple(_cut(self.messages, layout))
         self._layout: _Layout | None = layout
         self._records: OrderedDict[RecordNumber, _Sent] = OrderedDict()
-        self._orders = self._datagrams = self.turns = 0
+        self._orders = self._datagrams = self.turns = self._round = 0
         self._highest = self.highest_turn = -1
         self.first_sent = self.last_sent = 0.0
         self.ask_at: float | None = None
@@ -129,8 +129,20 @@ class Delivery:
         """
         for piece in self._pieces:
             piece.hinted = False
-        missing = [piece for piece in self._pieces if not piece.acked]
-        return self._transmit(sorted(missing, key=lambda piece: piece.order), now)
+        self._round = self._orders
+        return self.go_on(now)
+
+    def go_on(self, now: float) -> list[bytes]:
+        """The datagrams of what was left over by :meth:`send` or :meth:`resend`, as far again."""
+        return self._transmit(sorted(self._rest(), key=lambda piece: piece.order), now)
+
+    @property
+    def rest_is_clear(self) -> bool:
+        """Whether that begins in the clear: a peer without keys may have no way to ask for it."""
+        return any(piece.message.epoch == 0 for piece in self._rest())
+
+    def _rest(self) -> Iterator[Piece]:
+        return (piece for piece in self._open() if piece.order < self._round)
 
     def resend_lost(self, now: float) -> list[bytes]:
         """The datagrams of what the last ACK shows to be lost, and of what was never sent.
@@ -152,7 +164,10 @@ class Delivery:
         """The datagrams of what a peer lacks that can read nothing sealed.
 
         That is what came with the messages in the clear, without which it has no keys; or all.
+        Nothing while more ACKs may follow.
         """
+        if self.ask_at is not None and now < self.ask_at:
+            return []
         missing = list(self._open())
         lost = {piece.datagram for piece in missing if piece.message.epoch == 0}
         return self._transmit([p for p in missing if not lost or p.datagram in lost], now)
@@ -162,7 +177,7 @@ class Delivery:
         news = False
         room = self._mtu - self._writer.overhead - ACK_LENGTH
         full = len(numbers) >= max(room // RECORD_NUMBER_LENGTH, 1)
-        self.ask_at = now + GRACE if full and authentic else None
+        self.ask_at = now + GRACE if full else None
         for number in numbers:
             sent = self._records.get(number)
             if sent is None:

@@ -21,7 +21,9 @@ MESSAGE_HEADER = 12
 """Bytes of the header that each fragment of a handshake message has."""
 
 MAX_HANDSHAKE = 16 * 1024
-"""Bytes of messages that are kept at once while they are incomplete or out of order."""
+"""Bytes of messages that are kept at once while they are incomplete or out of order.
+
+The next message has as much beside it where those further ahead came sealed."""
 
 AHEAD = 10
 """How far ahead of the next message another may be: no flight has more messages."""
@@ -179,15 +181,21 @@ class Reassembly:
         self._lost = 0
 
     def _room_for(self, part: Fragment) -> bool:
-        """Whether another message may be kept: those further ahead, perhaps forged, make room."""
+        """Whether another message may be kept: those further ahead, perhaps forged, make room.
+
+        What came sealed does not: an ACK may have named it, and then it would never come again.
+        """
         if part.length > MAX_HANDSHAKE:
             return False
+        is_next = part.epoch > 0 and part.message_seq == self.next_seq
+        most = 2 * MAX_HANDSHAKE if is_next else MAX_HANDSHAKE
         held = sum(other.length for other in self._partial.values())
         for seq in sorted(self._partial, reverse=True):
-            if held + part.length <= MAX_HANDSHAKE or seq < part.message_seq:
+            if held + part.length <= most or seq < part.message_seq:
                 break
-            held -= self._partial.pop(seq).length
-        return held + part.length <= MAX_HANDSHAKE
+            if self._partial[seq].epoch == 0:
+                held -= self._partial.pop(seq).length
+        return held + part.length <= most
 
     @property
     def holes(self) -> int:

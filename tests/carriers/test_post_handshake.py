@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -343,6 +344,17 @@ def test_a_new_message_under_old_keys_ends_the_session() -> None:
         message = HandshakeMessage(late.msg_type, late.encode(), seq, epoch)
         with pytest.raises(UnexpectedMessage):
             pair.server.post.receive(opened(pair, pair.server, message), pair.now)
+
+
+def test_a_ticket_may_follow_a_key_update_in_the_old_epoch() -> None:
+    pair = connected()
+    update = next_message(pair, pair.server, KeyUpdate(KeyUpdateRequest.update_not_requested))
+    ticket = next_message(pair, pair.server, NewSessionTicket(60, 0, b"n", b"t"))
+    for message in (update, replace(ticket, message_seq=ticket.message_seq + 1)):
+        heard = pair.client.post.receive(opened(pair, pair.client, message), pair.now)
+        assert len(heard.datagrams) == 1  # an ACK
+        assert pair.client.post.connected.read_epoch == 4
+    assert [each.ticket for each in heard.tickets] == [b"t"]
 
 
 def test_what_waits_for_acks_is_bounded() -> None:

@@ -22,6 +22,7 @@ from handshake_over_coap.tls.messages import (
     KeyUpdate,
     Message,
     NewConnectionId,
+    NewSessionTicket,
     RequestConnectionId,
 )
 from handshake_over_coap.tls.negotiation import Connected13
@@ -200,6 +201,29 @@ def test_nothing_more_in_an_epoch_that_an_update_has_ended() -> None:
     for epoch in (0, 2, 3, 5):
         with pytest.raises(UnexpectedMessage):
             after.handle(framed(KeyUpdate(KeyUpdateRequest.update_not_requested), epoch))
+
+
+def test_other_messages_may_come_in_the_epoch_before_an_update() -> None:
+    """RFC 9147 sections 5.8.4 and 8: the peer uses its new keys once it has the ACK."""
+    client, server = pair(client=b"client", server=b"server")
+    ticket = framed(NewSessionTicket(60, 0, b"n", b"ticket"))
+    others = [framed(NewConnectionId((b"new",), ConnectionIdUsage.cid_immediate))]
+    others.append(framed(RequestConnectionId(1)))
+    for first, second, messages in ((client, server, others), (server, client, [ticket, *others])):
+        announced = first.update_keys()
+        once = state_of(second.handle(said(announced)))
+        for message in messages:
+            assert state_of(once.handle(message)).read_epoch == 4
+        acknowledged = state_of(state_of(announced).update_acknowledged())
+        twice = state_of(once.handle(said(acknowledged.update_keys())))
+        assert twice.read_epoch == 5
+        for message in messages:
+            for epoch in (0, 2, 3, 6):
+                with pytest.raises(UnexpectedMessage):
+                    twice.handle(replace(message, epoch=epoch))
+    # Nothing that belongs to the handshake: its epoch is the one before the first.
+    with pytest.raises(UnexpectedMessage):
+        client.handle(replace(ticket, epoch=2))
 
 
 @pytest.mark.parametrize(

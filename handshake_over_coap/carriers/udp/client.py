@@ -57,9 +57,7 @@ class UdpClient:
         except TimeoutError as error:
             if isinstance(error, HandshakeTimeout):
                 raise
-            raise HandshakeTimeout(
-                f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
-            ) from None
+            raise self._too_late() from None
         finally:
             self._stop_timer()
 
@@ -102,9 +100,7 @@ class UdpClient:
         try:
             datagrams = work()
         except Error as error:
-            engine = successor(engine)
-            if isinstance(error, AlertError) and not error.received:
-                self._endpoint.send(engine.alert(error), self._server)
+            self._tell(successor(engine), error)
             done.set_exception(error)
             return
         for datagram in datagrams:
@@ -117,6 +113,21 @@ class UdpClient:
         self._stop_timer()
         if engine.deadline is not None:
             self._timer = self._loop.call_at(engine.deadline, self._on_timer)
+
+    def _tell(self, engine: AnyEngine, error: Error) -> None:
+        """Send the alert for what this side finds wrong."""
+        if isinstance(error, AlertError) and not error.received:
+            self._endpoint.send(engine.alert(error), self._server)
+
+    def _too_late(self) -> Error:
+        """Why the handshake is not complete in time, as far as somebody has said so."""
+        engine = self._engine
+        if engine is None or engine.reason is None:
+            return HandshakeTimeout(
+                f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
+            )
+        self._tell(engine, engine.reason)
+        return engine.reason
 
     def _on_timer(self) -> None:
         engine = self._engine

@@ -13,26 +13,23 @@ from collections.abc import Iterable
 
 from handshake_over_coap.carriers.conversation import Established
 from handshake_over_coap.carriers.reassembly import Reassembly, read_fragments
-from handshake_over_coap.errors import HandshakeTimeout
-from handshake_over_coap.records.dtls12 import (
-    HEADER,
-    PlaintextRecord,
-    SealedRecord,
-    split_datagram,
-)
+from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, split_datagram
 from handshake_over_coap.records.errors import ForgedRecord, RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.sealer import Sealer
-from handshake_over_coap.tls.alerts import Alert, AlertError, BadRecordMac, DecodeError, alert_error
-from handshake_over_coap.tls.codepoints import AlertLevel, ContentType, HandshakeType
+from handshake_over_coap.tls.alerts import Alert, AlertError, BadRecordMac, DecodeError
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, Flight, HandshakeMessage
 from handshake_over_coap.tls.handshake import Connected, State, Step
 
+from .clear import Hint, before_connection_id
 from .fragments import Numbers, Packer, plain_record
 from .parameters import UdpParameters
 
 EARLY_RECORDS = 16
 """Records of the next epoch kept until they can be opened, or until Finished is verified."""
+EARLY_BYTES = 32 * 1024
+"""Bytes that are kept like that."""
 
 
 class Engine:
@@ -66,7 +63,7 @@ class Engine:
         self._change_cipher_spec_seen = False
         self._sealed: list[SealedRecord] = []
         self._tails: list[bytes] = []
-        self._hint: AlertError | None = None
+        self._hint = Hint()
         self._alerts: list[bytes] = []
         self._alerts_left = 2
         self.early: list[tuple[int, bytes]] = []
@@ -109,6 +106,11 @@ class Engine:
             return Established(self._state, self._sealer, self._opener, tuple(self.early))
         return None
 
+    @property
+    def reason(self) -> AlertError | None:
+        """What was wrong in the clear, if nothing better has come since."""
+        return self._hint.error
+
     def start(self, step: Step, now: float) -> list[bytes]:
         """Take the first step, made by the caller; gives the datagrams to send."""
         return self._take(step, now)
@@ -121,13 +123,13 @@ class Engine:
         """
         if isinstance(self._state, Connected):
             return self._after_completion(datagram, now)
-        head, tail = _before_connection_id(datagram)
+        head, tail = before_connection_id(datagram)
         repeated = (bool(head) or not tail) and self._records(head, 0)
         out = self._advance(now)
         if tail:
             repeated |= self._tail(tail)
             out += self._advance(now)
-        if not out and repeated:
+        if not out and repeated and self._hint.error is None:
             out = self._answer_repetition(now)
         alerts, self._alerts = self._alerts, []
         return out + alerts
@@ -139,7 +141,7 @@ class Engine:
         """
         repeated = False
         try:
-            for record in split_datagram(_before_connection_id(datagram)[0]):
+            for record in split_datagram(before_connection_id(datagram)[0]):
                 if isinstance(record, PlaintextRecord):
                     repeated |= self._repeats(record)
         except RecordDropped as dropped:
@@ -194,18 +196,18 @@ class Engine:
     def on_timer(self, now: float) -> list[bytes]:
         """The deadline has passed: send the flight again, with twice the time to wait.
 
-        Raises HandshakeTimeout after the last attempt, or the unsealed alert that the peer sent
-        since the last one: nothing better has come.
+        Raises HandshakeTimeout after the last attempt, or what was wrong in the clear: nothing
+        better has come.
         """
         if self.deadline is None or now < self.deadline:
             return []
-        if self._hint is not None:
-            raise self._hint
+        self._hint.weigh()
         limit = self._parameters.max_retransmit
         if limit is not None and self._attempts >= limit:
-            raise HandshakeTimeout(f"no answer to a flight that was sent {limit + 1} times")
+            raise self._hint.or_silence(limit + 1)
         self._attempts += 1
-        self._timeout = min(2 * self._timeout, self._parameters.max_interval)
+        if self._hint.error is None:
+            self._timeout = min(2 * self._timeout, self._parameters.max_interval)
         self._reassembly.forget_contradicted()
         return self._retransmit(now)
 
@@ -223,10 +225,18 @@ class Engine:
         """Take records with a connection ID, or keep them until its length is known."""
         if self._opener is not None:
             return self._records(data, len(self._opener.cid))
-        if len(self._tails) < EARLY_RECORDS:
+        if self._room(len(data)):
             self._tails.append(data)
-        else:
-            self._counters["dropped: early record"] += 1
+        return False
+
+    def _room(self, size: int) -> bool:
+        """Whether so many bytes may be kept for later; counts it otherwise."""
+        kept = [len(tail) for tail in self._tails]
+        kept += [len(record.fragment) for record in self._sealed]
+        kept += [len(content) for _, content in self.early]
+        if len(kept) < EARLY_RECORDS and sum(kept) + size <= EARLY_BYTES:
+            return True
+        self._counters["dropped: early record"] += 1
         return False
 
     def _record(self, record: PlaintextRecord | SealedRecord) -> bool:
@@ -234,10 +244,8 @@ class Engine:
         if isinstance(record, PlaintextRecord):
             return self._plain(record)
         if self._opener is None:
-            if len(self._sealed) < EARLY_RECORDS:
+            if self._room(len(record.fragment)):
                 self._sealed.append(record)
-            else:
-                self._counters["dropped: early record"] += 1
             return False
         return self._open(record, self._opener)
 
@@ -264,7 +272,7 @@ class Engine:
             return self._fragments(plaintext, record.epoch)
         if content_type == ContentType.alert:
             raise Alert.decode(plaintext).sealed_error()
-        if len(self.early) < EARLY_RECORDS:
+        if self._room(len(plaintext)):
             self.early.append((content_type, plaintext))
         return False
 
@@ -285,16 +293,13 @@ class Engine:
         return any(repeats)
 
     def _unsealed_alert(self, data: bytes) -> None:
-        """Anybody can send one: believed only if nothing else comes before the timer."""
+        """Anybody can send one: believed only if nothing better comes."""
         try:
             alert = Alert.decode(data)
         except DecodeError:
             return
         self._counters["unsealed alerts"] += 1
-        if alert.level == AlertLevel.fatal:
-            self._hint = alert_error(
-                alert.description, received=True, level=alert.level, detail="unsealed"
-            )
+        self._hint.hear(alert)
 
     def _advance(self, now: float) -> list[bytes]:
         """Hand whole messages in order to the handshake, as far as they have come."""
@@ -305,24 +310,24 @@ class Engine:
             for item in self._items(message):
                 try:
                     step = self._state.handle(item)
-                except DecodeError as error:
+                except AlertError as error:
                     if message.epoch:
                         raise
-                    self._drop_malformed(error)
+                    self._drop_wrong(error)
                     return out
                 if item is message:
                     self._reassembly.advance()
-                    self._hint = None
+                    self._hint.forget()
                 out += self._take(step, now)
         return out
 
-    def _drop_malformed(self, error: DecodeError) -> None:
+    def _drop_wrong(self, error: AlertError) -> None:
         """Anybody may have sent a message in the clear: another may come in its place.
 
-        It is why the handshake ends only if nothing better comes before the timer.
+        It is why the handshake ends only if nothing better comes.
         """
-        self._counters["dropped: malformed message in the clear"] += 1
-        self._hint = error
+        self._counters["dropped: wrong message in the clear"] += 1
+        self._hint.say(error)
         self._reassembly.forget_next()
 
     def _items(self, message: HandshakeMessage) -> Iterable[HandshakeMessage | ChangeCipherSpec]:
@@ -373,14 +378,3 @@ class Engine:
         if not self._flight or now - self._sent_at < self._parameters.initial_timeout / 4:
             return []
         return self._retransmit(now)
-
-
-def _before_connection_id(datagram: bytes) -> tuple[bytes, bytes]:
-    """What stands before the first record with a connection ID, and the rest.
-
-    How long the ID is need not be known; what is no record stays in the first part.
-    """
-    offset, end = 0, len(datagram)
-    while offset < end and datagram[offset] != ContentType.tls12_cid:
-        offset += HEADER.size + int.from_bytes(datagram[offset + 11 : offset + 13], "big")
-    return datagram[:offset], datagram[offset:]

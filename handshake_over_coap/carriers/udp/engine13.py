@@ -8,7 +8,7 @@ when an ACK has to say so.  Both end with the handshake: what is still on its wa
 the session's :class:`~..post_handshake.PostHandshake`.
 
 What comes in the clear may come from anybody: a message that is wrong is dropped, and is the reason
-given only if nothing better comes before the timer.  A hello that is well formed is believed,
+given only if nothing better comes (:class:`~.clear.Hint`).  A well-formed hello is believed,
 though: whoever forges one in time has the client wait for a handshake that cannot complete.
 
 A client that offers 1.2 as well begins here too: the hellos of both versions travel alike.  Once
@@ -24,7 +24,6 @@ from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.carriers.post_handshake import COPY, PostHandshake
 from handshake_over_coap.carriers.timer13 import Timer
 from handshake_over_coap.carriers.writer13 import Writer13, joined
-from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.records.opener13 import Opener13
 from handshake_over_coap.tls.alerts import AlertError
@@ -32,7 +31,6 @@ from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
 from handshake_over_coap.tls.handshake import EpochKeys, State, Step
-from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 from handshake_over_coap.tls.tickets import Ticket
 
 from .engine import Engine
@@ -67,7 +65,7 @@ class Engine13:
         self._incoming = Incoming(first_seq, counters)
         self._delivery: Delivery | None = None
         self._resend_at: float | None = None
-        self._nudged = False
+        self._nudged = self._repetition_answered = False
         self._post: PostHandshake | None = None
         self._tickets: tuple[Ticket, ...] = ()
         self._retransmissions = 0
@@ -103,6 +101,11 @@ class Engine13:
         """Datagrams that held anything for a second time, up to completion."""
         delivery = None if self._post is not None else self._delivery
         return self._retransmissions + (0 if delivery is None else delivery.repeated)
+
+    @property
+    def reason(self) -> AlertError | None:
+        """What was wrong in the clear, if nothing better has come since."""
+        return self._incoming.hint.error
 
     def start(self, step: Step, now: float) -> list[bytes]:
         """Take the first step, made by the caller; gives the datagrams to send."""
@@ -153,8 +156,8 @@ class Engine13:
     def on_timer(self, now: float) -> list[bytes]:
         """The deadline has passed: acknowledge what came of a flight, or send our own again.
 
-        Raises HandshakeTimeout after the last attempt, or what was wrong in the clear since the
-        last one: nothing better has come.
+        Raises HandshakeTimeout after the last attempt, or what was wrong in the clear: nothing
+        better has come.
         """
         out: list[bytes] = []
         receipts = self._incoming.receipts
@@ -165,8 +168,6 @@ class Engine13:
             out += self._sent_again(delivery.resend_lost(now), now)
         if self._resend_at is None or now < self._resend_at:
             return out
-        if self._incoming.hint is not None:
-            raise self._incoming.hint
         return out + self._again(now)
 
     def _again(self, now: float) -> list[bytes]:
@@ -174,13 +175,15 @@ class Engine13:
         if delivery is None:
             self._resend_at = None
             return []
+        if delivery.rest_is_clear:
+            return self._sent_again(delivery.go_on(now), now)
+        self._incoming.hint.weigh()
         if self._timer.exhausted(delivery.attempts):
-            raise HandshakeTimeout(
-                f"no answer to a flight that was sent {delivery.attempts + 1} times"
-            )
+            raise self._incoming.hint.or_silence(delivery.attempts + 1)
         delivery.attempts += 1
-        self._nudged = False
-        self._timer.back_off()
+        self._nudged = self._repetition_answered = False
+        if self._incoming.hint.error is None:
+            self._timer.back_off()
         self._incoming.reassembly.forget_contradicted()
         return self._sent_again(delivery.resend(now), now)
 
@@ -218,17 +221,32 @@ class Engine13:
         return self._sent_again(again, now)
 
     def _answer_repetition(self, now: float) -> list[bytes]:
-        """The peer repeats a flight: ours was lost.  Not for each copy that the network makes."""
+        """The peer repeats a flight: ours was lost.  Not for each copy that the network makes.
+
+        Once until the timer runs out, too: anybody can repeat what was in the clear.
+        """
         delivery = self._delivery
-        if delivery is None or delivery.touched or now - delivery.last_sent < COPY:
+        if delivery is None or delivery.touched or self._repetition_answered:
             return []
+        if now - delivery.last_sent < COPY:
+            return []
+        self._repetition_answered = True
         return self._sent_again(delivery.resend(now), now)
 
     def _sent_again(self, datagrams: list[bytes], now: float) -> list[bytes]:
         """Wait afresh, if anything was sent."""
         if datagrams:
-            self._resend_at = now + self._timer.value
+            self._wait(now)
         return datagrams
+
+    def _wait(self, now: float) -> None:
+        """Until the timer runs out, or until more of a long hello goes out without an ACK.
+
+        A server that keeps nothing of its clients acknowledges no part of one, and neither does a
+        client that does not know yet which version the server speaks.
+        """
+        more = self._delivery is not None and self._delivery.rest_is_clear
+        self._resend_at = now + (self._timer.patience if more else self._timer.value)
 
     def _acknowledge(self, *, last: bool = True) -> list[bytes]:
         """ACKs of what came of the peer's flight, under the newest keys.
@@ -258,12 +276,12 @@ class Engine13:
                 if message.epoch:
                     raise
                 self._counters["dropped: wrong message in the clear"] += 1
-                self._incoming.hint = error
+                self._incoming.hint.say(error)
                 reassembly.forget_next()
                 self._incoming.receipts.clear()  # nothing that was dropped may be acknowledged
                 break
             reassembly.advance()
-            self._incoming.hint = None
+            self._incoming.hint.forget()
             if self._chooses_1_2(message, step):
                 self._go_on_with_1_2(step)
                 break
@@ -297,12 +315,15 @@ class Engine13:
     def _answered(self, now: float) -> None:
         """The peer goes on, so it has the whole of our flight."""
         self._incoming.answered = False
+        authentic = self._incoming.authentic
+        if authentic:
+            self._timer.prove()
         delivery, self._delivery, self._resend_at = self._delivery, None, None
         if delivery is None:
             return
         self._retransmissions += delivery.repeated
         if not delivery.attempts and not delivery.repeated:
-            self._timer.measured(now - delivery.first_sent)
+            self._timer.measured(now - delivery.last_sent, authentic=authentic)
 
     def _take(self, step: Step, now: float) -> list[bytes]:
         self._state = step.state
@@ -331,17 +352,18 @@ class Engine13:
         if not flight:
             return []
         self._incoming.next_flight()
-        self._nudged = False
+        self._nudged = self._repetition_answered = False
         self._delivery = Delivery(flight, self._writer, self._parameters.mtu)
-        self._resend_at = now + self._timer.value
-        return self._delivery.send(now)
+        datagrams = self._delivery.send(now)
+        self._wait(now)
+        return datagrams
 
     def _complete(self, connected: Connected13, flight: Flight, now: float) -> list[bytes]:
         """The handshake is complete: a client's last flight, or a server's ACK and tickets."""
         incoming, opener = self._incoming, self._incoming.opener
         if opener is None:
             return []
-        is_client = bool(flight) and _epoch_of(flight) == HANDSHAKE_EPOCH
+        is_client = connected.ongoing.client
         out = self._send(flight, now) if is_client else self._acknowledge(last=not flight)
         self._post = PostHandshake(
             connected,
@@ -375,9 +397,3 @@ class Engine13:
             else:
                 self._incoming.early.append(opened)
         return out
-
-
-def _epoch_of(flight: Flight) -> int:
-    """The epoch of a flight's first message."""
-    first = flight[0]
-    return first.epoch if isinstance(first, HandshakeMessage) else 0

@@ -16,6 +16,11 @@ from handshake_over_coap.tls.flight import Flight, HandshakeMessage
 _LEAST_FRAGMENT = 1
 """An almost full datagram still takes a fragment of this many bytes."""
 
+_BEYOND_MTU = 16
+"""What a datagram holds that has no room for a single byte.
+
+The peer may ask for a connection ID as long as the mtu, and nothing else can be done for it."""
+
 
 class Numbers:
     """The sequence numbers of a side's unprotected records (epoch 0)."""
@@ -40,15 +45,17 @@ class Packer:
         self._current = b""
 
     def pack(self, flight: Flight, sealer: Sealer | None) -> list[bytes]:
-        """The datagrams of ``flight``, each at most as large as the mtu."""
+        """The datagrams of ``flight``, each at most as large as the mtu.
+
+        Larger where the peer's connection ID leaves no room in it.
+        """
         self._datagrams, self._current = [], b""
         for item in flight:
             if isinstance(item, HandshakeMessage):
                 self._message(item, sealer if item.epoch else None)
             else:
                 self._put(self._plain(ContentType.change_cipher_spec, b"\x01"))
-        if self._current:
-            self._datagrams.append(self._current)
+        self._flush()
         return self._datagrams
 
     def _message(self, message: HandshakeMessage, sealer: Sealer | None) -> None:
@@ -65,9 +72,11 @@ class Packer:
         offset = 0
         while True:
             room = self._mtu - len(self._current) - overhead
-            if room < min(size - offset, _LEAST_FRAGMENT) or (size == 0 and room < 0):
+            if room < min(size - offset, _LEAST_FRAGMENT):
                 self._flush()
                 room = self._mtu - overhead
+            if room < _LEAST_FRAGMENT:
+                room = _BEYOND_MTU
             length = min(size - offset, room)
             yield offset, length
             offset += length
@@ -83,7 +92,8 @@ class Packer:
         self._current += record
 
     def _flush(self) -> None:
-        self._datagrams.append(self._current)
+        if self._current:
+            self._datagrams.append(self._current)
         self._current = b""
 
 

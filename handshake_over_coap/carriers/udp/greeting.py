@@ -99,7 +99,7 @@ class Greeting:
     def greet(self, found: Hello | Opening, address: Address, now: float) -> Answer | Begin:
         """What to do about a hello: answer it and forget it, or begin a handshake."""
         if not isinstance(found, Hello):
-            return self._verify_request(found.record_number, address, now)
+            return self._verify_request(0, found.record_number, address, now)
         try:
             version = version_for(self._config, found.message)
             if version == ProtocolVersion.DTLS_1_3:
@@ -109,7 +109,8 @@ class Greeting:
             body = error.alert.encode()
             return Answer((plain_record(ContentType.alert, found.record_number, body),))
         if self._checked and not self._proof.verify(found.hello.cookie, address, now):
-            return self._verify_request(found.record_number, address, now)
+            sequence = found.message.message_seq
+            return self._verify_request(sequence, found.record_number, address, now)
         return Begin(found, start_server(self._config), version)
 
     def _greet_13(self, found: Hello, address: Address, now: float) -> Answer | Begin:
@@ -131,12 +132,19 @@ class Greeting:
         )
         return self._message(retry, found.record_number)
 
-    def _verify_request(self, record_number: int, address: Address, now: float) -> Answer:
-        """HelloVerifyRequest, under the number of the record it answers (RFC 6347 4.2.1)."""
+    def _verify_request(
+        self, message_seq: int, record_number: int, address: Address, now: float
+    ) -> Answer:
+        """HelloVerifyRequest, under the number of the record it answers (RFC 6347 4.2.1).
+
+        And under the ``message_seq`` of the hello: each side has sent as many messages before, and
+        a client whose cookie is out of date would take another number for a repetition.
+        """
         self._counters["challenged"] += 1
         # Version 1.0, whatever is negotiated: RFC 6347 section 4.2.1.
         request = HelloVerifyRequest(ProtocolVersion.DTLS_1_0, self._proof.make(address, now))
-        message = HandshakeMessage(HandshakeType.hello_verify_request, request.encode())
+        kind = HandshakeType.hello_verify_request
+        message = HandshakeMessage(kind, request.encode(), message_seq)
         return self._message(message, record_number)
 
     def _message(self, message: HandshakeMessage, record_number: int) -> Answer:

@@ -26,15 +26,11 @@ from handshake_over_coap.records.dtls13 import (
 )
 from handshake_over_coap.records.errors import MalformedRecord, RecordDropped, WrongEpoch
 from handshake_over_coap.records.opener13 import Opened, Opener13
-from handshake_over_coap.tls.alerts import (
-    Alert,
-    AlertError,
-    DecodeError,
-    IllegalParameter,
-    alert_error,
-)
-from handshake_over_coap.tls.codepoints import AlertLevel, ContentType
+from handshake_over_coap.tls.alerts import Alert, DecodeError, IllegalParameter
+from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
+
+from .clear import Hint
 
 EARLY_RECORDS = 16
 """Sealed datagrams kept until there are keys, and records of epoch 3 until the handshake ends."""
@@ -47,8 +43,9 @@ class Incoming:
 
     After a datagram, ``acks`` are the record numbers of the ACKs in it, each with whether it is
     authentic; ``repeated`` says that something of an earlier flight came again, ``answered`` that
-    something new came sealed.  ``hint`` is why somebody in the clear says that the handshake fails.
-    ``early`` are records of epoch 3 that came before the handshake was complete.
+    something new came sealed.  ``hint`` is why somebody in the clear says that the handshake fails,
+    ``authentic`` that anything could be opened.  ``early`` are records of epoch 3 that came before
+    the handshake was complete.
     """
 
     def __init__(self, first_seq: int, counters: Counter[str]) -> None:
@@ -57,11 +54,11 @@ class Incoming:
         self.receipts = Receipts()
         self.opener: Opener13 | None = None
         self.flight_start = first_seq
-        self.hint: AlertError | None = None
+        self.hint = Hint()
         self.early: list[Opened] = []
         self.acks: list[tuple[tuple[RecordNumber, ...], bool]] = []
         self.repeated = self.answered = False
-        self._authentic = False
+        self.authentic = False
         self._tails: list[bytes] = []
         self._sealed: list[CiphertextRecord] = []
 
@@ -149,7 +146,8 @@ class Incoming:
         except RecordDropped as dropped:
             self._counters[f"dropped: {dropped.reason}"] += 1
         else:
-            self._authentic, self.hint = True, None
+            self.authentic = True
+            self.hint.forget()
             self._opened(opened)
 
     def _opened(self, opened: Opened) -> None:
@@ -190,15 +188,13 @@ class Incoming:
         self.answered |= number.epoch > 0 and Placed.NEW in placed
 
     def _unsealed_alert(self, alert: Alert) -> None:
-        """Anybody can send one: believed only if nothing else comes before the timer.
+        """Anybody can send one: believed only if nothing better comes.
 
         Not at all from a peer that has the keys: it would seal its alert.
         """
         self._counters["unsealed alerts"] += 1
-        if alert.level == AlertLevel.fatal and not self._authentic:
-            self.hint = alert_error(
-                alert.description, received=True, level=alert.level, detail="unsealed"
-            )
+        if not self.authentic:
+            self.hint.hear(alert)
 
     def _unsealed_ack(self, ack: Ack) -> None:
         if any(number.epoch for number in ack.record_numbers):

@@ -17,15 +17,17 @@ SMALLEST_MTU = 50
 class UdpParameters:
     """How the handshake is carried over plain UDP, on either side.
 
-    ``mtu`` is the largest UDP payload in bytes.  ``initial_timeout`` is the first retransmission
+    ``mtu`` is the largest UDP payload in bytes; only a connection ID of the peer's that leaves no
+    room makes a datagram larger, and nothing makes them smaller: that records shrink after repeated
+    silence (RFC 9147 section 4.4) is not done.  ``initial_timeout`` is the first retransmission
     timer, doubling up to ``max_interval`` (RFC 6347 section 4.2.4.1 says 1 s and 60 s, RFC 7925
     section 11 says 9 s); ``max_retransmit`` how often a flight is sent again (``None``: until
     ``timeout``, which bounds the whole handshake).  All times in seconds.  ``address_check`` is the
     cookie exchange.
 
     In 1.3 ``adapt_timer`` makes the timer one and a half round trips once one has been measured
-    (RFC 9147 section 5.8.2 recommends it), and ``short_header`` gives records the shortest header
-    that does.
+    (RFC 9147 section 5.8.2 recommends it) and the peer has shown its keys, and ``short_header``
+    gives records the shortest header that does.
     """
 
     mtu: int = 1152

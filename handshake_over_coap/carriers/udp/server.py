@@ -11,7 +11,7 @@ from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.conversation import OnEstablished
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
-from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
@@ -220,6 +220,11 @@ class UdpServer:
             self.counters["half-open handshakes expired"] += 1
             self._abandon(address)
             return
+        except Error as error:
+            # Whatever a peer asks for that cannot be done ends its own handshake and nothing else.
+            self.counters[f"failed: {type(error).__name__}"] += 1
+            self._abandon(address)
+            return
         self._send_all(datagrams, address, half)
         if half.engine.established is None:
             self._set_timer(address, peer, half)
@@ -235,11 +240,13 @@ class UdpServer:
 
     def _on_timer(self, address: Address, peer: _Peer, half: _Half) -> None:
         now = self._loop.time()
-        if now >= half.deadline:
-            self.counters["half-open handshakes expired"] += 1
-            self._abandon(address)
-        else:
-            self._run(address, peer, half, lambda: half.engine.on_timer(now))
+
+        def work() -> list[bytes]:
+            if now >= half.deadline:
+                raise half.engine.reason or HandshakeTimeout("not complete in time")
+            return half.engine.on_timer(now)
+
+        self._run(address, peer, half, work)
 
     def _complete(self, address: Address, peer: _Peer, half: _Half) -> None:
         established = half.engine.established

@@ -140,12 +140,13 @@ class Connected13:
         """A message after the handshake; raises UnexpectedMessage for one of another kind.
 
         A ticket comes out as ``tickets``; the peer's KeyUpdate as new keys to read with, and an
-        answer if it asks for one.
+        answer if it asks for one.  Until it has our ACK of that it may go on in the epoch before
+        (RFC 9147 sections 5.8.4 and 8), with anything but another KeyUpdate.
         """
-        if isinstance(item, HandshakeMessage) and item.epoch == self.read_epoch:
+        if isinstance(item, HandshakeMessage) and self._may_read(item.epoch):
             if item.type == HandshakeType.new_session_ticket and self.ongoing.client:
                 return self._ticket(NewSessionTicket.decode(item.body))
-            if item.type == HandshakeType.key_update:
+            if item.type == HandshakeType.key_update and item.epoch == self.read_epoch:
                 return self._peer_updates(KeyUpdate.decode(item.body))
             if item.type == HandshakeType.request_connection_id and self.own_cid:
                 RequestConnectionId.decode(item.body)
@@ -153,6 +154,10 @@ class Connected13:
             if item.type == HandshakeType.new_connection_id and self.peer_cid:
                 return self._take_connection_id(NewConnectionId.decode(item.body))
         raise UnexpectedMessage(f"{name_of(item)} after the handshake")
+
+    def _may_read(self, epoch: int) -> bool:
+        """Whether the peer may write a message in ``epoch``: the newest, or the one before."""
+        return max(self.read_epoch - 1, APPLICATION_EPOCH) <= epoch <= self.read_epoch
 
     def _ticket(self, message: NewSessionTicket) -> Step:
         if message.lifetime > MAX_TICKET_LIFETIME:

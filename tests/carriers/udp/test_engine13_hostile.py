@@ -117,17 +117,56 @@ def test_a_wrong_serverhello_is_the_reason_only_if_nothing_better_comes() -> Non
     assert client.receive(FORGERIES["half a ServerHello"], 0.01) == []
     assert pair.counters["dropped: wrong message in the clear"] == 1
     assert client.deadline == 1.0
+    assert client.on_timer(1.0)
+    assert client.receive(FORGERIES["half a ServerHello"], 1.1) == []
+    assert client.deadline == 2.0
     with pytest.raises(DecodeError):
-        client.on_timer(1.0)
+        client.on_timer(2.0)
 
 
 def test_an_alert_in_the_clear_is_the_reason_only_if_nothing_better_comes() -> None:
     pair = Pair13(PSK_DHE, fate=lambda index, data: [])
     client = engine_of(pair, client=True)
-    assert client.receive(FORGERIES["a fatal alert"], 0.01) == []
+    for again in (0.01, 1.1):
+        assert client.receive(FORGERIES["a fatal alert"], again) == []
+        assert len(client.on_timer(1.0)) == (again < 1)
     with pytest.raises(HandshakeFailure) as raised:
-        client.on_timer(1.0)
+        client.on_timer(2.0)
     assert raised.value.received
+
+
+def test_an_alert_in_the_clear_that_comes_once_is_the_reason_after_three_timers() -> None:
+    pair = Pair13(PSK_DHE, fate=lambda index, data: [])
+    client = engine_of(pair, client=True)
+    client.receive(FORGERIES["a fatal alert"], 0.01)
+    # Somebody is there: the timer does not double.
+    assert [len(client.on_timer(now)) for now in (1.0, 2.0)] == [1, 1]
+    with pytest.raises(HandshakeFailure):
+        client.on_timer(3.0)
+    # It is the reason where the flight is not sent again, too.
+    pair = Pair13(PSK_DHE, fate=lambda index, data: [], max_retransmit=0)
+    client = engine_of(pair, client=True)
+    client.receive(FORGERIES["a fatal alert"], 0.01)
+    with pytest.raises(HandshakeFailure):
+        client.on_timer(1.0)
+
+
+@pytest.mark.parametrize("name", ["a fatal alert", "half a ServerHello"])
+@pytest.mark.parametrize("cookie", [False, True])
+def test_one_forgery_ends_no_handshake_whose_answer_comes_after_the_first_timer(
+    cookie: bool, name: str
+) -> None:
+    def slow(index: int, data: bytes) -> list[tuple[float, bytes]]:
+        return [(1.15, data)]
+
+    def first_answer_lost(index: int, data: bytes) -> list[tuple[float, bytes]]:
+        return [] if index == 1 else [(0.0, data)]
+
+    for fate in (slow, first_answer_lost):
+        pair = Pair13(PSK_KE, cookie=cookie, fate=fate)
+        pair.put(True, engine_of(pair, client=True).receive(FORGERIES[name], 0.01))
+        pair.run(LATEST)
+        assert pair.complete
 
 
 def test_an_alert_in_the_clear_is_no_reason_once_the_peer_has_shown_its_keys() -> None:
@@ -167,7 +206,9 @@ def test_an_ack_in_the_clear_does_not_end_retransmission() -> None:
     assert client.receive(ack((0, 0), (0, 1), (0, 2)), pair.now + 0.01) == []
     pair.run(LATEST)
     assert pair.complete
-    assert (pair.server.completed_at or LATEST) < 1
+    assert (
+        pair.server.completed_at or LATEST
+    ) < 1.3  # a timer of 1 s, and what is left of three round trips
 
 
 def test_a_client_takes_no_ack_before_it_knows_of_1_3() -> None:
@@ -188,6 +229,28 @@ def test_repeated_hellos_draw_a_flight_for_each_tenth_of_a_second_at_most() -> N
     hello = pair.wire[0][2]
     drawn = [server.receive(hello, pair.now + n / 1000) for n in range(1000)]
     assert sum(map(len, drawn)) <= 10
+
+
+def test_a_flood_of_old_messages_draws_the_second_hello_once_for_each_timer() -> None:
+    pair = Pair13(
+        PSK_DHE,
+        cookie=True,
+        fate=lambda index, data: [(0.0, data)] if index < 2 else [],
+        adapt_timer=False,
+    )
+    for _ in range(2):
+        pair.step()
+    client = engine_of(pair, client=True)
+    old = clear(22, message(HandshakeType.server_hello, b"")[:12], 7)
+    timers, drawn, began = 0, 0, pair.now
+    for tenth in range(1, 150):
+        now = began + tenth * 0.101
+        if client.deadline is not None and client.deadline <= now:
+            timers += len(client.on_timer(now))
+        drawn += len(client.receive(old, now))
+    # Each answer starts the timer once more: 1, 2 and 4 s, none of them more than twice.
+    assert timers >= 3
+    assert drawn <= timers + 1
 
 
 def test_an_authentic_ack_of_a_later_epoch_is_an_illegal_parameter() -> None:

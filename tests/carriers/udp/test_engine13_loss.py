@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from handshake_over_coap.carriers import reassembly
+from handshake_over_coap.carriers.delivery import RECORDS_AT_ONCE
+from handshake_over_coap.carriers.timer13 import Timer, Timing
 from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.tls.codepoints import NamedGroup
+from tests.support.udp_pair import Fate, unharmed
 from tests.support.udp_pair13 import (
     CASES,
     ONE_WAY,
+    PSK_DHE,
     PSK_KE,
     RETRY_GROUPS,
     RPK,
@@ -176,6 +183,60 @@ def test_a_retry_for_another_group_survives_any_one_loss(case: Case, cookie: boo
         assert pair(lost).complete, f"datagram {lost} was lost"
 
 
+@pytest.mark.parametrize("mtu", [148, 155, 162])
+def test_a_flight_larger_than_what_is_kept_survives_the_loss_of_its_middle(
+    mtu: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end came and was acknowledged: it must still be there when the rest has come."""
+    whole = Pair13(X509, mtu=mtu)
+    whole.run(LATEST)
+    flight = [
+        n for n, (when, of_client, _) in enumerate(whole.wire) if not of_client and when < 0.1
+    ]
+    monkeypatch.setattr(reassembly, "MAX_HANDSHAKE", 889)  # Certificate: 802, what follows: 107
+    for ends in (1, 2):
+        pair = Pair13(X509, mtu=mtu, fate=dropping(*flight[1:-ends]))
+        pair.run(LATEST)
+        assert pair.complete
+        assert (pair.server.completed_at or LATEST) < 8
+
+
+HYBRID: dict[str, Any] = {"groups": (NamedGroup.X25519MLKEM768,)}
+"""A group whose key shares have more than 1,000 bytes: hellos of up to 52 records."""
+
+
+def with_long_hellos(mtu: int, cookie: bool, fate: Fate = unharmed) -> Pair13:
+    client = HYBRID | {"key_shares": HYBRID["groups"]}
+    return Pair13(PSK_DHE, mtu=mtu, cookie=cookie, fate=fate, client=client, server=HYBRID)
+
+
+@pytest.mark.parametrize("mtu", [50, 64, 100, 128])
+@with_and_without_cookie
+def test_hellos_of_many_records_go_out_ten_at_a_time_and_wait_for_no_ack(
+    mtu: int, cookie: bool
+) -> None:
+    pair = with_long_hellos(mtu, cookie)
+    pair.run(LATEST)
+    assert pair.complete
+    assert (pair.server.completed_at or LATEST) < 3.5
+    hello = [(when, data) for when, of_client, data in pair.wire if of_client and data[13] == 1]
+    assert max(Counter(when for when, _ in hello).values()) == RECORDS_AT_ONCE
+    if mtu > 50:  # where the server's hello takes longer than the client's timer
+        assert len({data[11:25] for _, data in hello}) == len(hello)  # no fragment of it twice
+    # What is sent twice is what an ACK in the clear could not name in time.
+    assert len(pair.wire) < 5 * 1300 // (mtu - 25)
+
+
+@pytest.mark.parametrize("mtu", [64, 128])
+@with_and_without_cookie
+def test_any_one_datagram_of_a_long_hello_may_be_lost(mtu: int, cookie: bool) -> None:
+    for lost in range(0, 60, 3):
+        pair = with_long_hellos(mtu, cookie, dropping(lost))
+        pair.run(LATEST)
+        assert pair.complete, f"datagram {lost} was lost"
+        assert (pair.server.completed_at or LATEST) < 6
+
+
 def test_the_timer_doubles_up_to_its_ceiling() -> None:
     pair = Pair13(PSK_KE, fate=lambda index, data: [])
     pair.run(limit=400)
@@ -204,12 +265,41 @@ def test_a_server_whose_client_is_gone_gives_up() -> None:
 
 
 def test_the_timer_follows_the_first_measured_round_trip_unless_told_not_to() -> None:
-    def second_hello_again(**parameters: Any) -> float:
-        # The server's flight is lost: when does the client send its second hello again?
-        pair = Pair13(PSK_KE, cookie=True, fate=dropping(3), **parameters)
+    def last_flight_again(**parameters: Any) -> float:
+        # The client's last flight is lost: when does it send it again?
+        pair = Pair13(PSK_KE, cookie=True, fate=dropping(4), **parameters)
         pair.run(LATEST)
+        assert pair.complete
+        sent = [when for when, of_client, _ in pair.wire if of_client]
+        return sent[3] - sent[2]
+
+    assert last_flight_again() == pytest.approx(0.25)
+    assert last_flight_again(adapt_timer=False) == pytest.approx(1.0)
+
+
+def test_a_round_trip_that_ended_in_the_clear_shortens_no_timer_before_the_peer_is_known() -> None:
+    def second_hello_again(one_way: float) -> float:
+        # Anybody may have sent the HelloRetryRequest.  The flight after it is lost.
+        def fate(index: int, data: bytes) -> Sequence[tuple[float, bytes]]:
+            return [] if index == 3 else [(one_way - ONE_WAY, data)]
+
+        pair = Pair13(PSK_KE, cookie=True, fate=fate)
+        pair.run(LATEST)
+        assert pair.complete
         sent = [when for when, of_client, _ in pair.wire if of_client]
         return sent[2] - sent[1]
 
-    assert second_hello_again() == pytest.approx(0.25)
-    assert second_hello_again(adapt_timer=False) == pytest.approx(1.0)
+    assert second_hello_again(ONE_WAY) == pytest.approx(1.0)
+    assert second_hello_again(0.45) == pytest.approx(1.35)
+
+
+def test_a_measured_timer_that_is_not_proven_yet_backs_off_all_the_same() -> None:
+    timer = Timer(Timing())
+    timer.measured(0.4, authentic=False)
+    assert timer.value == 1.0
+    timer.back_off()
+    assert timer.value == 2.0
+    timer.prove()
+    assert timer.value == pytest.approx(1.2)
+    timer.prove()
+    assert timer.value == pytest.approx(1.2)

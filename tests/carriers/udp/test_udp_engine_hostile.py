@@ -17,20 +17,21 @@ from handshake_over_coap.carriers.reassembly import (
     Placed,
     Reassembly,
 )
-from handshake_over_coap.carriers.udp.engine import EARLY_RECORDS, Engine
+from handshake_over_coap.carriers.udp.engine import EARLY_BYTES, EARLY_RECORDS, Engine
 from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.errors import Error
 from handshake_over_coap.tls.alerts import (
+    AlertError,
     BadRecordMac,
-    DecodeError,
     DecryptError,
     ProtocolVersion,
 )
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.credentials import PSK
 from handshake_over_coap.tls.dtls12 import start_client, start_server
+from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.wire import u8, u16, u24, u48
-from tests.support.parties import IDENTITY, TYPICAL, Scenario
+from tests.support.parties import CLIENT_KEYS, IDENTITY, TYPICAL, Scenario, trust_in
 from tests.support.udp_pair import UdpPair
 
 PLAIN_PSK = TYPICAL[0]
@@ -120,6 +121,27 @@ def test_a_message_far_ahead_makes_room_for_the_next_one_and_not_the_other_way_r
     assert counters["dropped: handshake too large"] == 1
 
 
+def test_what_came_sealed_makes_no_room_as_an_ack_may_have_named_it() -> None:
+    assembly = Reassembly(0, Counter())
+    half = bytes(MAX_HANDSHAKE // 2)
+    assert assembly.place(Fragment(1, len(half), 4, 0, half, 0)) is Placed.NEW
+    for seq in (2, 3):  # the one in the clear makes room
+        assert assembly.place(Fragment(11, len(half), seq, 0, half, 2)) is Placed.NEW
+    for seq in (1, 4):  # refused, so that no ACK will name them
+        assert assembly.place(Fragment(11, len(half), seq, 0, half, 2)) is Placed.REFUSED
+    largest = bytes(MAX_HANDSHAKE)
+    assert assembly.place(Fragment(11, MAX_HANDSHAKE, 0, 0, largest, 2)) is Placed.NEW
+    assert sum(each.length for each in assembly._partial.values()) == 2 * MAX_HANDSHAKE
+    for seq in range(4):
+        if assembly.peek() is None:
+            assert assembly.place(Fragment(11, len(half), seq, 0, half, 2)) is Placed.NEW
+        message = assembly.peek()
+        assert message is not None
+        assert message.message_seq == seq
+        assembly.advance()
+    assert assembly.empty
+
+
 def hostile(*datagrams: bytes) -> list[bytes]:
     """The same datagrams go to both sides of a handshake before anything else does."""
     return list(datagrams)
@@ -187,13 +209,23 @@ def test_sealed_records_before_there_are_keys_are_kept_within_a_bound() -> None:
     assert counters["dropped: early record"] == 2 * EARLY_RECORDS
 
 
+def test_datagrams_before_there_are_keys_are_kept_within_a_bound_of_bytes() -> None:
+    engine = Engine(start_server(PLAIN_PSK.server()), UdpParameters(), counters := Counter[str]())
+    for number in range(EARLY_RECORDS):
+        engine.receive(record(25, bytes(9000), epoch=1, number=number), 0.0)
+        engine.receive(record(23, bytes(9000), epoch=1, number=number), 0.0)
+    kept = sum(map(len, engine._tails)) + sum(len(each.fragment) for each in engine._sealed)
+    assert EARLY_BYTES - 9013 < kept <= EARLY_BYTES
+    assert counters["dropped: early record"] == 2 * EARLY_RECORDS - 3
+
+
 def test_a_client_of_version_1_0_gets_protocol_version() -> None:
     step = start_client(PLAIN_PSK.client())
     hello = step.flight[0]
     body = b"\xfe\xff" + hello.body[2:]  # type: ignore[union-attr]
     engine = Engine(start_server(PLAIN_PSK.server()), UdpParameters(), Counter())
     with pytest.raises(ProtocolVersion):
-        engine.receive(record(22, part(1, len(body), 0, 0, body)), 0.0)
+        engine.take_message(HandshakeMessage(HandshakeType.client_hello, body), 0.0)
 
 
 def test_a_wrong_key_draws_two_hints_and_becomes_an_error_at_the_clients_timer() -> None:
@@ -238,22 +270,82 @@ def test_a_finished_that_does_not_verify_is_decrypt_error() -> None:
         pair.server.receive(key_exchange + record(20, b"\x01") + forged, pair.now)
 
 
-def test_a_malformed_message_in_the_clear_ends_no_handshake() -> None:
-    for case in TYPICAL[:4]:
+WRONG = {
+    "malformed": part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"),
+    "out of place": part(HandshakeType.server_hello_done, 0, 0, 0, b""),
+    "unknown": part(99, 1, 0, 0, b"x"),
+    "of another version": part(HandshakeType.server_hello, 38, 0, 0, b"\xfe\xff" + bytes(36)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("case", [PLAIN_PSK, *TYPICAL[2:4]], ids=str)
+def test_a_wrong_message_in_the_clear_ends_no_handshake(case: Scenario, name: str) -> None:
+    # At either side, in the place of each message of the flight that comes.
+    dropped = 0
+    for at_client, seq in ((True, 0), (True, 1), (True, 2), (False, 1), (False, 2)):
         pair = UdpPair(case)
-        forged = record(ContentType.handshake, part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"))
-        assert pair.client.receive(forged, 0.01) == []
+        while not at_client and pair.server._flight == ():
+            pair.step()
+        wrong = WRONG[name][:4] + u16(seq) + WRONG[name][6:]
+        victim = pair.client if at_client else pair.server
+        assert victim.receive(record(ContentType.handshake, wrong), pair.now + 0.01) == []
         pair.run()
         assert pair.complete
-        assert pair.counters["dropped: malformed message in the clear"] == 1
+        dropped += pair.counters["dropped: wrong message in the clear"]
+    assert dropped >= 2
 
 
-def test_a_malformed_message_is_the_reason_only_if_nothing_better_comes() -> None:
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_message_is_the_reason_only_if_nothing_better_comes(name: str) -> None:
     pair = UdpPair(PLAIN_PSK, fate=lambda index, data: [])
-    forged = record(ContentType.handshake, part(HandshakeType.server_hello, 3, 0, 0, b"\1\2\3"))
-    pair.client.receive(forged, 0.01)
-    with pytest.raises(DecodeError):
-        pair.client.on_timer(1.0)
+    forged = record(ContentType.handshake, WRONG[name])
+    assert pair.client.receive(forged, 0.01) == []
+    assert pair.client.on_timer(1.0)
+    assert pair.client.receive(forged, 1.1) == []
+    with pytest.raises(AlertError) as caught:
+        pair.client.on_timer(2.0)
+    assert not caught.value.received
+    assert pair.client.alert(caught.value)
+
+
+def test_two_sides_that_refuse_each_other_do_not_answer_repetitions_for_ever() -> None:
+    # A certificate that the client refuses comes again with each of its hellos.
+    scenario = TYPICAL[3]
+    pair = UdpPair(scenario, fate=lambda index, data: [(0.2, data)])
+    step = start_client(scenario.client(trust=trust_in(CLIENT_KEYS["rpk-p256"])))
+    pair.client = Engine(step.state, UdpParameters(), pair.counters)
+    pair._events.clear()
+    pair.wire.clear()
+    pair._put(True, pair.client.start(step, 0.0))
+    with pytest.raises(AlertError):
+        pair.run()
+    assert pair.now < 3
+    assert len(pair.wire) < 12
+
+
+@pytest.mark.parametrize("mtu", [50, 64, 128, 255])
+def test_a_peers_connection_id_that_leaves_no_room_makes_datagrams_larger_and_ends(
+    mtu: int,
+) -> None:
+    # Of each length around the one that leaves no room for a single byte of Finished.
+    for length in sorted({*range(1, 256, 25), *range(max(mtu - 60, 1), min(mtu, 256)), 255}):
+        for of_client, of_server in ((length, 1), (1, length)):
+            step = start_client(PLAIN_PSK.client(connection_id=bytes(of_client)))
+            client = Engine(step.state, UdpParameters(mtu=mtu), Counter())
+            state = start_server(PLAIN_PSK.server(connection_id=bytes(of_server)))
+            server = Engine(state, UdpParameters(mtu=mtu), Counter())
+            out = client.start(step, 0.0)
+            sent = list(out)
+            while out:
+                back = [reply for data in out for reply in server.receive(data, 0.0)]
+                out = [reply for data in back for reply in client.receive(data, 0.0)]
+                sent += back + out
+            assert client.established is not None
+            assert server.established is not None
+            assert all(sent)
+            # What is beyond the mtu has at least 16 bytes of Finished in it, beside 50 of headers.
+            assert max(map(len, sent)) <= max(mtu, length + 66)
 
 
 def test_a_fragment_is_new_or_known_or_refused_for_one_byte_that_differs() -> None:

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handshake_over_coap as hoc
+from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp.prelude import MAX_FIRST_SEQ, POOL
 from handshake_over_coap.sim import run
-from handshake_over_coap.tls.alerts import BadRecordMac, ProtocolVersion
+from handshake_over_coap.tls.alerts import BadRecordMac, CertificateUnknown, ProtocolVersion
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
-from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.credentials import PSK, RawPublicKey
 from handshake_over_coap.tls.dtls12 import start_client
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import ClientHello, HelloVerifyRequest
@@ -25,7 +26,8 @@ from handshake_over_coap.tls.wire import u8, u16, u24, u48
 from tests.support.both_carriers import SERVER, Place, place
 from tests.support.exchange import virtual
 from tests.support.network import Delivery, Network, Sent
-from tests.support.parties import IDENTITY, TYPICAL
+from tests.support.parties import IDENTITY, TYPICAL, trust_in
+from tests.support.pki import p256_key
 
 PLAIN_PSK, CERTIFICATE = TYPICAL[0], TYPICAL[5]
 VISITOR = Address("192.0.2.66", 6666)
@@ -135,6 +137,24 @@ async def test_a_cookie_ends_with_its_lifetime() -> None:
         (answer,) = await raw.ask(datagram(hello(cookie, 1), 1))
         assert cookie_in(answer) != cookie
         assert holds_nothing(here)
+
+
+@virtual
+async def test_a_client_whose_cookie_is_out_of_date_asks_for_another() -> None:
+    async with place(PLAIN_PSK, transport="udp") as here:
+        greeting = here.server._carrier._greeting  # type: ignore[union-attr]
+        loop = asyncio.get_running_loop()
+        # The server begins anew, with another secret, while its first cookie is on its way.
+        again = AddressProof(bytes(32), 60.0)
+        loop.call_later(0.08, lambda: setattr(greeting, "_proof", again))
+        began = loop.time()
+        await here.connect()
+        assert loop.time() - began < 1  # no timer had to run out
+        asked = [s.data for s in here.network.sent if s.data[13] == HandshakeType.client_hello][:3]
+        answers = [s.data for s in here.network.sent if s.source == SERVER][:2]
+        assert [each[17:19] for each in asked] == [u16(0), u16(1), u16(2)]
+        assert all(cookie_in(each) for each in answers)
+        assert [each[17:19] for each in answers] == [u16(0), u16(1)]
 
 
 def any_hello() -> st.SearchStrategy[bytes]:
@@ -356,6 +376,48 @@ async def test_handshakes_are_bounded_in_all_and_for_each_address() -> None:
             assert here.server.half_open <= min(5, 2 * host)
         assert here.server.half_open == 5
         assert here.server.counters["refused: too many handshakes"] == 11
+
+
+@virtual
+async def test_an_error_that_is_no_alert_ends_its_own_handshake_and_nothing_else() -> None:
+    async with place(PLAIN_PSK, transport="udp") as here:
+        raw = Raw(here.network)
+        await raw.ask(datagram(hello(await raw.cookie(), 1), 1))
+        half = here.server._carrier._peers[VISITOR].half_open  # type: ignore[union-attr]
+
+        def cannot(data: bytes, now: float) -> list[bytes]:
+            raise hoc.ConfigurationError("this cannot be done")
+
+        half.engine.receive = cannot  # type: ignore[method-assign,union-attr]
+        assert await raw.ask(record(ContentType.handshake, bytes(12))) == []
+        assert holds_nothing(here)
+        assert here.server.counters["failed: ConfigurationError"] == 1
+
+
+@virtual
+async def test_a_refusal_in_the_clear_is_the_reason_when_the_time_is_over() -> None:
+    async with place(PLAIN_PSK, transport="udp", timeout=0.5) as here:
+        with pytest.raises(BadRecordMac) as caught:
+            await here.client().handshake(PLAIN_PSK.client(psk=PSK(IDENTITY, b"w" * 16)))
+        assert caught.value.received
+
+
+@virtual
+async def test_a_key_that_is_refused_in_the_clear_draws_an_alert_a_timer_later() -> None:
+    # Either side's own key is one that the other does not know.
+    scenario, stranger = TYPICAL[3], RawPublicKey(p256_key("a stranger"))
+    for own in (True, False):
+        async with place(scenario, transport="udp") as here:
+            config = scenario.client(credential=stranger)
+            if not own:
+                config = scenario.client(trust=trust_in(stranger))
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(CertificateUnknown) as caught:
+                await here.client().handshake(config)
+            assert caught.value.received is own
+            alerts = [s for s in here.network.sent if s.data[0] == ContentType.alert]
+            assert [alert.source == SERVER for alert in alerts] == [own]
+            assert alerts[0].time - began < 2.5
 
 
 @virtual
