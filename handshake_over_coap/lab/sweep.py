@@ -113,7 +113,7 @@ def _left(plan: Plan, there: set[int], workers: int, client: Any) -> Results:
 def _require_polars() -> None:
     if find_spec("polars") is None:
         raise ConfigurationError(
-            "a sweep needs the laboratory's libraries: pip install 'handshake-over-coap[lab]'"
+            "a sweep needs the laboratory's libraries: pip install -e '.[lab]' in the checkout"
         )
 
 
