@@ -117,7 +117,7 @@ def _add_credentials(group: Group) -> None:
     group.add_argument(
         "--server-name",
         metavar="NAME",
-        help="name that the server's certificate has to be for (default: its address)",
+        help="name or address that the server's certificate has to be for (default: H)",
     )
     group.add_argument(
         "--insecure",

@@ -13,7 +13,7 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.udp import SockAddr, UdpEndpoint, from_sockaddr
 
-__all__ = ["HostPort", "UdpEndpoint", "open_udp"]
+__all__ = ["HostPort", "UdpEndpoint", "named", "open_udp"]
 
 HostPort: TypeAlias = tuple[str, int]
 
@@ -27,6 +27,20 @@ _REMEDIES: Final = {
     errno.EHOSTUNREACH: "there is no route: check the address and the network",
     errno.EINVAL: "check the address; a link-local one needs its interface, as in fe80::1%eth0",
 }
+
+
+def named(host: str) -> str | None:
+    """The name that ``host`` is, in ASCII; None for an address in numbers."""
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError, ValueError):
+        pass
+    else:
+        return None
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
 
 
 async def open_udp(
