@@ -145,12 +145,7 @@ class ClientConfig:
         if self.connection_id is not None and len(self.connection_id) > _MAX_CID:
             raise ConfigurationError(f"a connection ID of {len(self.connection_id)} bytes")
         if not self.server_certificate_types and self.trust is not None:
-            kinds = []
-            if self.trust.accepts_raw_public_keys:
-                kinds.append(CertificateType.RawPublicKey)
-            if self.trust.accepts_x509:
-                kinds.append(CertificateType.X509)
-            object.__setattr__(self, "server_certificate_types", tuple(kinds))
+            object.__setattr__(self, "server_certificate_types", self.trust.certificate_types)
         self._check_server_name()
 
     def _check_server_name(self) -> None:
@@ -208,8 +203,10 @@ class ServerConfig:
 
     ``psk`` has a key for every identity (:func:`~.credentials.psk_lookup`);
     ``psk_identity_hint`` is sent if it is not empty.  ``credentials`` are the server's own keys, in
-    order of preference.  With ``request_client_certificate`` a client has to present a key that
-    ``trust`` accepts.  ``server_names``, where given, are the only names answered to.
+    order of preference.  With ``request_client_certificate`` a client to whom the server proves
+    itself with one of them has to present a key that ``trust`` accepts; one that shares a
+    pre-shared key with the server proves itself by that alone.  ``server_names``, where given, are
+    the only names answered to.
 
     For 1.3: ``psk_modes`` in order of preference.  A client that can resume gets ``tickets`` of
     them (0 to 8) after its handshake, good for ``ticket_lifetime`` seconds and sealed with
@@ -297,11 +294,4 @@ class ServerConfig:
     @property
     def client_certificate_types(self) -> tuple[CertificateType, ...]:
         """The forms in which a client's key is accepted, in order of preference."""
-        if self.trust is None:
-            return ()
-        kinds = []
-        if self.trust.accepts_raw_public_keys:
-            kinds.append(CertificateType.RawPublicKey)
-        if self.trust.accepts_x509:
-            kinds.append(CertificateType.X509)
-        return tuple(kinds)
+        return () if self.trust is None else self.trust.certificate_types

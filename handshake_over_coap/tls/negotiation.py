@@ -89,10 +89,11 @@ class ExpectClientHello:
 
     def handle(self, item: Item) -> Step:
         """ClientHello, for the states of the version that is to be spoken."""
-        hello = expect(item, HandshakeType.client_hello)
-        if version_for(self.config, hello) == Version.DTLS_1_3:
-            return dtls13.start_server(self.config).handle(hello)
-        return dtls12.start_server(self.config).handle(hello)
+        message = expect(item, HandshakeType.client_hello)
+        hello = ClientHello.decode(message.body)
+        if _version(self.config, hello) == Version.DTLS_1_3:
+            return dtls13.start_server(self.config).hear(message, hello)
+        return dtls12.start_server(self.config).hear(message, hello)
 
 
 @dataclass(frozen=True, slots=True)

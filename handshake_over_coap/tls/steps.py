@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from .alerts import UnexpectedMessage, UnrecognizedName
-from .codepoints import HandshakeType
-from .config import ServerConfig
-from .extensions import Extensions, ServerName
+from .alerts import (
+    IllegalParameter,
+    UnexpectedMessage,
+    UnrecognizedName,
+    UnsupportedCertificate,
+)
+from .codepoints import CertificateType, HandshakeType
+from .config import ClientConfig, ServerConfig, certificate_type
+from .extensions import (
+    Extensions,
+    SelectedClientCertificateType,
+    SelectedServerCertificateType,
+    ServerName,
+)
 from .flight import ChangeCipherSpec, HandshakeMessage, Item
 from .messages import Message
 from .transcript import Transcript
@@ -49,6 +59,28 @@ def asked_name(config: ServerConfig, extensions: Extensions) -> str | None:
     ):
         raise UnrecognizedName("this server does not go by that name")
     return name
+
+
+def agreed_certificate_types(
+    config: ClientConfig, extensions: Extensions, *, by_certificate: bool
+) -> tuple[CertificateType, CertificateType]:
+    """The server's and the client's form as a server says; X.509 where it says nothing.
+
+    ``by_certificate``: the server proves itself with a key of its own.  Raises
+    UnsupportedCertificate and IllegalParameter for forms that were not offered (RFC 7250 section
+    4.2).
+    """
+    server = extensions.find(SelectedServerCertificateType)
+    client = extensions.find(SelectedClientCertificateType)
+    server_type = CertificateType.X509 if server is None else server.type
+    client_type = CertificateType.X509 if client is None else client.type
+    matters = server is not None or by_certificate
+    if matters and server_type not in config.server_certificate_types:
+        raise UnsupportedCertificate("the server's kind of certificate was not offered")
+    credential = config.credential
+    if client is not None and (credential is None or client_type != certificate_type(credential)):
+        raise IllegalParameter("the client certificate type was not offered")
+    return CertificateType(server_type), CertificateType(client_type)
 
 
 class FlightBuilder:

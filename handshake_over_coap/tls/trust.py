@@ -17,10 +17,10 @@ keyUsage, if present, must allow digitalSignature (RFC 5246 section 7.4.2).
 
 Each failure is the alert that names it: :class:`UnknownCa` for an issuer that leads to no anchor,
 self-signed leaves included; :class:`CertificateExpired` for one expired or not valid yet;
-:class:`UnsupportedCertificate` for a key or a use that is not supported; and
+:class:`UnsupportedCertificate` for a leaf's key that is not supported or may not sign; and
 :class:`CertificateUnknown` for a certificate in perfect order that belongs to somebody else (a
 wrong name, a key that is not pinned): :class:`BadCertificate` is kept for those that are corrupt,
-forged or against the profile, so that a caller can tell the two apart.
+forged or against the profile, extendedKeyUsage included, so that a caller can tell the two apart.
 """
 
 from __future__ import annotations
@@ -138,6 +138,13 @@ class Trust:
     def accepts_raw_public_keys(self) -> bool:
         """Whether any raw public key can be accepted."""
         return self.insecure or bool(self.raw_public_keys)
+
+    @property
+    def certificate_types(self) -> tuple[CertificateType, ...]:
+        """The forms in which a peer's key may be accepted, in order of preference."""
+        raw, x509_chain = CertificateType.RawPublicKey, CertificateType.X509
+        accepted = {raw: self.accepts_raw_public_keys, x509_chain: self.accepts_x509}
+        return tuple(form for form, is_accepted in accepted.items() if is_accepted)
 
     def schemes(self, forms: Iterable[CertificateType]) -> tuple[SignatureScheme, ...]:
         """The signatures of a peer that could be accepted, if it shows its key in one of ``forms``.

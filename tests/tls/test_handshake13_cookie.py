@@ -18,7 +18,7 @@ from handshake_over_coap.tls.alerts import (
 )
 from handshake_over_coap.tls.codepoints import ExtensionType
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
-from handshake_over_coap.tls.credentials import psk_lookup
+from handshake_over_coap.tls.credentials import PSK, psk_lookup
 from handshake_over_coap.tls.dtls13 import state_after_retry
 from handshake_over_coap.tls.dtls13.retry import has_cookie, retry_for
 from handshake_over_coap.tls.effort import LISTENER, Primitive
@@ -29,7 +29,7 @@ from handshake_over_coap.tls.negotiation import start_client
 from tests.support import parties, parties13
 from tests.support.hellos13 import client_omits, client_says
 from tests.support.memory_pair13 import Items, Point, Side, agreed, resume, run
-from tests.support.parties13 import CCM, GCM, P256, X25519, Scenario13
+from tests.support.parties13 import CCM, GCM, KE, P256, X25519, Scenario13
 from tests.support.strategies import damaged
 
 
@@ -168,6 +168,19 @@ def test_the_chain_in_a_ticket_is_verified_once_and_not_before_the_cookie_has_co
         assert verified == [2]  # leaf and intermediate
     finally:
         LISTENER.reset(token)
+
+
+@pytest.mark.parametrize(("identity", "auth"), [(parties.IDENTITY, "psk"), (b"unknown", "rpk")])
+@pytest.mark.parametrize("retry", [False, True])
+def test_a_retry_asks_for_the_share_that_a_certificate_would_need(
+    identity: bytes, auth: str, retry: bool
+) -> None:
+    """Which of the two it will be is not known yet, and there is one retry only."""
+    scenario = Scenario13(CCM, P256, "rpk-p256", retry=retry)
+    known = psk_lookup({parties.IDENTITY: parties.KEY}, parties.SECRET)
+    server = scenario.server(psk=known, psk_modes=(KE,))
+    client, second = asked(scenario.client(psk=PSK(identity, parties.KEY)), server)
+    assert agreed(answered(client, second, server).finish())[1].auth == auth
 
 
 def test_cookies_of_another_address_or_none_are_refused() -> None:

@@ -17,7 +17,18 @@ from handshake_over_coap.tls.trust import Trust
 from tests.support import parties, parties13
 from tests.support.memory_pair13 import Point, agreed, connected13, resume, run, shape
 from tests.support.parties import CLIENT_KEYS, SERVER_KEYS
-from tests.support.parties13 import CCM, CCM_8, DHE_KE, HYBRID, KE, P256, X25519, Scenario13
+from tests.support.parties13 import (
+    CCM,
+    CCM_8,
+    DHE_KE,
+    ECDHE_PSK,
+    HYBRID,
+    KE,
+    MUTUAL,
+    P256,
+    X25519,
+    Scenario13,
+)
 
 every_handshake = pytest.mark.parametrize("scenario", parties13.ALL, ids=str)
 
@@ -202,6 +213,13 @@ def test_a_client_with_a_key_is_not_asked_by_a_server_that_does_not_ask() -> Non
     scenario = Scenario13(CCM, P256, "rpk-p256", "rpk-p256")
     config = scenario.server(request_client_certificate=False)
     assert agreed(run(scenario.client(), config))[1].peer == PeerIdentity()
+
+
+def test_a_client_with_a_pre_shared_key_alone_is_not_asked_for_another() -> None:
+    known = psk_lookup({parties.IDENTITY: parties.KEY}, parties.SECRET)
+    server = MUTUAL.server(psk=known)
+    connected = agreed(run(ECDHE_PSK.client(), server))[1]
+    assert connected.peer.psk_identity == parties.IDENTITY
 
 
 def test_one_server_state_serves_many_clients() -> None:

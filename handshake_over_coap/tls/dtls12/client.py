@@ -42,8 +42,6 @@ from handshake_over_coap.tls.extensions import (
     Extensions,
     RecordSizeLimit,
     RenegotiationInfo,
-    SelectedClientCertificateType,
-    SelectedServerCertificateType,
     ServerCertificateType,
     ServerName,
     SignatureAlgorithms,
@@ -65,8 +63,8 @@ from handshake_over_coap.tls.messages import (
     ServerKeyExchangePsk,
 )
 from handshake_over_coap.tls.signatures import SCHEMES, verify
-from handshake_over_coap.tls.steps import expect, is_message, unexpected
-from handshake_over_coap.tls.suites import CipherSuite, KeyExchange
+from handshake_over_coap.tls.steps import agreed_certificate_types, expect, is_message, unexpected
+from handshake_over_coap.tls.suites import KeyExchange
 from handshake_over_coap.tls.transcript import Transcript
 from handshake_over_coap.tls.trust import PeerRole
 
@@ -185,7 +183,9 @@ class ExpectServerHello:
         extended = hello.extensions.find(ExtendedMasterSecret) is not None
         if not extended and self.config.require_extended_master_secret:
             raise HandshakeFailure("the server does without the extended master secret (RFC 7627)")
-        server_type, client_type = self._certificate_types(hello.extensions, suite)
+        server_type, client_type = agreed_certificate_types(
+            self.config, hello.extensions, by_certificate=suite.key_exchange.uses_certificates
+        )
         cid = hello.extensions.find(ConnectionId)
         limit = hello.extensions.find(RecordSizeLimit)
         return Parameters(
@@ -226,24 +226,6 @@ class ExpectServerHello:
         formats = extensions.find(ECPointFormats)
         if formats is not None and 0 not in formats.formats:
             raise IllegalParameter("the server takes no uncompressed points")
-
-    def _certificate_types(
-        self, extensions: Extensions, suite: CipherSuite
-    ) -> tuple[CertificateType, CertificateType]:
-        """Server's and client's form; X.509 where nothing is said (RFC 7250 section 4.2)."""
-        server = extensions.find(SelectedServerCertificateType)
-        client = extensions.find(SelectedClientCertificateType)
-        server_type = CertificateType.X509 if server is None else server.type
-        client_type = CertificateType.X509 if client is None else client.type
-        matters = server is not None or suite.key_exchange.uses_certificates
-        if matters and server_type not in self.config.server_certificate_types:
-            raise UnsupportedCertificate("the server's kind of certificate was not offered")
-        credential = self.config.credential
-        if client is not None and (
-            credential is None or client_type != certificate_type(credential)
-        ):
-            raise IllegalParameter("the client certificate type was not offered")
-        return CertificateType(server_type), CertificateType(client_type)
 
 
 @dataclass(frozen=True, slots=True)

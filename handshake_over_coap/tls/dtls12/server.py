@@ -72,7 +72,10 @@ class ExpectClientHello:
     def handle(self, item: Item) -> Step:
         """ClientHello, which draws the whole of flight 2."""
         message = expect(item, HandshakeType.client_hello)
-        hello = ClientHello.decode(message.body)
+        return self.hear(message, ClientHello.decode(message.body))
+
+    def hear(self, message: HandshakeMessage, hello: ClientHello) -> Step:
+        """The same for a ``message`` that is decoded already."""
         choice = select(self.config, hello)
         parameters = choice.parameters(hello.random, self._random())
         parameters = with_connection(self.config, hello, parameters)

@@ -18,7 +18,7 @@ from handshake_over_coap.tls.alerts import (
     MissingExtension,
     UnsupportedCertificate,
 )
-from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType, HandshakeType
+from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType
 from handshake_over_coap.tls.config import (
     MAX_RECORD_LIMIT_1_3,
     AsymmetricCredential,
@@ -27,10 +27,7 @@ from handshake_over_coap.tls.config import (
 )
 from handshake_over_coap.tls.extensions import (
     CertificateAuthorities,
-    Extensions,
     RecordSizeLimit,
-    SelectedClientCertificateType,
-    SelectedServerCertificateType,
     ServerNameAcknowledged,
     SignatureAlgorithms,
     SignatureAlgorithmsCert,
@@ -46,7 +43,13 @@ from handshake_over_coap.tls.messages import (
 )
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH, verify_data
 from handshake_over_coap.tls.signatures import PublicKey
-from handshake_over_coap.tls.steps import FlightBuilder, expect, is_message, unexpected
+from handshake_over_coap.tls.steps import (
+    FlightBuilder,
+    agreed_certificate_types,
+    expect,
+    is_message,
+    unexpected,
+)
 from handshake_over_coap.tls.transcript import Transcript
 from handshake_over_coap.tls.trust import PeerRole
 
@@ -109,7 +112,11 @@ class ExpectEncryptedExtensions:
         check_allowed(extensions, _IN_ENCRYPTED_EXTENSIONS, self.common.offered)
         extensions.find(ServerNameAcknowledged)
         limit = extensions.find(RecordSizeLimit)
-        server_type, client_type = self._certificate_types(extensions)
+        server_type, client_type = agreed_certificate_types(
+            self.common.config, extensions, by_certificate=not self.parameters.psk
+        )
+        if self.common.key is not None and self.common.key.ticket is not None:
+            server_type = self.common.key.ticket.server_certificate_type
         parameters = replace(
             self.parameters,
             server_certificate_type=server_type,
@@ -121,25 +128,6 @@ class ExpectEncryptedExtensions:
         if parameters.psk:
             return Step(ExpectFinished(self.common, parameters, transcript, self._peer()))
         return Step(ExpectCertificate(self.common, parameters, transcript))
-
-    def _certificate_types(self, extensions: Extensions) -> tuple[CertificateType, CertificateType]:
-        """Server's and client's form; X.509 where nothing is said (RFC 7250 section 4.2)."""
-        config, key = self.common.config, self.common.key
-        server = extensions.find(SelectedServerCertificateType)
-        client = extensions.find(SelectedClientCertificateType)
-        server_type = CertificateType.X509 if server is None else server.type
-        client_type = CertificateType.X509 if client is None else client.type
-        matters = server is not None or not self.parameters.psk
-        if matters and server_type not in config.server_certificate_types:
-            raise UnsupportedCertificate("the server's kind of certificate was not offered")
-        credential = config.credential
-        if client is not None and (
-            credential is None or client_type != certificate_type(credential)
-        ):
-            raise IllegalParameter("the client certificate type was not offered")
-        if key is not None and key.ticket is not None:
-            server_type = key.ticket.server_certificate_type
-        return CertificateType(server_type), CertificateType(client_type)
 
     def _peer(self) -> PeerIdentity:
         """Who the server is by having the pre-shared key."""

@@ -120,6 +120,9 @@ def select(config: ServerConfig, hello: ClientHello, *, settle: bool = True) -> 
     first = next(candidates, None)
     if first is None:
         return _with_certificate(config, choice)
+    if not settle and group is None and _could_sign(config, offered):
+        # Where no key will turn out to be good, our certificate needs a share: there is one retry.
+        return replace(choice, group=_group(config, offered))
     if choice.needs_retry or not settle:
         return choice
     return _settled(config, choice, chain((first,), candidates))

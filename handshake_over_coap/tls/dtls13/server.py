@@ -72,7 +72,10 @@ class ExpectClientHello:
     def handle(self, item: Item) -> Step:
         """ClientHello, which draws the server's flight, or HelloRetryRequest for another group."""
         message = expect(item, HandshakeType.client_hello)
-        hello = ClientHello.decode(message.body)
+        return self.hear(message, ClientHello.decode(message.body))
+
+    def hear(self, message: HandshakeMessage, hello: ClientHello) -> Step:
+        """The same for a ``message`` that is decoded already."""
         if ExtensionType.cookie in hello.extensions:
             raise IllegalParameter("a cookie in a first ClientHello")
         choice = select(self.config, hello)
