@@ -177,8 +177,9 @@ def _add_exchange(group: Group) -> None:
     group.add_argument(
         "--cid",
         metavar="HEX",
-        help="connection ID that the peer puts into its records, so that the session outlives a "
-        "change of address; a server gives HEX to its first client and random ones to the others",
+        help="connection ID, up to 32 bytes, that the peer puts into its records, so that the "
+        "session outlives a change of address; both sides have to give one ('': to use the "
+        "peer's alone); a server gives HEX to its first client and random ones to the others",
     )
     group.add_argument(
         "--tickets",
@@ -189,7 +190,7 @@ def _add_exchange(group: Group) -> None:
         "--early",
         action="store_true",
         help="DTLS 1.3: a client sends as soon as its last flight is on its way, without waiting "
-        "for the server to confirm it",
+        "for the server to confirm it; its figures end there",
     )
 
 

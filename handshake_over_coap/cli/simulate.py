@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.bar import Bar
 from handshake_over_coap.cli.describe import bodies_text
+from handshake_over_coap.cli.effects import warn_of_no_effect, without_effect
 from handshake_over_coap.cli.network import (
     add_network_options,
     as_typed,
     scenario_of,
     traces_of,
 )
+from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.trace.files import cannot_write, open_private
 from handshake_over_coap.trace.ladder import ladder
@@ -97,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ladder and arguments.json:
         raise ConfigurationError("--ladder with --json: the output is one JSON object; choose one")
     scenario = scenario_of(arguments)
+    warn_of_no_effect(option_values(arguments))
     recorder = PassageRecorder()
     try:
         with Bar("handshakes") as bar, ExitStack() as opened:
@@ -171,7 +174,8 @@ def _ladder(recorder: PassageRecorder) -> str:
 
 
 def _text(report: SimulationReport) -> str:
-    others = report.scenario.described(without=("transport", "dtls", "auth"))
+    idle = {name for name, _ in without_effect(report.scenario)}
+    others = report.scenario.described(without={"transport", "dtls", "auth", *idle})
     scenario = textwrap.fill(
         f"{report.transport}, DTLS {report.dtls}, {report.auth}; {others}",
         80,

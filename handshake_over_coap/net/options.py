@@ -114,8 +114,8 @@ class Options:
     hexadecimal: empty to send with the peer's only; a server gives it to its first client, and
     random ones of its length to others.  ``tickets``: a server of 1.3 gives each client a ticket to
     resume with, a client asks for one.  ``early``: a client of 1.3 may send as soon as its last
-    flight is on its way, before it knows that the server has it.  ``mtu`` is the largest UDP
-    payload in bytes.
+    flight is on its way, before it knows that the server has it; its report ends there.  ``mtu`` is
+    the largest UDP payload in bytes.
 
     Times are in seconds.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP
     unless it is given.  ``adapt_timer``: timers are one and a half measured round trips as soon as
