@@ -169,6 +169,8 @@ class Options:
                 f"mutual goes with rpk and x509: with {self.auth} both sides prove the same key"
             )
 
+        if self.server_name is not None and not self.server_name:
+            raise ConfigurationError("an empty server name is none: give one, or leave it out")
         self._check_suites()
         _ = self.connection_id
 
@@ -179,7 +181,7 @@ class Options:
         if not self.suites:
             named = ", ".join(_names(self.suite))
             fit = f"DTLS {self.dtls}" + (f" with auth {self.auth}" if self.auth else "")
-            raise ConfigurationError(f"none of {named} is a suite for {fit}: leave suite out")
+            raise ConfigurationError(f"none of {named} is a suite for {fit}: name others, or none")
         if self.dtls == "1.3":
             raise ConfigurationError("these suites are of DTLS 1.2: choose dtls 1.2, or others")
 

@@ -15,10 +15,12 @@ from handshake_over_coap.cli.credentials import (
     server_credentials,
     server_trust,
 )
+from handshake_over_coap.cli.network import DEVICE_NAMES
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.parser import build_parser
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.sim.devices import DEVICES
 from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey
 from tests.support import pki
 
@@ -131,6 +133,12 @@ def test_help_fits_a_narrow_terminal(
         ([], "COMMAND"),
         (["nonsense"], "invalid choice"),
         (["serve", "--bogus"], "--bogus"),
+        (["connect", "::1", "1", "--snd", "x"], "did you mean --send? 'hoc connect --help' lists"),
+        (["connect", "--tranport", "udp", "::1", "1"], "did you mean --transport?"),
+        (["connect", "::1", "1", "2"], "hoc connect: error: unexpected argument '2'"),
+        (["serve", "--mtu", "big"], "'big' is not a whole number"),
+        (["simulate", "--loss", "x"], "hoc simulate: error: argument --loss: 'x' is no number"),
+        (["serve", "--psk", "a:00", "--server-name", ""], "empty server name"),
         (["serve", "--psk", "me"], "IDENTITY:HEXKEY"),
         (["serve", "--psk", "me:abc"], "not hexadecimal"),
         (["serve", "--psk", "me:"], "1 to 64 bytes"),
@@ -204,6 +212,18 @@ def test_usage_errors_exit_with_2_and_say_what_to_do(
     assert out == ""
     assert said in err.splitlines()[-1]
     assert "Traceback" not in err
+    assert "usage:" not in err
+
+
+def test_what_looks_like_an_option_may_be_sent() -> None:
+    assert parse("connect", "h", 1, "--send=--snd", "--send", "--a dash").send == [
+        "--snd",
+        "--a dash",
+    ]
+
+
+def test_help_names_every_device() -> None:
+    assert tuple(DEVICES) == DEVICE_NAMES
 
 
 def test_an_error_never_repeats_a_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +243,7 @@ def test_a_port_in_use_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_an_identity_given_twice_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0", "--psk", "me:00", "--psk", "me:01"]) == 2
-    assert "me" in capsys.readouterr().err
+    assert "two keys for the PSK identity 'me'" in capsys.readouterr().err
 
 
 def test_a_mutual_server_needs_somebody_to_trust(
