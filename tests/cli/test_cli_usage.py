@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -233,12 +234,25 @@ def test_an_error_never_repeats_a_key(capsys: pytest.CaptureFixture[str]) -> Non
     assert "c0ffee" not in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_a_failure_and_no_mistake_of_the_user(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
-        assert main(["serve", "--psk", PSK_TEXT, "--port", port]) == 2
+        assert main(["serve", "--psk", PSK_TEXT, "--port", port]) == 1
     assert "choose another port" in capsys.readouterr().err
+
+
+def test_a_host_that_cannot_be_resolved_is_a_failure_with_its_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["connect", "no such host", "5683", "--psk", PSK_TEXT, "--send", "x"]
+    assert main([*given, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["type"] == "CarrierError"
+    assert err.startswith("hoc connect: cannot resolve 'no such host'")
+    assert "Errno" not in err
 
 
 def test_an_identity_given_twice_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
