@@ -194,7 +194,7 @@ def _text(report: SimulationReport) -> str:
         told = ((name, title) for name, title in _LINES if _told(report, name))
         lines += [_line(title, getattr(report, name)) for name, title in told]
     if report.body_bytes:
-        lines.append(f"flights, as CoAP bodies: {bodies_text(report.body_bytes)}")
+        lines.append(f"bodies: {bodies_text(report.body_bytes)}")
     return "\n".join(lines)
 
 
