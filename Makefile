@@ -96,6 +96,7 @@ $(STAMP)-dev: pyproject.toml handshake_over_coap/_version.py | $(STAMP)
 # Benchmarks leave out whom they do not find.
 $(STAMP)-bench: $(STAMP)-dev
 	@$(PIP_INSTALL) '.[bench]' || echo "aioquic cannot be installed: it is left out" >&2
+	@$(PIP_INSTALL) '.[adapters]' || echo "python-mbedtls cannot be installed: it is left out" >&2
 	@touch $@
 
 # The other stacks: CI cannot do without (CI=true), elsewhere their tests are skipped.

@@ -24,10 +24,11 @@ class HandshakeTimeout(Error, TimeoutError):
 
 
 class CarrierError(Error):
-    """The carrier under the handshake failed: an error response, or an unreachable address.
+    """The carrier under the handshake failed: an error response, or an address of no use.
 
-    ``code`` is the CoAP response code in its dotted form (``"4.13"``), or ``None`` where no
-    response was involved.
+    The latter cannot be resolved, bound (as another program has the port) or reached.  ``code`` is
+    the CoAP response code in its dotted form (``"4.13"``), or ``None`` where no response was
+    involved.
     """
 
     def __init__(self, message: str, code: str | None = None) -> None:

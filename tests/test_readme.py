@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import handshake_over_coap as hoc
+from tests.support.shown import ROOT, blocks, conversation
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in ``language`` ("" for commands)."""
-    found = re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-    assert found
-    return [str(block) for block in found]
-
-
 def test_the_python_example_runs() -> None:
-    (example,) = blocks("python")
+    (example,) = blocks(README, "python")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", example],
         capture_output=True,
@@ -35,30 +28,33 @@ def test_the_python_example_runs() -> None:
 
 
 def test_the_examples_with_two_processes_echo(tmp_path: Path) -> None:
-    """Each runs in a shell as it stands, but for the port, which others may be using."""
-    examples = [block for block in blocks("") if "hoc serve" in block]
-    assert len(examples) == 2
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for port, example in enumerate(examples, start=25683):
-        script = example.replace("hoc serve", f"hoc serve --port {port}").replace(
-            "connect 127.0.0.1 5683", f"connect 127.0.0.1 {port}"
-        )
-        script = script.replace(" &\n", " &\nsleep 2\n") + "kill $!\nwait\n"
-        shell = subprocess.Popen(
-            ["/bin/sh", "-e", "-c", script],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env=os.environ | {"PATH": path},
-            start_new_session=True,
-        )
-        try:
-            stdout, stderr = shell.communicate(timeout=60)
-        finally:
-            if shell.poll() is None:
-                os.killpg(shell.pid, signal.SIGKILL)
-        assert "hello" in stdout.splitlines(), stderr
+    """In shells that know the command by what the README says before, and in no other way."""
+    shown = blocks(README)
+    servers = [number for number, block in enumerate(shown) if "hoc serve" in block]
+    assert len(servers) == 2
+    assert shown[servers[0] - 1] == ". .venv/bin/activate\n"
+    for port, number in enumerate(servers, start=25683):
+        said = conversation(shown[number : number + 2], tmp_path, port)
+        assert "hello" in said.splitlines()
+
+
+def test_the_figures_it_begins_with_are_what_simulation_gives() -> None:
+    small = {"auth": "rpk", "mtu": 65}
+    for dtls, coap, udp, options in (
+        ("1.2", 381, 464, {}),
+        ("1.3", 605, 699, {}),
+        ("1.2", 1966, 1207, small),
+        ("1.3", 2541, 1905, small),
+        ("1.3", 432, 395, {"address_check": False}),
+    ):
+        pair = [
+            hoc.simulate(hoc.Scenario.of({"transport": each, "dtls": dtls, **options}), trials=1)
+            for each in ("coap", "udp")
+        ]
+        assert [each.bytes.mean for each in pair] == [coap, udp]
+        if not options:
+            assert pair[0].datagrams.mean == pair[1].datagrams.mean
+        assert f"{coap} against {udp}" in README
 
 
 def test_the_make_targets_it_names_exist() -> None:

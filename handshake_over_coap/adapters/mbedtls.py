@@ -20,7 +20,8 @@ try:
     from mbedtls.exceptions import TLSError
 except ImportError as missing:
     raise ImportError(
-        "the adapter for Mbed TLS needs python-mbedtls: pip install 'handshake-over-coap[adapters]'"
+        "the adapter for Mbed TLS needs python-mbedtls: "
+        "pip install -e '.[adapters]' in the checkout"
     ) from missing
 
 _NEVER = 86_400.0

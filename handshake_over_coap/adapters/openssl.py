@@ -21,7 +21,7 @@ try:
     from OpenSSL import SSL
 except ImportError as missing:
     raise ImportError(
-        "the adapter for OpenSSL needs pyOpenSSL: pip install 'handshake-over-coap[adapters]'"
+        "the adapter for OpenSSL needs pyOpenSSL: pip install -e '.[adapters]' in the checkout"
     ) from missing
 
 _WHOLE_MESSAGES = 1 << 16

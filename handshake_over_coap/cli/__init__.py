@@ -56,7 +56,7 @@ def _run(arguments: Namespace) -> int:
         _complain(arguments, f"error: {error}")
         return _USAGE
     except Error as error:
-        _log.info("failed", exc_info=True)
+        _log.debug("failed", exc_info=True)
         _complain(arguments, advice(error, arguments))
     except KeyboardInterrupt:
         _complain(arguments, "interrupted")

@@ -29,14 +29,16 @@ from handshake_over_coap.cli.describe import (
     figures_text,
     session_text,
 )
+from handshake_over_coap.cli.effects import warn_of_no_effect
 from handshake_over_coap.cli.exchange import Exchange
 from handshake_over_coap.cli.lines import as_line, lines_of, standard_input
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.progress import progress
-from handshake_over_coap.cli.tickets import read_ticket, write_ticket
+from handshake_over_coap.cli.tickets import check_ticket_file, read_ticket, write_ticket
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.client import connect
 from handshake_over_coap.net.options import OptionValues
+from handshake_over_coap.net.session import Session
 
 if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
@@ -94,12 +96,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.port == 0:
         raise ConfigurationError("port 0 is no server's: give the port that it listens on")
     if arguments.session is not None:
-        arguments.tickets = True
+        if arguments.dtls == "1.2":
+            _log.warning("--session has no part in --dtls 1.2 and is not used")
+            arguments.session = None
+        else:
+            arguments.tickets = True
     return asyncio.run(_connect(arguments))
 
 
 async def _connect(arguments: argparse.Namespace) -> int:
-    attempt = _Attempt(arguments, option_values(arguments))
+    values = option_values(arguments)
+    warn_of_no_effect(values)
+    attempt = _Attempt(arguments, values)
     failure: Error | None = None
     try:
         await attempt.run()
@@ -121,6 +129,8 @@ class _Attempt:
         self._arguments = arguments
         self._values = values
         self._ticket = None if arguments.session is None else read_ticket(arguments.session)
+        if arguments.session is not None:
+            check_ticket_file(arguments.session)
         self._credential = client_credential(arguments)
         self._trust = client_trust(arguments)
         self._replies: list[str] = []
@@ -144,11 +154,23 @@ class _Attempt:
             self._report = session.report
             _log.info("session with %s: %s", session.address, session_text(session))
             _log.info("handshake: %s", figures_text(session.report))
+            self._warn_without_connection_id(session)
             exchange = Exchange(session, self._application, self._show)
             async with aclosing(_datagrams(self._arguments.send)) as datagrams:
                 await exchange.run(datagrams, self._arguments.wait)
-            if self._arguments.session is not None and session.tickets:
-                write_ticket(self._arguments.session, session.tickets[-1])
+            if self._arguments.session is not None:
+                self._keep_ticket(session)
+
+    def _warn_without_connection_id(self, session: Session) -> None:
+        connected = session.connected
+        if self._arguments.cid is not None and not (connected.own_cid or connected.peer_cid):
+            _log.warning("no connection ID is in use: the server needs --cid, too")
+
+    def _keep_ticket(self, session: Session) -> None:
+        if session.tickets:
+            write_ticket(self._arguments.session, session.tickets[-1])
+        else:
+            _log.warning("no ticket came: start the server with --tickets (DTLS 1.3)")
 
     def _show(self, data: bytes) -> None:
         if self._arguments.json:

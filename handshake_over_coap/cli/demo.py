@@ -184,7 +184,7 @@ class _Show:
             figures.received += 1
             figures.bytes += len(received)
             figures.round_trips.append(took)
-            self.echoes.append(f'"{as_line(received)}", echoed after {1000 * took:.1f} ms')
+            self.echoes.append(f'"{as_line(received)}", echoed after {took:.4f} s')
 
     def story(self) -> str:
         """What happened, for people."""
@@ -203,7 +203,7 @@ class _Show:
     def _outcome(self, session: Session) -> str:
         facts = {"took": figures_text(self.report)}
         if self.report.body_bytes:
-            facts["flights"] = f"{bodies_text(self.report.body_bytes)} of CoAP bodies"
+            facts["bodies"] = bodies_text(self.report.body_bytes)
         facts["suite"] = session.connected.suite.name
         facts["the server"] = peer_text(session.peer)
         return "Outcome\n" + "".join(map(_fact, facts, facts.values()))

@@ -54,7 +54,7 @@ def figures_text(report: HandshakeReport) -> str:
     retransmissions = int(report.retransmissions.mean or 0)
     return (
         f"{int(report.datagrams.mean or 0)} datagrams, {int(report.bytes.mean or 0)} bytes, "
-        f"{1000 * (report.duration_s.mean or 0):.1f} ms, "
+        f"{report.duration_s.mean or 0:.4f} s, "
         f"{retransmissions} retransmission{'' if retransmissions == 1 else 's'}"
     )
 
@@ -93,9 +93,11 @@ class Application:
     def to_json(self) -> dict[str, object]:
         """``sent`` and ``received`` count datagrams, ``bytes`` is their payload both ways.
 
-        ``round_trip_s`` is there where it was measured.
+        ``round_trip_s`` is there where it was measured, to the microsecond.
         """
         counts = {"sent": self.sent, "received": self.received, "bytes": self.bytes}
         if not self.round_trips:
             return {**counts}
-        return {**counts, "round_trip_s": Summary.of(self.round_trips).to_json()}
+        times = Summary.of(self.round_trips).to_json().items()
+        rounded = {name: round(it, 6) if isinstance(it, float) else it for name, it in times}
+        return {**counts, "round_trip_s": rounded}

@@ -13,12 +13,14 @@ _PSK: Final = (
     "identity or key differ between the two sides: compare --psk, and mind that an unknown "
     "identity looks the same as a wrong key"
 )
-_WRONG_PSK: Final = (alerts.BadRecordMac, alerts.DecryptError, alerts.UnknownPskIdentity)
+_WRONG_PSK: Final = (alerts.BadRecordMac, alerts.DecryptError)
+_NO_PSK: Final = "compare --auth and --group on both sides, then --psk"
 
 _OF_CERTIFICATES: Final[dict[type[AlertError], str]] = {
     alerts.UnknownCa: "give the authority that issued it with --ca",
     alerts.CertificateExpired: "renew it, or set this machine's clock",
     alerts.UnsupportedCertificate: "both sides need the same --auth, and keys of P-256 or Ed25519",
+    alerts.CertificateRequired: "the peer has to show a key: --key there",
     alerts.BadCertificate: "check the files of --cert and --ca on both sides",
 }
 _OTHER_NAME: Final = "say with --server-name which name the certificate is for"
@@ -28,11 +30,15 @@ _NOTHING_IN_COMMON: Final = (
     "compare --auth, --suite and --group on both sides (a P-256 key needs the group secp256r1), "
     "and give --key if the server asks for a client's key"
 )
+_OTHER_KIND: Final = "; or the key of --peer-key is of another kind than the server's"
 _REFUSED: Final = (
     "the server does not accept this client's key: check --key and --cert here, and --peer-key "
     "or --ca there"
 )
 _ASKED: Final = "the server asks for a client's key: add --key (and, for x509, --cert)"
+_REQUIRED: Final = "the server asks for a key of the kind that it has pinned: give another --key"
+_OTHER_AUTH: Final = "compare --auth on both sides; or, if it is the same, "
+_OTHER_VERSION: Final = "compare --dtls (and --suite) on both sides"
 
 
 def advice(error: Error, arguments: Namespace) -> str:
@@ -48,8 +54,8 @@ def _remedy(error: Error, arguments: Namespace) -> str:
         return _for_alert(error, auth, has_key=getattr(arguments, "key", None) is not None)
     if isinstance(error, HandshakeTimeout):
         return (
-            "is a server running there, and does UDP get through? --timeout and --max-retransmit "
-            "allow more time"
+            "is a server running there, with the same --transport, and does UDP get through? "
+            "--timeout and --max-retransmit allow more time"
         )
     if isinstance(error, CarrierError) and error.code == "4.04":
         return "both sides need the same --resource"
@@ -62,8 +68,16 @@ def _for_alert(error: AlertError, auth: str, *, has_key: bool) -> str:
     refused = _REFUSED if has_key else _ASKED
     if auth in ("psk", "ecdhe-psk") and isinstance(error, _WRONG_PSK):
         return _PSK
+    if isinstance(error, alerts.UnknownPskIdentity):
+        return _NO_PSK
+    if isinstance(error, alerts.ProtocolVersion):
+        return _OTHER_VERSION
     if isinstance(error, alerts.HandshakeFailure | alerts.InsufficientSecurity):
-        return _NOTHING_IN_COMMON
+        return _NOTHING_IN_COMMON + (_OTHER_KIND if auth == "rpk" else "")
+    if isinstance(error, alerts.UnsupportedCertificate) and error.received:
+        return _OTHER_AUTH + refused
+    if isinstance(error, alerts.CertificateRequired) and error.received and has_key:
+        return _REQUIRED
     if isinstance(error, alerts.CertificateUnknown):
         if error.received:
             return refused

@@ -36,6 +36,12 @@ _CREDENTIALS: Final = ("psk", "key", "cert", "ca", "peer_key", "insecure")
 _FILES: Final = ("keylog", "pcap", "pcap_dtls")
 
 
+DEVICE_NAMES: Final = (
+    *("fast", "k64f", "stm32f0", "m0plus", "m0plus-optimised", "avr-tinyecc", "avr-wiselib"),
+)
+"""The kinds of device, written down here so that nothing on a real network loads the simulation."""
+
+
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Add every option of the network; those left out are absent from the arguments."""
     group = parser.add_argument_group("network", argument_default=argparse.SUPPRESS)
@@ -74,9 +80,13 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--rate", type=_rate, metavar="BITS/S", help="rate of the link, or none (default: none)"
     )
     _add_impairments(group)
-    for name, whose in (("--device", "both sides"), ("--server-device", "the server")):
-        group.add_argument(name, metavar="NAME", help=f"kind of device of {whose} (default: fast)")
-    group.add_argument("--client-device", metavar="NAME", help="kind of device of the client")
+    group.add_argument(
+        "--device",
+        metavar="NAME",
+        help=f"kind of device of both sides: {', '.join(DEVICE_NAMES)} (default: fast)",
+    )
+    for name, whose in (("--server-device", "the server"), ("--client-device", "the client")):
+        group.add_argument(name, metavar="NAME", help=f"kind of device of {whose}")
 
 
 def _add_impairments(group: Group) -> None:

@@ -20,6 +20,7 @@ from handshake_over_coap.cli.arguments import (
 )
 from handshake_over_coap.cli.credentials import server_credentials, server_trust
 from handshake_over_coap.cli.describe import session_text
+from handshake_over_coap.cli.effects import warn_of_no_effect
 from handshake_over_coap.cli.lines import as_line
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.errors import DatagramTooLarge
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace) -> int:
     values = option_values(arguments)
+    warn_of_no_effect(values)
     stop = asyncio.Event()
     totals: Counter[str] = Counter()
     credentials, trust = server_credentials(arguments), server_trust(arguments)

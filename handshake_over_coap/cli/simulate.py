@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.bar import Bar
 from handshake_over_coap.cli.describe import bodies_text
+from handshake_over_coap.cli.effects import warn_of_no_effect, without_effect
 from handshake_over_coap.cli.network import (
     add_network_options,
     as_typed,
     scenario_of,
     traces_of,
 )
+from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.trace.files import check_writable, write_whole
 from handshake_over_coap.trace.ladder import ladder
@@ -105,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ladder and arguments.json:
         raise ConfigurationError("--ladder with --json: the output is one JSON object; choose one")
     scenario = scenario_of(arguments)
+    warn_of_no_effect(option_values(arguments))
     recorder = PassageRecorder()
     picture: str | None = arguments.ladder_svg
     try:
@@ -180,7 +183,8 @@ def _ladder(recorder: PassageRecorder) -> str:
 
 
 def _text(report: SimulationReport) -> str:
-    others = report.scenario.described(without=("transport", "dtls", "auth"))
+    idle = {name for name, _ in without_effect(report.scenario)}
+    others = report.scenario.described(without={"transport", "dtls", "auth", *idle})
     scenario = textwrap.fill(
         f"{report.transport}, DTLS {report.dtls}, {report.auth}; {others}",
         80,
@@ -201,7 +205,7 @@ def _text(report: SimulationReport) -> str:
         lines += ["", _HEADING_OF_TIMES]
         lines += [_line_of_time(title, getattr(report, name)) for name, title in _TIMES]
     if report.body_bytes:
-        lines.append(f"flights, as CoAP bodies: {bodies_text(report.body_bytes)}")
+        lines.append(f"bodies: {bodies_text(report.body_bytes)}")
     return "\n".join(lines)
 
 

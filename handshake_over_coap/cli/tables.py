@@ -26,7 +26,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         description="Print published tables with our figures beside them. Tables 1, 2, 4 and 5 "
         "are those of the practical-issues draft: the size of the classic handshake, the same "
         "with compressed headers, what a record leaves for data, and how many datagrams a "
-        "handshake takes through loss (a minute or two). keoh: how many handshakes complete in "
+        "handshake takes through loss (minutes). keoh: how many handshakes complete in "
         "time. claeys: how much a bad link adds.",
         allow_abbrev=False,
     )

@@ -53,6 +53,11 @@ def read_ticket(path: Path) -> Ticket | None:
         raise ConfigurationError(f"--session {path} holds no ticket: {_REMEDY}") from error
 
 
+def check_ticket_file(path: Path) -> None:
+    """Raise ConfigurationError now if :func:`write_ticket` could not; what is there stays."""
+    open_private(path, _WHAT, append=True).close()
+
+
 def write_ticket(path: Path, ticket: Ticket) -> None:
     """Put ``ticket`` into ``path``, readable by its owner alone; ConfigurationError if not."""
     data = json.dumps(_to_json(ticket), indent=2).encode() + b"\n"

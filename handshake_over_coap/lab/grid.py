@@ -108,7 +108,7 @@ def _named(table: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in option_types():
-            raise ConfigurationError(unknown_option(key, _OWN_KEYS))
+            raise ConfigurationError(unknown_option(key, _OWN_KEYS, dashes=True))
         if name in named:
             raise ConfigurationError(f"{key} is there twice, with a dash and an underscore")
         if isinstance(value, dict):

@@ -10,6 +10,9 @@ over.  What is sent at the very instant of the end still belongs to the trial (t
 of the last message, say); what would be sent later (answers to late duplicates, the closing of the
 sessions) does not.
 
+With ``early`` the client's ``connect`` returns as soon as its last flight is on its way, and
+``client_s`` ends there, before the server confirms it; that last flight is not in ``body_bytes``.
+
 ``completed``
     Whether both sides completed.  Everything below is recorded for trials that did not complete,
     too, as it stood when they ended, but no average is taken over them.

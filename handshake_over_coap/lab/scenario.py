@@ -138,14 +138,19 @@ def _no_part(name: str) -> str:
     return f"{name} is no part of a scenario: hoc simulate writes files of the first trial"
 
 
-def unknown_option(name: str, others: Sequence[str] = ()) -> str:
-    """What to say of an option that there is not: its name, and those that look like it."""
+def unknown_option(name: str, others: Sequence[str] = (), *, dashes: bool = False) -> str:
+    """What to say of an option that there is not: its name, and those that look like it.
+
+    ``dashes``: as they are written in a file.
+    """
     import difflib
 
     if name.replace("-", "_") in FILES:
         return _no_part(name)
     known = [*option_types(), *others]
     close = difflib.get_close_matches(name.replace("-", "_"), known, n=3, cutoff=0.6)
+    if dashes:
+        known, close = ([each.replace("_", "-") for each in names] for names in (known, close))
     if close:
         return f"unknown option {name!r}: did you mean {' or '.join(close)}?"
     return f"unknown option {name!r}; known are {', '.join(sorted(known))}"

@@ -143,7 +143,7 @@ def _several(scenarios: Scenario | Iterable[Scenario]) -> tuple[Scenario, ...]:
 def _require_polars() -> None:
     if find_spec("polars") is None:
         raise ConfigurationError(
-            "a sweep needs the laboratory's libraries: pip install 'handshake-over-coap[lab]'"
+            "a sweep needs the laboratory's libraries: pip install -e '.[lab]' in the checkout"
         )
 
 

@@ -90,7 +90,7 @@ def cluster(address: str) -> Iterator[Any]:
         import distributed
     except ImportError as error:
         raise ConfigurationError(
-            "a scheduler needs distributed: pip install 'handshake-over-coap[lab]'"
+            "a scheduler needs distributed: pip install -e '.[lab]' in the checkout"
         ) from error
     connect: Any = distributed.Client  # without types
     resolve: Any = distributed.comm.addressing.resolve_address

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Unpack
 
 from handshake_over_coap.carriers.carried import Agreement, Completed
@@ -25,7 +26,7 @@ from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.trace.tap import Counts
 
-from .endpoint import HostPort, open_udp
+from .endpoint import HostPort, named, open_udp
 from .figures import report_of
 from .options import Options, OptionValues, now_utc
 from .session import Session
@@ -220,7 +221,8 @@ async def connect(
     """Make a handshake with the server at ``address`` and give its session.
 
     ``credential`` is a pre-shared key, or the client's raw public key or certificate;  ``trust``
-    is what the server's is checked against, for ``server_name`` or, without one, the address.
+    is what the server's is checked against, a certificate for ``server_name`` or, without one, for
+    the host in ``address``, name or number.
     ``ticket``, one of the ``tickets`` of an earlier session, resumes that (DTLS 1.3).  ``local``
     binds the client's own host and port.  Further keywords are those of :class:`Options`.  The
     session is closed when the block is left.
@@ -228,6 +230,9 @@ async def connect(
     Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError.
     """
     chosen = Options(**options)
+    if trust is not None and trust.accepts_x509 and chosen.auth in {None, "x509"}:
+        # What a resolver says where a host is must not decide who it is.
+        chosen = replace(chosen, server_name=chosen.server_name or named(address[0]))
     endpoint = await open_udp(local, connect_to=address)
     server = endpoint.peer
     client: Client | None = None

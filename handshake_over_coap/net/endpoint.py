@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.errors import CarrierError, ConfigurationError
 from handshake_over_coap.net.udp import SockAddr, UdpEndpoint, from_sockaddr
 
-__all__ = ["HostPort", "UdpEndpoint", "open_udp"]
+__all__ = ["HostPort", "UdpEndpoint", "named", "open_udp"]
 
 HostPort: TypeAlias = tuple[str, int]
 
@@ -29,6 +29,20 @@ _REMEDIES: Final = {
 }
 
 
+def named(host: str) -> str | None:
+    """The name that ``host`` is, in ASCII; None for an address in numbers."""
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError, ValueError):
+        pass
+    else:
+        return None
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return host
+
+
 async def open_udp(
     bind: HostPort | None = None,
     *,
@@ -42,7 +56,8 @@ async def open_udp(
     then be left out.  Of several addresses of a name, the first that works is taken.
     ``receive_buffer`` asks the kernel for that many bytes (it may grant fewer).
 
-    Raises ConfigurationError when an address cannot be resolved, bound or reached.
+    Raises CarrierError when an address cannot be resolved, bound or reached, and ConfigurationError
+    for one that never could.
     """
     if receive_buffer is not None and not 0 < receive_buffer < 1 << 31:
         raise ConfigurationError(f"a receive buffer of {receive_buffer} bytes is impossible")
@@ -92,7 +107,7 @@ async def _plans(bind: HostPort | None, connect_to: HostPort | None) -> list[_Pl
 
 
 async def _resolve(where: HostPort, flags: int) -> list[tuple[int, SockAddr]]:
-    """Family and address of each that ``where`` stands for; ConfigurationError if none does."""
+    """Family and address of each that ``where`` stands for; CarrierError if none does."""
     host, port = where
     if not 0 <= port <= 0xFFFF:
         raise ConfigurationError(f"port {port} of {host}: choose one from 0 to 65535")
@@ -100,8 +115,9 @@ async def _resolve(where: HostPort, flags: int) -> list[tuple[int, SockAddr]]:
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)
     except (OSError, UnicodeError, ValueError) as error:
-        raise ConfigurationError(
-            f"cannot resolve {host!r} (port {port}): {error}; "
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise CarrierError(
+            f"cannot resolve {host!r} (port {port}): {why}; "
             "check the spelling, or give a numeric address"
         ) from error
     # A Python built without IPv6 gives its addresses as (int, bytes): those are of no use.
@@ -131,16 +147,14 @@ def _open_socket(plan: _Plan, receive_buffer: int | None) -> socket.socket:
     return sock
 
 
-def _failure(
-    bind: HostPort | None, connect_to: HostPort | None, error: OSError
-) -> ConfigurationError:
+def _failure(bind: HostPort | None, connect_to: HostPort | None, error: OSError) -> CarrierError:
     if connect_to is None:
         what = f"cannot bind UDP {_text(bind)}" if bind else "cannot open a UDP socket"
     else:
         what = f"cannot connect UDP to {_text(connect_to)}"
         what += f" from {_text(bind)}" if bind else ""
     remedy = _REMEDIES.get(error.errno or 0, "check the address and the port")
-    return ConfigurationError(f"{what}: {error.strerror or error}; {remedy}")
+    return CarrierError(f"{what}: {error.strerror or error}; {remedy}")
 
 
 def _text(where: HostPort) -> str:

@@ -30,7 +30,7 @@ from handshake_over_coap.tls.config import (
     ServerConfig,
 )
 from handshake_over_coap.tls.credentials import PSK, PskSource, psk_lookup
-from handshake_over_coap.tls.groups import GROUPS, group_by_name
+from handshake_over_coap.tls.groups import GROUPS, GROUPS13, group_by_name
 from handshake_over_coap.tls.suites import SUITES, CipherSuite, KeyExchange, suite_by_name
 from handshake_over_coap.tls.suites13 import SUITES13, CipherSuite13, suite13_by_name
 from handshake_over_coap.tls.tickets import Ticket
@@ -109,12 +109,13 @@ class Options:
     ``dtls`` is the version of a client, and the newest one of a server: at 1.3 it speaks 1.2 to
     those who ask for that.  ``auth`` ``None`` takes whatever the credentials allow; in 1.3 ``psk``
     is psk_ke and ``ecdhe-psk`` psk_dhe_ke.  ``suite`` and ``group`` are IANA names (one or several;
-    none means all that are supported).  ``cid`` is the connection ID in what the peer sends, in
+    none means all that are supported, but that a client then leaves out X25519MLKEM768, whose share
+    has 1.2 kB).  ``cid`` is the connection ID in what the peer sends, in
     hexadecimal: empty to send with the peer's only; a server gives it to its first client, and
     random ones of its length to others.  ``tickets``: a server of 1.3 gives each client a ticket to
     resume with, a client asks for one.  ``early``: a client of 1.3 may send as soon as its last
-    flight is on its way, before it knows that the server has it.  ``mtu`` is the largest UDP
-    payload in bytes.
+    flight is on its way, before it knows that the server has it; its report ends there.  ``mtu`` is
+    the largest UDP payload in bytes.
 
     Times are in seconds.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP
     unless it is given.  ``adapt_timer``: timers are one and a half measured round trips as soon as
@@ -168,6 +169,8 @@ class Options:
                 f"mutual goes with rpk and x509: with {self.auth} both sides prove the same key"
             )
 
+        if self.server_name is not None and not self.server_name:
+            raise ConfigurationError("an empty server name is none: give one, or leave it out")
         self._check_suites()
         _ = self.connection_id
 
@@ -178,7 +181,7 @@ class Options:
         if not self.suites:
             named = ", ".join(_names(self.suite))
             fit = f"DTLS {self.dtls}" + (f" with auth {self.auth}" if self.auth else "")
-            raise ConfigurationError(f"none of {named} is a suite for {fit}: leave suite out")
+            raise ConfigurationError(f"none of {named} is a suite for {fit}: name others, or none")
         if self.dtls == "1.3":
             raise ConfigurationError("these suites are of DTLS 1.2: choose dtls 1.2, or others")
 
@@ -285,7 +288,7 @@ class Options:
             versions=(_VERSIONS[self.dtls],),
             suites=self.suites,
             suites13=self.suites13,
-            groups=self._groups(),
+            groups=self._groups(GROUPS),
             psk_modes=self._psk_modes,
             ticket=ticket,
             ask_for_tickets=self.tickets,
@@ -322,7 +325,7 @@ class Options:
             versions=_UP_TO[self.dtls],
             suites=self.suites,
             suites13=self.suites13,
-            groups=self._groups(),
+            groups=self._groups(GROUPS13),
             psk_modes=self._psk_modes,
             tickets=1 if self.tickets else 0,
             connection_id=None if cid is None else _CidSource(cid, rng),
@@ -332,8 +335,8 @@ class Options:
             request_client_certificate=self.mutual,
         )
 
-    def _groups(self) -> tuple[NamedGroup, ...]:
-        return tuple(group_by_name(name) for name in _names(self.group)) or GROUPS
+    def _groups(self, default: tuple[NamedGroup, ...]) -> tuple[NamedGroup, ...]:
+        return tuple(group_by_name(name) for name in _names(self.group)) or default
 
     def _require_trust(self, trust: Trust | None) -> None:
         """Certificates and raw keys prove nothing to a side that knows nobody."""

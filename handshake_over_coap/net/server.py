@@ -267,7 +267,7 @@ async def serve(
     and check clients' keys.  ``handler`` is called with each session.  ``receive_buffer`` asks the
     kernel for that many bytes.  Further keywords are those of :class:`Options`.
 
-    Raises ConfigurationError for what cannot work.
+    Raises ConfigurationError for what cannot work, CarrierError for an address that cannot be had.
     """
     chosen = Options(**options)
     given = credentials if isinstance(credentials, Iterable) else (credentials,)

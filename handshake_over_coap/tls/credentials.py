@@ -159,7 +159,8 @@ def _table(
     table: dict[bytes, bytes] = {}
     for psk in source:
         if psk.identity in table:
-            raise ConfigurationError(f"two keys for the PSK identity {psk.identity!r}")
+            identity = psk.identity.decode(errors="backslashreplace")
+            raise ConfigurationError(f"two keys for the PSK identity {identity!r}")
         table[psk.identity] = psk.key
     if not table:
         raise ConfigurationError("no pre-shared key is given")

@@ -58,6 +58,7 @@ from handshake_over_coap.tls.keyfiles import (
     read_file,
     subject_public_key_info,
 )
+from handshake_over_coap.tls.profile import shortcoming
 from handshake_over_coap.tls.signatures import SCHEMES, PublicKey, is_supported, scheme_for_key
 
 MAX_CHAIN_LENGTH: Final = 8
@@ -271,7 +272,11 @@ class _Check:
             return CertificateExpired("the chain is not valid at this time")
         if server and self._verifies_for_a_name_of_its_own():
             return CertificateUnknown("the certificate is for another name or address")
-        return BadCertificate(str(error))
+        issuers = [item for item in (*self.others, *self.anchors) if self._is_issuer(item)]
+        return BadCertificate(shortcoming(self.leaf, issuers, server=server) or str(error))
+
+    def _is_issuer(self, item: x509.Certificate) -> bool:
+        return any(_names_as_issuer(each, item) for each in (self.leaf, *self.others))
 
     def _is_current(self, certificate: x509.Certificate) -> bool:
         return certificate.not_valid_before_utc <= self.now <= certificate.not_valid_after_utc

@@ -67,6 +67,33 @@ def test_a_server_name_that_is_not_sent_as_it_stands_is_no_obstacle_to_resuming(
             assert ("resumed" in done.stderr) is resumed
 
 
+def test_a_server_that_gives_no_ticket_or_connection_id_is_named(tmp_path: Path) -> None:
+    kept = tmp_path / "session"
+    with serving("--echo-data", *PSK) as server:
+        target = ("connect", server.host, server.port, *PSK, "--send", "x")
+        done = run_hoc(*target, "--session", kept, "--cid", "42")
+        assert (done.returncode, done.stdout) == (0, "x\n")
+        assert done.stderr.splitlines() == [
+            "no connection ID is in use: the server needs --cid, too",
+            "no ticket came: start the server with --tickets (DTLS 1.3)",
+        ]
+        old = run_hoc(*target, "--session", kept, "--dtls", "1.2")
+        assert (old.returncode, old.stdout) == (0, "x\n")
+        assert old.stderr == "--session has no part in --dtls 1.2 and is not used\n"
+        nowhere = run_hoc(*target, "--session", tmp_path / "nowhere" / "session")
+        assert (nowhere.returncode, nowhere.stdout) == (2, "")
+        assert "cannot write the ticket" in nowhere.stderr
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("of_server", ["c1d0", ""])
+def test_a_connection_id_of_either_side_is_one(of_server: str) -> None:
+    with serving("--echo-data", *PSK, "--cid", of_server) as server:
+        target = ("connect", server.host, server.port, *PSK, "--send", "x", "--cid")
+        done = run_hoc(*target, "" if of_server else "42")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "x\n", "")
+
+
 def test_a_ticket_that_another_server_gave_leads_to_a_whole_handshake(tmp_path: Path) -> None:
     kept = tmp_path / "session"
     for _ in range(2):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ from handshake_over_coap.cli.credentials import (
     server_credentials,
     server_trust,
 )
+from handshake_over_coap.cli.network import DEVICE_NAMES
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.parser import build_parser
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.sim.devices import DEVICES
 from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey
 from tests.support import pki
 
@@ -131,6 +134,12 @@ def test_help_fits_a_narrow_terminal(
         ([], "COMMAND"),
         (["nonsense"], "invalid choice"),
         (["serve", "--bogus"], "--bogus"),
+        (["connect", "::1", "1", "--snd", "x"], "did you mean --send? 'hoc connect --help' lists"),
+        (["connect", "--tranport", "udp", "::1", "1"], "did you mean --transport?"),
+        (["connect", "::1", "1", "2"], "hoc connect: error: unexpected argument '2'"),
+        (["serve", "--mtu", "big"], "'big' is not a whole number"),
+        (["simulate", "--loss", "x"], "hoc simulate: error: argument --loss: 'x' is no number"),
+        (["serve", "--psk", "a:00", "--server-name", ""], "empty server name"),
         (["serve", "--psk", "me"], "IDENTITY:HEXKEY"),
         (["serve", "--psk", "me:abc"], "not hexadecimal"),
         (["serve", "--psk", "me:"], "1 to 64 bytes"),
@@ -204,6 +213,18 @@ def test_usage_errors_exit_with_2_and_say_what_to_do(
     assert out == ""
     assert said in err.splitlines()[-1]
     assert "Traceback" not in err
+    assert "usage:" not in err
+
+
+def test_what_looks_like_an_option_may_be_sent() -> None:
+    assert parse("connect", "h", 1, "--send=--snd", "--send", "--a dash").send == [
+        "--snd",
+        "--a dash",
+    ]
+
+
+def test_help_names_every_device() -> None:
+    assert tuple(DEVICES) == DEVICE_NAMES
 
 
 def test_an_error_never_repeats_a_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,17 +234,30 @@ def test_an_error_never_repeats_a_key(capsys: pytest.CaptureFixture[str]) -> Non
     assert "c0ffee" not in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_a_failure_and_no_mistake_of_the_user(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
-        assert main(["serve", "--psk", PSK_TEXT, "--port", port]) == 2
+        assert main(["serve", "--psk", PSK_TEXT, "--port", port]) == 1
     assert "choose another port" in capsys.readouterr().err
+
+
+def test_a_host_that_cannot_be_resolved_is_a_failure_with_its_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["connect", "no such host", "5683", "--psk", PSK_TEXT, "--send", "x"]
+    assert main([*given, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["type"] == "CarrierError"
+    assert err.startswith("hoc connect: cannot resolve 'no such host'")
+    assert "Errno" not in err
 
 
 def test_an_identity_given_twice_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0", "--psk", "me:00", "--psk", "me:01"]) == 2
-    assert "me" in capsys.readouterr().err
+    assert "two keys for the PSK identity 'me'" in capsys.readouterr().err
 
 
 def test_a_mutual_server_needs_somebody_to_trust(

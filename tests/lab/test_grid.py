@@ -54,7 +54,7 @@ def test_further_grids_stand_on_what_is_above_them() -> None:
     ("text", "said"),
     [
         ("los = 0.1", "unknown option 'los': did you mean loss"),
-        ("blocksize = 64", "did you mean block_size?"),
+        ("blocksize = 64", "did you mean block-size?"),
         ("trial = 3", "did you mean trials"),
         ("zzz = 3", "unknown option 'zzz'; known are "),
         ("pcap = 'x'", "pcap is no part of a scenario: hoc simulate writes"),

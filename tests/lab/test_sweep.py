@@ -368,7 +368,7 @@ def test_the_chunks_of_a_plan_are_all_of_its_trials_in_order() -> None:
 
 def test_the_interpreter_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'handshake-over-coap\[lab\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install -e '\.\[lab\]'"):
         hoc.sweep(Scenario(), 1)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.errors import CarrierError, ConfigurationError, Error
 from handshake_over_coap.net.endpoint import open_udp
 
 
@@ -17,7 +17,7 @@ def test_a_port_in_use_is_named_with_its_remedy() -> None:
     async def test() -> None:
         holder = await open_udp(("127.0.0.1", 0))
         port = holder.local_address.port
-        with pytest.raises(ConfigurationError, match=rf"127\.0\.0\.1:{port}: .* another port"):
+        with pytest.raises(CarrierError, match=rf"127\.0\.0\.1:{port}: .* another port"):
             await open_udp(("127.0.0.1", port))
         holder.close()
 
@@ -25,24 +25,28 @@ def test_a_port_in_use_is_named_with_its_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bind", "connect_to", "words"),
+    ("bind", "connect_to", "kind", "words"),
     [
-        (None, None, "needs an address"),
-        (("192.0.2.1", 0), None, r"192\.0\.2\.1:0: .*no interface here"),
-        (("127.0.0.1", 65536), None, "65536 of 127.0.0.1"),
-        (("no such host", 5684), None, "cannot resolve 'no such host'.*numeric"),
-        (("a" * 300, 5684), None, "cannot resolve"),
-        (("127.0.0.1", 0), ("::1", 5684), "one is IPv4, the other IPv6"),
-        (None, ("127.0.0.1", -1), "port -1"),
-        (None, ("\0", 5684), "cannot resolve"),
+        (None, None, ConfigurationError, "needs an address"),
+        (("127.0.0.1", 65536), None, ConfigurationError, "65536 of 127.0.0.1"),
+        (("127.0.0.1", 0), ("::1", 5684), ConfigurationError, "one is IPv4, the other IPv6"),
+        (None, ("127.0.0.1", -1), ConfigurationError, "port -1"),
+        (("192.0.2.1", 0), None, CarrierError, r"192\.0\.2\.1:0: .*no interface here"),
+        (("no such host", 5684), None, CarrierError, "cannot resolve 'no such host'.*numeric"),
+        (("a" * 300, 5684), None, CarrierError, "cannot resolve"),
+        (None, ("\0", 5684), CarrierError, "cannot resolve"),
     ],
 )
-def test_impossible_addresses_are_configuration_errors(
-    bind: tuple[str, int] | None, connect_to: tuple[str, int] | None, words: str
+def test_impossible_addresses_are_told_from_those_that_are_not_there(
+    bind: tuple[str, int] | None,
+    connect_to: tuple[str, int] | None,
+    kind: type[Error],
+    words: str,
 ) -> None:
     async def test() -> None:
-        with pytest.raises(ConfigurationError, match=words):
+        with pytest.raises(kind, match=words) as caught:
             await open_udp(bind, connect_to=connect_to)
+        assert "Errno" not in str(caught.value)
 
     run(test())
 

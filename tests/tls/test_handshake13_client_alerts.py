@@ -14,7 +14,6 @@ from handshake_over_coap.tls.alerts import (
     IllegalParameter,
     MissingExtension,
     ProtocolVersion,
-    UnknownPskIdentity,
     UnrecognizedName,
     UnsupportedCertificate,
 )
@@ -149,7 +148,7 @@ def test_a_binder_of_another_length() -> None:
 
 
 def test_no_key_that_the_server_knows_and_no_other_way() -> None:
-    refused("server", UnknownPskIdentity, ECDHE_PSK.client(), RPK.server())
+    refused("server", HandshakeFailure, ECDHE_PSK.client(), RPK.server())
     both = RPK.client(psk=PSK(parties.IDENTITY, parties.KEY))
     assert run(both, RPK.server()).complete
 
@@ -230,10 +229,21 @@ def test_no_suite_group_scheme_or_form_in_common() -> None:
     refused("server", UnsupportedCertificate, other, MUTUAL.server())
 
 
-def test_no_mode_in_common() -> None:
-    refused("server", UnknownPskIdentity, PSK_ONLY.client(), ECDHE_PSK.server(psk_modes=(DHE_KE,)))
+def test_no_mode_in_common_is_no_fault_of_the_identity() -> None:
+    refused("server", HandshakeFailure, PSK_ONLY.client(), ECDHE_PSK.server(psk_modes=(DHE_KE,)))
+    refused(
+        "server",
+        HandshakeFailure,
+        ECDHE_PSK.client(psk_modes=(DHE_KE,)),
+        PSK_ONLY.server(psk_modes=(KE,)),
+    )
     damage = client_says(PskKeyExchangeModes((7,)))
-    damaged("server", UnknownPskIdentity, PSK_ONLY, 1, damage)
+    damaged("server", HandshakeFailure, PSK_ONLY, 1, damage)
+
+
+def test_no_group_in_common_is_no_fault_of_the_identity() -> None:
+    client = ECDHE_PSK.client(psk_modes=(DHE_KE,), groups=(X25519,), key_shares=(X25519,))
+    refused("server", HandshakeFailure, client, ECDHE_PSK.server(psk_modes=(DHE_KE,)))
 
 
 def test_a_name_that_is_not_ours() -> None:

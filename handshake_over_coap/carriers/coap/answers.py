@@ -21,6 +21,7 @@ from handshake_over_coap.carriers.carried import (
 )
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
+from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT, BodyEncoding, BodyItem, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
@@ -78,6 +79,7 @@ class FlightAnswers:
         self._challenge = challenge
         self._default = encoding_named(parameters.encoding)
         self._tasks: set[asyncio.Task[Answer]] = set()
+        self._rejections = Rejections()
 
     async def answer(
         self, peer: Peer, request: CoapMessage, body: bytes, *, proven: bool
@@ -171,6 +173,7 @@ class FlightAnswers:
             conversation, flight = self._begin().receive(items)
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
+            self._rejections.say(peer.address, error, asyncio.get_running_loop().time())
             return alert_answer(error)
         except TooManyHandshakes:
             return self._too_many()
@@ -253,6 +256,7 @@ class FlightAnswers:
         except AlertError as error:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
+            self._rejections.say(work.peer.address, error, asyncio.get_running_loop().time())
             # The client's own alert, sealed: it has given up, and there is nothing to answer.
             if error.authenticated:
                 handshake.end()

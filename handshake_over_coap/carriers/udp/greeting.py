@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, ProtocolVersion
 from handshake_over_coap.tls.config import ServerConfig
@@ -85,6 +86,7 @@ class Greeting:
         self._parameters = parameters
         self._proof = proof
         self._counters = counters
+        self._rejections = Rejections()
         self._checked = parameters.address_check
         # A HelloRetryRequest depends on the whole of the first hello, a HelloVerifyRequest on
         # nothing in it.
@@ -106,6 +108,7 @@ class Greeting:
                 return self._greet_13(found, address, now)
         except AlertError as error:
             self._counters[f"refused: {error.name}"] += 1
+            self._rejections.say(address, error, now)
             body = error.alert.encode()
             return Answer((plain_record(ContentType.alert, found.record_number, body),))
         if self._checked and not self._proof.verify(found.hello.cookie, address, now):

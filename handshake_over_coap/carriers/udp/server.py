@@ -11,6 +11,7 @@ from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.conversation import OnEstablished
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
+from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.tls.alerts import AlertError
@@ -80,6 +81,7 @@ class UdpServer:
         self._loop = asyncio.get_running_loop()
         proof = AddressProof(rng(32), parameters.state_lifetime)
         self._greeting = Greeting(config, parameters, proof, counters)
+        self._rejections = Rejections()
         self._peers: dict[Address, _Peer] = {}
         self._unfinished = Quota.of_handshakes(parameters.limits)
         self._quota = Quota.of_peers(parameters.limits)
@@ -212,6 +214,7 @@ class UdpServer:
             datagrams = work()
         except AlertError as error:
             self.counters[f"failed: {error.name}"] += 1
+            self._rejections.say(address, error, self._loop.time())
             if not error.received:
                 self._endpoint.send(half.engine.alert(error), address)
             self._abandon(address)

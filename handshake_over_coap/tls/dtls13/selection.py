@@ -233,7 +233,7 @@ def _with_certificate(config: ServerConfig, choice: Selection) -> Selection:
     """With our key, and the form in which the client shall show its own, if it is asked."""
     offered = choice.offered
     if offered.psks is not None and not _could_sign(config, offered):
-        raise UnknownPskIdentity("no pre-shared key of the client's is good here")
+        raise _no_key(config, offered, offered.psks)
     group = _group(config, offered)
     if group is None:
         raise HandshakeFailure("no group in common")
@@ -250,6 +250,19 @@ def _with_certificate(config: ServerConfig, choice: Selection) -> Selection:
     if fitting:
         raise UnsupportedCertificate("no server certificate type in common (RFC 7250)")
     raise HandshakeFailure("no pre-shared key and no signature that both sides can use")
+
+
+def _no_key(config: ServerConfig, offered: Offered, psks: OfferedPsks) -> AlertError:
+    """Why a client that has nothing but pre-shared keys cannot be served.
+
+    Its identity is at fault only where it would have been looked at: else the client's user would
+    look for a mistake in the keys.
+    """
+    if _mode(config, offered)[0] is None:
+        return HandshakeFailure("no way to use a pre-shared key in common, or no group for it")
+    if any(is_ticket(entry.identity) for entry in psks.identities):
+        return UnknownPskIdentity("no ticket of the client's is good here")
+    return HandshakeFailure("the client has only pre-shared keys, and here are none")
 
 
 def _client_type(config: ServerConfig, offered: Offered) -> CertificateType:
