@@ -117,7 +117,8 @@ def _add_credentials(group: Group) -> None:
     group.add_argument(
         "--server-name",
         metavar="NAME",
-        help="name or address that the server's certificate has to be for (default: H)",
+        help="name or address that the server's certificate has to be for (default: H of "
+        "hoc connect)",
     )
     group.add_argument(
         "--insecure",

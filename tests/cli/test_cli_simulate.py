@@ -196,7 +196,7 @@ def _link_type(capture: bytes) -> int:
         ("--device abacus", "there is no device 'abacus'"),
         ("--rate 0", "rate is in bits per second"),
         ("--trials 0", "trials is a count"),
-        ("--trials x", "invalid int value: 'x'"),
+        ("--trials x", "'x' is not a whole number"),
         ("--link ethernet", "invalid choice: 'ethernet'"),
         ("--ladder --json", "choose one"),
         ("--mutual", "--mutual goes with"),

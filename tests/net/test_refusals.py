@@ -242,7 +242,7 @@ def test_options_that_cannot_work_are_refused_before_anything_is_sent(
 def test_an_address_that_is_taken_is_named_with_a_remedy() -> None:
     async def scenario() -> None:
         async with hoc.serve(LOOPBACK, PSK, handler=echo) as server:
-            with pytest.raises(hoc.ConfigurationError, match="another port"):
+            with pytest.raises(hoc.CarrierError, match="another port"):
                 async with hoc.serve(server.address, PSK, handler=echo):
                     pass
 
