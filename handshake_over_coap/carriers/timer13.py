@@ -29,11 +29,10 @@ class Timing:
 class Timer:
     """The current value of the timer, which lasts from flight to flight."""
 
-    __slots__ = ("_timing", "_unproven", "value")
+    __slots__ = ("_timing", "value")
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
-        self._unproven: float | None = None
         self.value = timing.initial
 
     @property
@@ -44,30 +43,16 @@ class Timer:
     def back_off(self) -> None:
         """Nothing came in time."""
         self.value = self.doubled(self.value)
-        if self._unproven is not None:
-            self._unproven = self.doubled(self._unproven)
 
     def doubled(self, value: float) -> float:
         """Twice ``value`` seconds, as far as that may grow."""
         return min(2 * value, self._timing.longest)
 
-    def measured(self, round_trip: float, *, authentic: bool = True) -> None:
-        """Something was answered after ``round_trip`` seconds without having been sent again.
-
-        Anybody may answer in the clear: what is not ``authentic`` makes the timer no shorter than
-        it was at first, until :meth:`prove`.
-        """
-        if not self._timing.adapt:
-            return
-        floor = min(SHORTEST, self._timing.initial)
-        value = min(max(ROUND_TRIPS * round_trip, floor), self._timing.longest)
-        self.value = value if authentic else max(value, self._timing.initial)
-        self._unproven = None if authentic else value
-
-    def prove(self) -> None:
-        """Whoever answered was the peer: heed what was measured."""
-        if self._unproven is not None:
-            self.value, self._unproven = self._unproven, None
+    def measured(self, round_trip: float) -> None:
+        """Something was answered after ``round_trip`` seconds without having been sent again."""
+        if self._timing.adapt:
+            floor = min(SHORTEST, self._timing.initial)
+            self.value = min(max(ROUND_TRIPS * round_trip, floor), self._timing.longest)
 
     def exhausted(self, attempts: int, most: int | None = None) -> bool:
         """Whether something that was sent again ``attempts`` times is given up.

@@ -99,5 +99,11 @@ class Application:
         if not self.round_trips:
             return {**counts}
         times = Summary.of(self.round_trips).to_json().items()
-        rounded = {name: round(it, 6) if isinstance(it, float) else it for name, it in times}
-        return {**counts, "round_trip_s": rounded}
+        return {**counts, "round_trip_s": {name: _to_microseconds(it) for name, it in times}}
+
+
+def _to_microseconds(figure: float | list[float] | None) -> float | list[float] | None:
+    """A time in seconds, or the two ends of an interval, without digits that no clock has."""
+    if isinstance(figure, list):
+        return [round(end, 6) for end in figure]
+    return None if figure is None else round(figure, 6)

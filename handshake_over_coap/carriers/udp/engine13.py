@@ -315,15 +315,12 @@ class Engine13:
     def _answered(self, now: float) -> None:
         """The peer goes on, so it has the whole of our flight."""
         self._incoming.answered = False
-        authentic = self._incoming.authentic
-        if authentic:
-            self._timer.prove()
         delivery, self._delivery, self._resend_at = self._delivery, None, None
         if delivery is None:
             return
         self._retransmissions += delivery.repeated
         if not delivery.attempts and not delivery.repeated:
-            self._timer.measured(now - delivery.last_sent, authentic=authentic)
+            self._timer.measured(now - delivery.last_sent)
 
     def _take(self, step: Step, now: float) -> list[bytes]:
         self._state = step.state

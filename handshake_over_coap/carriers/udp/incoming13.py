@@ -43,9 +43,8 @@ class Incoming:
 
     After a datagram, ``acks`` are the record numbers of the ACKs in it, each with whether it is
     authentic; ``repeated`` says that something of an earlier flight came again, ``answered`` that
-    something new came sealed.  ``hint`` is why somebody in the clear says that the handshake fails,
-    ``authentic`` that anything could be opened.  ``early`` are records of epoch 3 that came before
-    the handshake was complete.
+    something new came sealed.  ``hint`` is why somebody in the clear says that the handshake fails.
+    ``early`` are records of epoch 3 that came before the handshake was complete.
     """
 
     def __init__(self, first_seq: int, counters: Counter[str]) -> None:
@@ -58,7 +57,7 @@ class Incoming:
         self.early: list[Opened] = []
         self.acks: list[tuple[tuple[RecordNumber, ...], bool]] = []
         self.repeated = self.answered = False
-        self.authentic = False
+        self._authentic = False
         self._tails: list[bytes] = []
         self._sealed: list[CiphertextRecord] = []
 
@@ -146,7 +145,7 @@ class Incoming:
         except RecordDropped as dropped:
             self._counters[f"dropped: {dropped.reason}"] += 1
         else:
-            self.authentic = True
+            self._authentic = True
             self.hint.forget()
             self._opened(opened)
 
@@ -193,7 +192,7 @@ class Incoming:
         Not at all from a peer that has the keys: it would seal its alert.
         """
         self._counters["unsealed alerts"] += 1
-        if not self.authentic:
+        if not self._authentic:
             self.hint.hear(alert)
 
     def _unsealed_ack(self, ack: Ack) -> None:

@@ -26,8 +26,8 @@ class UdpParameters:
     cookie exchange.
 
     In 1.3 ``adapt_timer`` makes the timer one and a half round trips once one has been measured
-    (RFC 9147 section 5.8.2 recommends it) and the peer has shown its keys, and ``short_header``
-    gives records the shortest header that does.
+    (RFC 9147 section 5.8.2 recommends it), and ``short_header`` gives records the shortest header
+    that does.
     """
 
     mtu: int = 1152
