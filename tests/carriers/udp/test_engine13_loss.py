@@ -220,7 +220,9 @@ def test_hellos_of_many_records_go_out_ten_at_a_time_and_wait_for_no_ack(
     assert (pair.server.completed_at or LATEST) < 3.5
     hello = [(when, data) for when, of_client, data in pair.wire if of_client and data[13] == 1]
     assert max(Counter(when for when, _ in hello).values()) == RECORDS_AT_ONCE
-    if mtu > 50:  # where the server's hello takes longer than the client's timer
+    # Elsewhere the server's hello takes longer than the client's timer, which the cookie's round
+    # trip has made short.
+    if mtu > 64 or (mtu == 64 and not cookie):
         assert len({data[11:25] for _, data in hello}) == len(hello)  # no fragment of it twice
     # What is sent twice is what an ACK in the clear could not name in time.
     assert len(pair.wire) < 5 * 1300 // (mtu - 25)
