@@ -95,7 +95,7 @@ class Session:
     @property
     def limit(self) -> int:
         """The most bytes that one datagram of the application may have."""
-        return min(self._mtu - self._layer.overhead, self._layer.longest)
+        return max(0, min(self._mtu - self._layer.overhead, self._layer.longest))
 
     @property
     def address(self) -> Address:

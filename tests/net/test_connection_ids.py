@@ -413,3 +413,14 @@ async def test_sessions_that_move_away_do_not_make_room_for_any_number_of_others
         await asyncio.sleep(300)  # CoAP forgets the messages of the client that was refused
         assert len([s for s in here.server.sessions if not s.closed]) == 7
         await here.connect()
+
+
+@virtual
+async def test_a_connection_id_that_fills_the_mtu_leaves_no_room_for_data() -> None:
+    async with world(
+        server={"cid": "c1" * 32}, cid="", mtu=50, transport="udp", dtls="1.2"
+    ) as here:
+        session = (await here.connect()).session
+        assert session.limit == 0
+        with pytest.raises(hoc.DatagramTooLarge):
+            await session.send(b"x")
