@@ -44,7 +44,8 @@ def in_processes(chunks: Iterable[Chunk], workers: int) -> Results:
     try:
         while True:
             for chunk in itertools.islice(waiting, AHEAD * workers - len(running)):
-                running[pool.submit(_run, chunk)] = chunk
+                with _uninterrupted():
+                    running[pool.submit(_run, chunk)] = chunk
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -61,11 +62,25 @@ def in_processes(chunks: Iterable[Chunk], workers: int) -> Results:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold interrupts back; a process that is started meanwhile holds them back, too."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(stop: Event) -> None:
-    """Set up a worker: an interrupt is the parent's business, and without a parent it ends."""
+    """Set up a worker: an interrupt is the parent's business, and without a parent it ends.
+
+    Those that came while it started have been held back, and are dropped.
+    """
     global _stop  # noqa: PLW0603 - an initializer has no other way to leave something behind
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -28,21 +28,23 @@ def verdicts(files: Material) -> Callable[[Case, str], list[BaseException]]:
     """What went wrong in each case; the first who asks has all cases of that side tried."""
     known: Verdicts = {}
 
-    async def attempt(case: Case, program: str, seed: int) -> None:
+    async def attempt(case: Case, program: str, seed: int, found: Verdicts) -> None:
         run = serve_their_client if case.direction == "their client" else connect_to_their_server
         try:
             await run(case, program, files, seed)
         except Exception as error:  # noqa: BLE001 - every failure is the case's verdict
-            known[case].append(error)
+            found[case].append(error)
 
-    async def together(cases: list[Case], program: str) -> None:
-        await asyncio.gather(*(attempt(case, program, seed) for case in cases for seed in SEEDS))
+    async def together(cases: list[Case], program: str) -> Verdicts:
+        found: Verdicts = {case: [] for case in cases}
+        runs = (attempt(case, program, seed, found) for case in cases for seed in SEEDS)
+        await asyncio.gather(*runs)
+        return found
 
     def verdict(asked: Case, program: str) -> list[BaseException]:
         if asked not in known:
             cases = [case for case in THROUGH_THE_RELAY if _side(case) == _side(asked)]
-            known.update({case: [] for case in cases})
-            asyncio.run(together(cases, program))
+            known.update(asyncio.run(together(cases, program)))
         return known[asked]
 
     return verdict

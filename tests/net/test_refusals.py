@@ -43,7 +43,7 @@ from tests.support.sockets import LOOPBACK, PSK, QUICK, echo, until
 WRONG_KEY: dict[str, type[hoc.AlertError]] = {"1.2": BadRecordMac, "1.3": DecryptError}
 """What a wrong key is, by version: a Finished that cannot be opened, or a binder that is wrong."""
 
-SHORT: dict[str, Any] = {"limits": hoc.Limits(lifetime=0.9), "timeout": 0.9}
+SHORT: dict[str, Any] = {"limits": hoc.Limits(lifetime=1.5), "timeout": 1.5}
 """A server that soon forgets what was not finished."""
 
 

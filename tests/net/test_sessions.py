@@ -15,6 +15,8 @@ from handshake_over_coap.net.endpoint import open_udp
 from handshake_over_coap.tls.alerts import AccessDenied, Alert
 from handshake_over_coap.tls.codepoints import AlertDescription, AlertLevel, ContentType
 from handshake_over_coap.trace.tap import DatagramSeen, Direction
+from tests.support.exchange import virtual
+from tests.support.session_world import world
 from tests.support.sockets import (
     KINDS,
     LOOPBACK,
@@ -98,14 +100,14 @@ def test_close_notify_ends_the_other_side_and_nothing_stays_behind(over: dict[st
                 ended.append(str(closed))
                 raise
 
-        limits = hoc.Limits(lifetime=0.2)
-        options: dict[str, Any] = {"limits": limits, "timeout": 0.2}
+        limits = hoc.Limits(lifetime=2)
+        options: dict[str, Any] = {"limits": limits, "timeout": 2}
         async with hoc.serve(LOOPBACK, PSK, handler=handler, **over, **options) as server:
             async with hoc.connect(server.address, PSK, **QUICK, **over):
                 await until(lambda: len(server.sessions) == 1)
             await until(lambda: not server.sessions)
             assert ended == ["the peer closed the session"]
-            await until(lambda: server.peers == 0)
+            await until(lambda: server.peers == 0, 15)
 
     asyncio.run(scenario())
 
@@ -296,19 +298,18 @@ def test_a_second_reboot_replaces_a_successor_that_never_spoke(over: dict[str, A
     asyncio.run(scenario())
 
 
-def test_a_silent_session_ends_after_its_idle_timeout(over: dict[str, Any]) -> None:
-    async def scenario() -> None:
-        async with (
-            hoc.serve(LOOPBACK, PSK, handler=echo, **over, idle_timeout=0.3) as server,
-            hoc.connect(server.address, PSK, idle_timeout=0.2, **QUICK, **over) as session,
-        ):
-            await session.send(b"x")
-            await session.receive()
-            with pytest.raises(hoc.Closed, match="nothing from the peer"):
-                await asyncio.wait_for(session.receive(), 5)
-            await until(lambda: not server.sessions)
-
-    asyncio.run(scenario())
+@virtual
+async def test_a_silent_session_ends_after_its_idle_timeout(over: dict[str, Any]) -> None:
+    async with world(server={"idle_timeout": 30}, idle_timeout=20, **over) as here:
+        party = await here.connect()
+        assert await party.echoed(b"x")
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
+        with pytest.raises(hoc.Closed, match="nothing from the peer"):
+            await party.session.receive()
+        assert loop.time() == pytest.approx(heard + 20)
+        await asyncio.sleep(11)
+        assert here.server.sessions == ()
 
 
 def test_data_too_large_for_a_datagram_is_refused_with_the_limit(over: dict[str, Any]) -> None:

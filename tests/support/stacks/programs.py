@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import os
 import socket
 from asyncio.subprocess import PIPE, STDOUT, Process
 from pathlib import Path
@@ -90,24 +92,48 @@ class Program:
         waiting.cancel()
 
     async def listens(self, port: int, seconds: float = 20.0) -> None:
-        """Wait until some process has bound the UDP port (Linux); raises as :meth:`says`."""
+        """Wait until it has bound the UDP port (Linux); raises as :meth:`says`."""
         assert self._reader is not None
+        assert self._process is not None
         async with asyncio.timeout(seconds):
-            while not _bound(port):
+            while not _bound(port, self._process.pid):
                 if self._reader.done():
                     raise RuntimeError("ended without listening")
                 await asyncio.sleep(0.01)
 
 
-def _bound(port: int) -> bool:
-    entry = f":{port:04X} "
+def _bound(port: int, process: int) -> bool:
+    """Whether a socket of the process has the port as its own."""
     tables = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
-    return any(entry in table.read_text() for table in tables if table.exists())
+    entries = (line.split() for table in tables if table.exists() for line in _lines(table))
+    inodes = {entry[9] for entry in entries if entry[1].endswith(f":{port:04X}")}
+    own: set[str] = set()
+    with contextlib.suppress(OSError):  # files come and go, and so may the process
+        for each in Path(f"/proc/{process}/fd").iterdir():
+            own.add(str(each.readlink()))
+    return any(f"socket:[{inode}]" in own for inode in inodes)
+
+
+def _lines(table: Path) -> list[str]:
+    return table.read_text().splitlines()[1:]
+
+
+_PORTS = range(20000, 25600)
+"""Below those that the system gives to sockets that ask for any port."""
+
+_ports = itertools.islice(itertools.cycle(_PORTS), os.getpid() * 97 % len(_PORTS), None)
 
 
 def free_port() -> int:
-    """A UDP port of both loopback addresses that nobody has at the moment."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        probe.bind(("::", 0))
-        return int(probe.getsockname()[1])
+    """A UDP port of both loopback addresses that nobody has, nor gets by chance.
+
+    Each is given once in 5,600 calls: one that the system may give away in the time until a program
+    binds it is taken now and then by another of the tests that run beside.
+    """
+    for port in _ports:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            with contextlib.suppress(OSError):
+                probe.bind(("::", port))
+                return port
+    raise AssertionError("the ports never end")
