@@ -23,13 +23,9 @@ from handshake_over_coap.tls.flight import ChangeCipherSpec, Flight, HandshakeMe
 from handshake_over_coap.tls.handshake import Connected, State, Step
 
 from .clear import Hint, before_connection_id
+from .early import has_room
 from .fragments import Numbers, Packer, plain_record
 from .parameters import UdpParameters
-
-EARLY_RECORDS = 16
-"""Records of the next epoch kept until they can be opened, or until Finished is verified."""
-EARLY_BYTES = 32 * 1024
-"""Bytes that are kept like that."""
 
 
 class Engine:
@@ -234,10 +230,7 @@ class Engine:
         kept = [len(tail) for tail in self._tails]
         kept += [len(record.fragment) for record in self._sealed]
         kept += [len(content) for _, content in self.early]
-        if len(kept) < EARLY_RECORDS and sum(kept) + size <= EARLY_BYTES:
-            return True
-        self._counters["dropped: early record"] += 1
-        return False
+        return has_room(kept, size, self._counters)
 
     def _record(self, record: PlaintextRecord | SealedRecord) -> bool:
         """Take one record; True if it repeats what was taken before."""

@@ -31,11 +31,7 @@ from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 
 from .clear import Hint
-
-EARLY_RECORDS = 16
-"""Sealed datagrams kept until there are keys, and records of epoch 3 until the handshake ends."""
-EARLY_BYTES = 32 * 1024
-"""Bytes of sealed datagrams, and of records, that are kept like that."""
+from .early import has_room
 
 
 class Incoming:
@@ -103,11 +99,8 @@ class Incoming:
         """
         if self.opener is None:
             self._clear_in(data)
-            fits = len(data) + sum(map(len, self._tails)) <= EARLY_BYTES
-            if fits and len(self._tails) < EARLY_RECORDS:
+            if has_room(map(len, self._tails), len(data), self._counters):
                 self._tails.append(data)
-            else:
-                self._counters["dropped: early record"] += 1
             return
         try:
             for record in split13(data, len(self.opener.cid)):
@@ -164,12 +157,9 @@ class Incoming:
 
     def _room(self, size: int) -> bool:
         """Whether a record of so many bytes may be kept for later; counts it otherwise."""
-        kept = sum(len(record.ciphertext) for record in self._sealed)
-        kept += sum(len(opened.plaintext) for opened in self.early)
-        if len(self._sealed) + len(self.early) < EARLY_RECORDS and kept + size <= EARLY_BYTES:
-            return True
-        self._counters["dropped: early record"] += 1
-        return False
+        kept = [len(record.ciphertext) for record in self._sealed]
+        kept += [len(opened.plaintext) for opened in self.early]
+        return has_room(kept, size, self._counters)
 
     def _fragments(self, data: bytes, number: RecordNumber) -> None:
         """Take the fragments in a record; raises DecodeError for anything else."""

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from handshake_over_coap.carriers.delivery import RECORDS_AT_ONCE
 from handshake_over_coap.carriers.reassembly import MAX_HANDSHAKE, fragment
 from handshake_over_coap.carriers.receipts import MOST, Receipts
+from handshake_over_coap.carriers.udp.early import EARLY_BYTES, EARLY_RECORDS
 from handshake_over_coap.carriers.udp.engine13 import Engine13
-from handshake_over_coap.carriers.udp.incoming13 import EARLY_BYTES, EARLY_RECORDS
 from handshake_over_coap.errors import Error
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls12 import PlaintextRecord

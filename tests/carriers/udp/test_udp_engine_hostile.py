@@ -17,7 +17,8 @@ from handshake_over_coap.carriers.reassembly import (
     Placed,
     Reassembly,
 )
-from handshake_over_coap.carriers.udp.engine import EARLY_BYTES, EARLY_RECORDS, Engine
+from handshake_over_coap.carriers.udp.early import EARLY_BYTES, EARLY_RECORDS
+from handshake_over_coap.carriers.udp.engine import Engine
 from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.errors import Error
 from handshake_over_coap.tls.alerts import (

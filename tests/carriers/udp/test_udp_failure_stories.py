@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from handshake_over_coap.carriers.reassembly import MAX_HANDSHAKE
-from handshake_over_coap.carriers.udp.engine import EARLY_RECORDS
+from handshake_over_coap.carriers.udp.early import EARLY_RECORDS
 from handshake_over_coap.carriers.udp.fragments import Packer
 from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
 from tests.support.parties import TYPICAL, Scenario
