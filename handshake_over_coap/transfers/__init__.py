@@ -1,0 +1,1 @@
+"""How a body crosses: cut, sent, repeated and put together, without a socket, a clock or a draw."""
