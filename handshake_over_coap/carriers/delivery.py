@@ -107,6 +107,11 @@ class Delivery:
         self.attempts = 0
 
     @property
+    def repeats(self) -> int:
+        """How often any of it was sent again, for whatever reason."""
+        return max(self.attempts, self.repeated)
+
+    @property
     def done(self) -> bool:
         """Whether the peer has said that it has everything."""
         return all(piece.acked for piece in self._pieces)

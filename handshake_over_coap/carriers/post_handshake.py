@@ -20,12 +20,12 @@ from handshake_over_coap.carriers.delivery import Delivery
 from handshake_over_coap.carriers.reassembly import Placed, Reassembly, read_fragments
 from handshake_over_coap.carriers.receipts import Receipts
 from handshake_over_coap.carriers.sending import Sending
-from handshake_over_coap.carriers.timer13 import Timer
 from handshake_over_coap.carriers.writer13 import Writer13, joined
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.records.opener13 import Opened, Opener13
+from handshake_over_coap.timers import Timer
 from handshake_over_coap.tls.alerts import UnexpectedMessage
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.dtls13.connected import Connected13
@@ -46,7 +46,7 @@ REQUEST_PERIOD = 10.0
 """Seconds after which one more is heard: those too many get no ACK, and so will come again."""
 
 ATTEMPTS = 8
-"""How often a message is sent again where the timing sets no limit of its own.
+"""How often a message is sent again at most, whatever the timer says.
 
 It is given up then, until a record shows that the peer is there: a peer may have slept.
 """
@@ -114,7 +114,7 @@ class PostHandshake:
         if self._is_server and HANDSHAKE_EPOCH in opener.epochs:
             self._retired[HANDSHAKE_EPOCH] = now + max(RETENTION, patience)
         if final is not None:
-            self._sendings.append(Sending(final, timer.value, now + timer.value))
+            self._sendings.append(Sending.begun(final, timer, now))
 
     @property
     def deadline(self) -> float | None:
@@ -254,8 +254,9 @@ class PostHandshake:
         """The peer has all of it."""
         self._sendings.remove(sending)
         self._retransmissions += sending.delivery.repeated
-        if sending.delivery.attempts == 0 and not sending.delivery.repeated:
-            self._timer.measured(now - sending.delivery.first_sent)
+        sending.timer.answered(now, sending.delivery.repeats)
+        if not sending.delivery.repeats:
+            self._timer = sending.timer  # it knows the path as it is now
         if sending.epoch == HANDSHAKE_EPOCH:
             self._retire(HANDSHAKE_EPOCH)
         if sending.holds(HandshakeType.key_update):
@@ -271,14 +272,15 @@ class PostHandshake:
     def _again(self, sending: Sending, now: float) -> list[bytes]:
         """Nothing has acknowledged a flight in time."""
         # The handshake has a time limit of its own, which ends its last flight too.
-        most = None if sending.epoch == HANDSHAKE_EPOCH else ATTEMPTS
-        if self._timer.exhausted(sending.delivery.attempts, most):
-            if sending.epoch == HANDSHAKE_EPOCH:
+        of_handshake = sending.epoch == HANDSHAKE_EPOCH
+        too_many = sending.delivery.attempts >= ATTEMPTS and not of_handshake
+        if sending.timer.exhausted or too_many:
+            if of_handshake:
                 raise HandshakeTimeout("the last flight of the handshake is not acknowledged")
             self._counters["post-handshake messages given up"] += 1
             sending.deadline = None
             return []
-        return sending.resend(now, self._timer)
+        return sending.resend(now)
 
     def _of_the_handshake(self, opened: Opened, now: float) -> list[bytes]:
         """A message of the handshake itself came again: its sender lacks our answer."""
@@ -297,7 +299,7 @@ class PostHandshake:
             if sending.epoch != HANDSHAKE_EPOCH or delivery.touched:
                 continue
             if now - delivery.last_sent >= COPY:
-                sending.deadline = now + sending.wait
+                sending.deadline = now + sending.timer.value
                 out += delivery.resend(now)
         return out
 
@@ -316,7 +318,7 @@ class PostHandshake:
         # What is whole is acknowledged at once, and so is a copy of what was taken before.
         hurry = advanced or all(part.message_seq < before for part in parts)
         out = list(heard.datagrams)
-        if self._receipts.wanted(self._reassembly.holes, now, self._timer.patience) or hurry:
+        if self._receipts.wanted(self._reassembly.holes, now, self._timer.value / 4) or hurry:
             out = joined(self.acknowledge(last=not out), out, self._mtu)
         return Heard(tuple(out), heard.tickets)
 
@@ -381,8 +383,7 @@ class PostHandshake:
         if not flight:
             return []
         delivery = Delivery(flight, self._writer, self._mtu)
-        wait = self._timer.value
-        self._sendings.append(Sending(delivery, wait, now + wait))
+        self._sendings.append(Sending.begun(delivery, self._timer, now))
         return delivery.send(now)
 
     def _keep_one(self, newest: int, now: float) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 from handshake_over_coap.carriers.delivery import Delivery
-from handshake_over_coap.carriers.timer13 import Timer
+from handshake_over_coap.timers import Timer
 from handshake_over_coap.tls.codepoints import HandshakeType
 
 
@@ -13,15 +14,21 @@ from handshake_over_coap.tls.codepoints import HandshakeType
 class Sending:
     """Messages of ours that wait for their ACKs.
 
-    ``wait`` is the present value of their own timer, in seconds; ``deadline`` is None once they are
-    given up.  ``nudged`` says that an ACK without news has had them sent again since the timer last
-    ran out.
+    ``timer`` is their own; ``deadline`` is None once they are given up.  ``nudged`` says that an
+    ACK without news has had them sent again since the timer last ran out.
     """
 
     delivery: Delivery
-    wait: float
+    timer: Timer
     deadline: float | None
     nudged: bool = False
+
+    @classmethod
+    def begun(cls, delivery: Delivery, timer: Timer, now: float) -> Sending:
+        """What is sent now for the first time, waiting as ``timer`` has learnt from others."""
+        own = copy.copy(timer)
+        own.sent(now)
+        return cls(delivery, own, now + own.value)
 
     @property
     def epoch(self) -> int:
@@ -37,14 +44,14 @@ class Sending:
         self.nudged = not news
         lost = self.delivery.resend_lost(now) if news else self.delivery.resend(now)
         if lost:
-            self.deadline = now + self.wait
+            self.deadline = now + self.timer.value
         return lost
 
-    def resend(self, now: float, timer: Timer) -> list[bytes]:
-        """Nothing has acknowledged them in time: send them again, and wait twice as long."""
+    def resend(self, now: float) -> list[bytes]:
+        """Nothing has acknowledged them in time: send them again, and wait longer."""
         self.delivery.attempts += 1
-        self.wait = timer.doubled(self.wait)
-        self.deadline, self.nudged = now + self.wait, False
+        self.timer.expired(now)
+        self.deadline, self.nudged = now + self.timer.value, False
         return self.delivery.resend(now)
 
     def revive(self, now: float, timer: Timer) -> list[bytes]:
@@ -52,5 +59,7 @@ class Sending:
         if self.deadline is not None:
             return []
         self.delivery.attempts = 0
-        self.wait, self.deadline = timer.value, now + timer.value
+        self.timer = copy.copy(timer)
+        self.timer.sent(now)
+        self.deadline = now + self.timer.value
         return self.delivery.resend(now)

@@ -18,6 +18,7 @@ from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpClient
 from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
+from handshake_over_coap.timers import draws_from
 from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
 from handshake_over_coap.tls.credentials import PSK
 from handshake_over_coap.tls.negotiation import start_client
@@ -57,7 +58,9 @@ class Client:
         self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=True)
         self._carrier: CoapClient | UdpClient
         if options.transport == "udp":
-            self._carrier = UdpClient(self._endpoint, server, options.udp, self.counters)
+            self._carrier = UdpClient(
+                self._endpoint, server, options.udp, self.counters, draws_from(rng)
+            )
         else:
             self._carrier = CoapClient(self._endpoint, server, options.coap, rng)
             self._carrier.early = options.early

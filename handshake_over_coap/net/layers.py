@@ -15,13 +15,13 @@ from typing import Protocol, TypeGuard
 from handshake_over_coap.carriers.carried import Completed, CompletedRecords
 from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.carriers.post_handshake import PostHandshake
-from handshake_over_coap.carriers.timer13 import Timer, Timing
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records.dtls12 import SealedRecord, split_datagram
 from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.opener13 import Opened
+from handshake_over_coap.timers import Timer, undrawn
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.handshake import Connected
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
@@ -207,7 +207,7 @@ class Layer13:
         established: Established13,
         *,
         mtu: int,
-        timing: Timing,
+        timer: Timer,
         counters: Counter[str],
         now: float,
     ) -> None:
@@ -219,7 +219,7 @@ class Layer13:
             established.connected,
             self._writer,
             self._opener,
-            timer=Timer(timing),
+            timer=timer,
             mtu=mtu,
             counters=counters,
             next_seq=established.peer_seq,
@@ -381,9 +381,8 @@ def layer_of(
 ) -> RecordLayer:
     """The record layer that a handshake has left; ConfigurationError if it left none."""
     if isinstance(established, Established13):
-        return Layer13(
-            established, mtu=options.mtu, timing=options.udp.timing, counters=counters, now=now
-        )
+        timer = options.udp.timer.start(undrawn)
+        return Layer13(established, mtu=options.mtu, timer=timer, counters=counters, now=now)
     if not is_one_epoch(established):
         raise ConfigurationError("a completed handshake without a record layer")
     agreed = established.connected

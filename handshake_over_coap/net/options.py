@@ -16,6 +16,7 @@ from handshake_over_coap.carriers.coap import CoapParameters
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.timers import Rfc6347, Rfc9147
 from handshake_over_coap.tls.codepoints import (
     CertificateType,
     NamedGroup,
@@ -226,14 +227,23 @@ class Options:
     @property
     def udp(self) -> UdpParameters:
         """The parameters of the classic carrier over UDP."""
+        most = None if self.max_retransmit == "default" else self.max_retransmit
         return UdpParameters(
             mtu=self.mtu,
-            initial_timeout=self.initial_timeout,
-            max_interval=self.max_interval,
-            max_retransmit=None if self.max_retransmit == "default" else self.max_retransmit,
+            timer=Rfc9147(
+                initial_timeout=self.initial_timeout,
+                max_interval=self.max_interval,
+                max_retransmit=most,
+                adapt=self.adapt_timer is not False,
+            ),
+            timer12=Rfc6347(
+                initial_timeout=self.initial_timeout,
+                max_interval=self.max_interval,
+                max_retransmit=most,
+                keep=False,
+            ),
             timeout=self.timeout,
             address_check=self.address_check,
-            adapt_timer=self.adapt_timer is not False,
             limits=self.limits,
         )
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from handshake_over_coap.errors import ConfigurationError
 
 from .adaptive import Adaptive
-from .base import Draw, Timer, TimerPolicy, draws_from
+from .base import Draw, Timer, TimerPolicy, draws_from, undrawn
 from .presets import PRESETS, expecting
 from .rfc6347 import Rfc6347
 from .rfc7252 import Rfc7252
@@ -32,6 +32,7 @@ __all__ = [
     "draws_from",
     "expecting",
     "timer_named",
+    "undrawn",
 ]
 
 _ALL: tuple[TimerPolicy, ...] = (Rfc7252(), Rfc6347(), Rfc9147(), Rfc7925(), Adaptive())

@@ -61,6 +61,11 @@ class TimerPolicy(Protocol):
         """The timer for one peer; ``draw`` is its only source of randomness."""
 
 
+def undrawn() -> float:
+    """A draw that is none: always the least, for whoever needs nothing spread."""
+    return 0.0
+
+
 def draws_from(rng: Callable[[int], bytes]) -> Draw:
     """Draws made of random bytes: ``rng`` gives as many as it is asked for."""
     return lambda: (int.from_bytes(rng(7), "big") >> (56 - _BITS)) / (1 << _BITS)

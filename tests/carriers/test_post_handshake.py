@@ -24,6 +24,7 @@ from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.records.opener13 import Opened
+from handshake_over_coap.timers import Rfc9147
 from handshake_over_coap.tls.alerts import DecodeError, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, KeyUpdateRequest
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -212,7 +213,7 @@ def test_an_update_that_waits_is_no_reason_to_make_another() -> None:
 
 
 def test_an_update_is_given_up_and_can_be_asked_for_again() -> None:
-    pair = connected(max_retransmit=2)
+    pair = connected(timer=Rfc9147(max_retransmit=2))
     pair.fate = lambda index, data: []
     pair.put(True, pair.client.post.update_keys(pair.now))
     pair.run(pair.now + 100)

@@ -12,10 +12,10 @@ from handshake_over_coap.carriers.conversation import (
 )
 from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.protection import Protection13
-from handshake_over_coap.carriers.timer13 import Timer, Timing
 from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.opener13 import Opened, Opener13
+from handshake_over_coap.timers import Rfc9147, undrawn
 from handshake_over_coap.tls.codepoints import (
     ContentType,
     HandshakeType,
@@ -141,7 +141,7 @@ def post_of(established: Established13) -> PostHandshake:
         established.connected,
         established.sealer,
         established.opener,
-        timer=Timer(Timing()),
+        timer=Rfc9147().start(undrawn),
         mtu=1152,
         counters=Counter(),
         next_seq=established.peer_seq,

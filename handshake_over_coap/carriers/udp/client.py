@@ -9,6 +9,7 @@ from collections.abc import Callable
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.established import AnyEstablished
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.timers import Draw, undrawn
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.handshake import Step
 
@@ -17,7 +18,7 @@ from .versions import AnyEngine, client_engine, successor
 
 
 class UdpClient:
-    """One classic handshake with one server."""
+    """One classic handshake with one server; ``draw`` spreads timers that are spread."""
 
     def __init__(
         self,
@@ -25,11 +26,13 @@ class UdpClient:
         server: Address,
         parameters: UdpParameters,
         counters: Counter[str],
+        draw: Draw = undrawn,
     ) -> None:
         self._endpoint = endpoint
         self._server = server
         self._parameters = parameters
         self._counters = counters
+        self._draw = draw
         self._loop = asyncio.get_running_loop()
         self._engine: AnyEngine | None = None
         self._done: asyncio.Future[AnyEstablished] | None = None
@@ -48,7 +51,7 @@ class UdpClient:
         Raises AlertError (either side refused), HandshakeTimeout, or CarrierError.
         """
         step = start()
-        self._engine = engine = client_engine(step, self._parameters, self._counters)
+        self._engine = engine = client_engine(step, self._parameters, self._counters, self._draw)
         self._done = self._loop.create_future()
         try:
             async with asyncio.timeout(self._parameters.timeout):

@@ -17,6 +17,7 @@ from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, sp
 from handshake_over_coap.records.errors import ForgedRecord, RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.sealer import Sealer
+from handshake_over_coap.timers import Draw, undrawn
 from handshake_over_coap.tls.alerts import Alert, AlertError, BadRecordMac, DecodeError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, Flight, HandshakeMessage
@@ -32,8 +33,8 @@ class Engine:
     """A handshake with one peer.
 
     ``first_seq`` is the message_seq of the peer's first message, ``first_record`` the number of our
-    first record in epoch 0.  ``early`` are content type and plaintext of records of the new epoch
-    that came before completion.
+    first record in epoch 0; ``draw`` spreads timers that are spread.  ``early`` are
+    content type and plaintext of records of the new epoch that came before completion.
     """
 
     def __init__(
@@ -44,9 +45,9 @@ class Engine:
         *,
         first_seq: int = 0,
         first_record: int = 0,
+        draw: Draw = undrawn,
     ) -> None:
         self._state = state
-        self._parameters = parameters
         self._counters = counters
         self._numbers = Numbers(first_record)
         self._packer = Packer(parameters.mtu, self._numbers)
@@ -55,7 +56,8 @@ class Engine:
         self._opener: Opener | None = None
         self._flight: Flight = ()
         self._sent_at = 0.0
-        self._timeout = parameters.initial_timeout
+        self._timer = parameters.timer12.start(draw)
+        self._copies = self._timer.value / 4
         self._change_cipher_spec_seen = False
         self._sealed: list[SealedRecord] = []
         self._tails: list[bytes] = []
@@ -63,7 +65,7 @@ class Engine:
         self._alerts: list[bytes] = []
         self._alerts_left = 2
         self.early: list[tuple[int, bytes]] = []
-        self._attempts = 0
+        self._times_again = 0
         self.deadline: float | None = None
         self.retransmissions = 0
 
@@ -78,17 +80,21 @@ class Engine:
         first_record: int,
         flight: Flight,
         deadline: float | None,
+        expired: int,
         retransmissions: int,
+        draw: Draw = undrawn,
     ) -> Engine:
         """An engine for a handshake that has begun: the peer has chosen 1.2.
 
         ``reassembly`` holds what has come already (:meth:`resume` takes it up); ``flight`` is the
-        last that we have sent, due again at ``deadline``.
+        last that we have sent, due again at ``deadline``; its timer has ``expired`` so often.
         """
-        engine = cls(state, parameters, counters, first_record=first_record)
+        engine = cls(state, parameters, counters, first_record=first_record, draw=draw)
+        for _ in range(expired):
+            engine._timer.expired(0.0)
         engine._reassembly = reassembly
         engine._flight, engine.deadline = flight, deadline
-        engine.retransmissions = retransmissions
+        engine.retransmissions = engine._times_again = retransmissions
         return engine
 
     def resume(self, now: float) -> list[bytes]:
@@ -198,12 +204,10 @@ class Engine:
         if self.deadline is None or now < self.deadline:
             return []
         self._hint.weigh()
-        limit = self._parameters.max_retransmit
-        if limit is not None and self._attempts >= limit:
-            raise self._hint.or_silence(limit + 1)
-        self._attempts += 1
+        if self._timer.exhausted:
+            raise self._hint.or_silence(self._times_again + 1)
         if self._hint.error is None:
-            self._timeout = min(2 * self._timeout, self._parameters.max_interval)
+            self._timer.expired(now)
         self._reassembly.forget_contradicted()
         return self._retransmit(now)
 
@@ -345,29 +349,34 @@ class Engine:
             tails, self._tails = self._tails, []
             for tail in tails:
                 self._tail(tail)
-        if isinstance(step.state, Connected):
+        completes = isinstance(step.state, Connected)
+        if self._flight and (step.flight or completes):
+            self._timer.answered(now, self._times_again)
+        if completes:
             # Whoever completes without a word has had the last one from its peer, who needs no
             # flight again; without this, two sides would answer each other's repetitions for ever.
             self._flight, self.deadline = (), None
         if not step.flight:
             return []
         self._flight = step.flight
-        self._timeout, self._attempts = self._parameters.initial_timeout, 0
+        self._times_again = 0
+        self._timer.sent(now)
         return self._transmit(now)
 
     def _transmit(self, now: float) -> list[bytes]:
         self._sent_at = now
         waiting = not isinstance(self._state, Connected)
-        self.deadline = now + self._timeout if waiting else None
+        self.deadline = now + self._timer.value if waiting else None
         return self._packer.pack(self._flight, self._sealer)
 
     def _retransmit(self, now: float) -> list[bytes]:
+        self._times_again += 1
         datagrams = self._transmit(now)
         self.retransmissions += len(datagrams)
         return datagrams
 
     def _answer_repetition(self, now: float) -> list[bytes]:
         """The peer repeats a flight: ours was lost.  Not for each copy that the network makes."""
-        if not self._flight or now - self._sent_at < self._parameters.initial_timeout / 4:
+        if not self._flight or now - self._sent_at < self._copies:
             return []
         return self._retransmit(now)

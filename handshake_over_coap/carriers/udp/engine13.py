@@ -1,9 +1,8 @@
 """One side of a classic DTLS 1.3 handshake: datagrams and time in, datagrams and a deadline out.
 
-Theory of operation (RFC 9147 sections 5.8 and 7).  Our flight goes out as a
-:class:`~..delivery.Delivery`, and whatever of it an ACK or the peer's next flight does not cover
-goes out again: when the timer runs out, when an ACK shows a loss, or when the peer repeats the
-flight before.  Of the peer's flight :class:`~..receipts.Receipts` knows which records came, and
+Theory of operation (RFC 9147 sections 5.8 and 7).  Our flight is
+:class:`~.outgoing13.Outgoing` until an ACK or the peer's next flight covers all of it.  Of the
+peer's flight :class:`~..receipts.Receipts` knows which records came, and
 when an ACK has to say so.  Both end with the handshake: what is still on its way then belongs to
 the session's :class:`~..post_handshake.PostHandshake`.
 
@@ -19,13 +18,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from handshake_over_coap.carriers.delivery import Delivery
 from handshake_over_coap.carriers.established import Established13
-from handshake_over_coap.carriers.post_handshake import COPY, PostHandshake
-from handshake_over_coap.carriers.timer13 import Timer
+from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.writer13 import Writer13, joined
-from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.records.opener13 import Opener13
+from handshake_over_coap.timers import Draw, undrawn
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.dtls13.connected import Connected13
@@ -35,6 +32,7 @@ from handshake_over_coap.tls.tickets import Ticket
 
 from .engine import Engine
 from .incoming13 import Incoming, divide
+from .outgoing13 import Outgoing
 from .parameters import UdpParameters
 
 
@@ -43,7 +41,8 @@ class Engine13:
 
     ``first_seq`` is the message_seq of the peer's next message, ``first_record`` the number of our
     first record in the clear.  ``chosen`` says that 1.3 is agreed on already, which a server knows
-    when it begins.  ``legacy`` is the engine to go on with where the peer has chosen 1.2.
+    when it begins; ``draw`` spreads timers that are spread.  ``legacy`` is the engine to go on with
+    where the peer has chosen 1.2.
     """
 
     def __init__(
@@ -55,20 +54,18 @@ class Engine13:
         first_seq: int = 0,
         first_record: int = 0,
         chosen: bool = False,
+        draw: Draw = undrawn,
     ) -> None:
         self._state = state
         self._parameters = parameters
         self._counters = counters
         self._chosen = chosen
-        self._timer = Timer(parameters.timing)
+        self._draw = draw
         self._writer = Writer13(first_record, short_header=parameters.short_header)
         self._incoming = Incoming(first_seq, counters)
-        self._delivery: Delivery | None = None
-        self._resend_at: float | None = None
-        self._nudged = self._repetition_answered = False
+        self._outgoing = Outgoing(self._writer, parameters.timer.start(draw), parameters.mtu)
         self._post: PostHandshake | None = None
         self._tickets: tuple[Ticket, ...] = ()
-        self._retransmissions = 0
         self.legacy: Engine | None = None
 
     @property
@@ -92,15 +89,14 @@ class Engine13:
         """When :meth:`on_timer` has something to do; None for never, and after completion."""
         if self._post is not None:
             return None
-        ask_at = None if self._delivery is None else self._delivery.ask_at
-        times = (self._resend_at, self._incoming.receipts.deadline, ask_at)
+        times = (*self._outgoing.deadlines, self._incoming.receipts.deadline)
         return min((time for time in times if time is not None), default=None)
 
     @property
     def retransmissions(self) -> int:
         """Datagrams that held anything for a second time, up to completion."""
-        delivery = None if self._post is not None else self._delivery
-        return self._retransmissions + (0 if delivery is None else delivery.repeated)
+        outgoing = self._outgoing
+        return outgoing.retransmissions if self._post is None else outgoing.delivered_again
 
     @property
     def reason(self) -> AlertError | None:
@@ -143,7 +139,7 @@ class Engine13:
 
     def repeat(self, now: float) -> list[bytes]:
         """The peer's first message came again."""
-        return self._answer_repetition(now)
+        return self._outgoing.repetition(now)
 
     def take_opened(self, plaintext: bytes, now: float) -> list[bytes] | None:
         """What repeats after completion is the session's own affair in 1.3: always None."""
@@ -163,29 +159,16 @@ class Engine13:
         receipts = self._incoming.receipts
         if self._post is None and receipts.deadline is not None and now >= receipts.deadline:
             out += self._acknowledge()
-        delivery = self._delivery
-        if delivery is not None and delivery.ask_at is not None and now >= delivery.ask_at:
-            out += self._sent_again(delivery.resend_lost(now), now)
-        if self._resend_at is None or now < self._resend_at:
+        outgoing = self._outgoing
+        out += outgoing.ask(now)
+        if not outgoing.due(now):
             return out
-        return out + self._again(now)
-
-    def _again(self, now: float) -> list[bytes]:
-        delivery = self._delivery
-        if delivery is None:
-            self._resend_at = None
-            return []
-        if delivery.rest_is_clear:
-            return self._sent_again(delivery.go_on(now), now)
-        self._incoming.hint.weigh()
-        if self._timer.exhausted(delivery.attempts):
-            raise self._incoming.hint.or_silence(delivery.attempts + 1)
-        delivery.attempts += 1
-        self._nudged = self._repetition_answered = False
-        if self._incoming.hint.error is None:
-            self._timer.back_off()
+        more = outgoing.go_on(now)
+        if more is not None:
+            return out + more
+        out += outgoing.again(self._incoming.hint, now)
         self._incoming.reassembly.forget_contradicted()
-        return self._sent_again(delivery.resend(now), now)
+        return out
 
     def _react(self, now: float, *, answered: bool) -> list[bytes]:
         """What a datagram draws besides the handshake's own answer, if any."""
@@ -193,60 +176,14 @@ class Engine13:
             return []
         incoming = self._incoming
         out: list[bytes] = []
-        for numbers, authentic in incoming.acks:
-            out += self._acked(numbers, now, authentic=authentic)
+        if self._chosen:
+            for numbers, authentic in incoming.acks:
+                out += self._outgoing.acked(numbers, now, authentic=authentic)
         if incoming.repeated and not answered and not out:
-            out += self._answer_repetition(now)
-        if incoming.receipts.wanted(incoming.holes, now, self._timer.patience):
+            out += self._outgoing.repetition(now)
+        if incoming.receipts.wanted(incoming.holes, now, self._outgoing.patience):
             out += self._acknowledge()
         return out
-
-    def _acked(
-        self, numbers: tuple[RecordNumber, ...], now: float, *, authentic: bool
-    ) -> list[bytes]:
-        """The peer names what it has of our flight: send what it lacks."""
-        delivery = self._delivery
-        if delivery is None or not self._chosen:
-            return []
-        news = delivery.acknowledge(numbers, now, authentic=authentic)
-        if delivery.done:
-            self._resend_at = None
-            return []
-        if self._nudged and not news:
-            return []
-        self._nudged = not news
-        # Without a number, or in the clear: the peer has no keys yet, or nothing at all.
-        hears_all = authentic and (numbers or delivery.touched)
-        again = delivery.resend_lost(now) if hears_all else delivery.resend_first(now)
-        return self._sent_again(again, now)
-
-    def _answer_repetition(self, now: float) -> list[bytes]:
-        """The peer repeats a flight: ours was lost.  Not for each copy that the network makes.
-
-        Once until the timer runs out, too: anybody can repeat what was in the clear.
-        """
-        delivery = self._delivery
-        if delivery is None or delivery.touched or self._repetition_answered:
-            return []
-        if now - delivery.last_sent < COPY:
-            return []
-        self._repetition_answered = True
-        return self._sent_again(delivery.resend(now), now)
-
-    def _sent_again(self, datagrams: list[bytes], now: float) -> list[bytes]:
-        """Wait afresh, if anything was sent."""
-        if datagrams:
-            self._wait(now)
-        return datagrams
-
-    def _wait(self, now: float) -> None:
-        """Until the timer runs out, or until more of a long hello goes out without an ACK.
-
-        A server that keeps nothing of its clients acknowledges no part of one, and neither does a
-        client that does not know yet which version the server speaks.
-        """
-        more = self._delivery is not None and self._delivery.rest_is_clear
-        self._resend_at = now + (self._timer.patience if more else self._timer.value)
 
     def _acknowledge(self, *, last: bool = True) -> list[bytes]:
         """ACKs of what came of the peer's flight, under the newest keys.
@@ -300,27 +237,24 @@ class Engine13:
 
     def _go_on_with_1_2(self, step: Step) -> None:
         """Hand everything over to an engine of 1.2."""
-        flight: Flight = () if self._delivery is None else self._delivery.messages
+        outgoing = self._outgoing
         self.legacy = Engine.taking_over(
             step.state,
             self._parameters,
             self._counters,
             reassembly=self._incoming.reassembly,
             first_record=self._writer.next_clear,
-            flight=flight,
-            deadline=self._resend_at,
+            flight=outgoing.flight,
+            deadline=outgoing.resend_at,
+            expired=outgoing.attempts,
             retransmissions=self.retransmissions,
+            draw=self._draw,
         )
 
     def _answered(self, now: float) -> None:
         """The peer goes on, so it has the whole of our flight."""
         self._incoming.answered = False
-        delivery, self._delivery, self._resend_at = self._delivery, None, None
-        if delivery is None:
-            return
-        self._retransmissions += delivery.repeated
-        if not delivery.attempts and not delivery.repeated:
-            self._timer.measured(now - delivery.last_sent)
+        self._outgoing.answered(now)
 
     def _take(self, step: Step, now: float) -> list[bytes]:
         self._state = step.state
@@ -349,11 +283,7 @@ class Engine13:
         if not flight:
             return []
         self._incoming.next_flight()
-        self._nudged = self._repetition_answered = False
-        self._delivery = Delivery(flight, self._writer, self._parameters.mtu)
-        datagrams = self._delivery.send(now)
-        self._wait(now)
-        return datagrams
+        return self._outgoing.send(flight, now)
 
     def _complete(self, connected: Connected13, flight: Flight, now: float) -> list[bytes]:
         """The handshake is complete: a client's last flight, or a server's ACK and tickets."""
@@ -366,16 +296,16 @@ class Engine13:
             connected,
             self._writer,
             opener,
-            timer=self._timer,
+            timer=self._outgoing.timer,
             mtu=self._parameters.mtu,
             counters=self._counters,
             next_seq=incoming.reassembly.next_seq,
             now=now,
             patience=self._parameters.state_lifetime,
-            final=self._delivery if is_client else None,
+            final=self._outgoing.delivery if is_client else None,
             final_numbers=() if is_client else incoming.receipts.numbers,
         )
-        self._resend_at = None
+        self._outgoing.resend_at = None
         incoming.new_keys()
         if not is_client:
             tickets = self._post.send(Step(connected, flight), now)

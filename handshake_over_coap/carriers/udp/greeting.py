@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.rejections import Rejections
+from handshake_over_coap.timers import Draw, undrawn
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, ProtocolVersion
 from handshake_over_coap.tls.config import ServerConfig
@@ -52,7 +53,9 @@ class Begin:
         """The ClientHello, which the engine takes first."""
         return self.found.message
 
-    def engine(self, parameters: UdpParameters, counters: Counter[str]) -> AnyEngine:
+    def engine(
+        self, parameters: UdpParameters, counters: Counter[str], draw: Draw = undrawn
+    ) -> AnyEngine:
         """The server's side of the handshake."""
         first_seq, first_record = self.message.message_seq, self.found.record_number
         if self.version == ProtocolVersion.DTLS_1_3:
@@ -63,9 +66,15 @@ class Begin:
                 first_seq=first_seq,
                 first_record=first_record,
                 chosen=True,
+                draw=draw,
             )
         return Engine(
-            self.state, parameters, counters, first_seq=first_seq, first_record=first_record
+            self.state,
+            parameters,
+            counters,
+            first_seq=first_seq,
+            first_record=first_record,
+            draw=draw,
         )
 
 
@@ -92,7 +101,7 @@ class Greeting:
         # nothing in it.
         speaks_13 = ProtocolVersion.DTLS_1_3 in config.usable_versions
         self._keep_first = speaks_13 or not self._checked
-        self._prelude = Prelude(counters, parameters.max_interval)
+        self._prelude = Prelude(counters)
 
     def find(self, datagram: bytes, address: Address, now: float) -> Hello | Opening | None:
         """The hello in a datagram, or the beginning of one; None for nothing (yet)."""

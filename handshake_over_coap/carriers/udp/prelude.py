@@ -28,8 +28,8 @@ MAX_HELLO = 4096
 """Bytes of the largest ClientHello that is put together for a stranger."""
 POOL = 64
 """Strangers whose fragments are kept at once: the oldest makes room."""
-ROUNDS = 10
-"""Fragments of a stranger are kept for as many of a client's longest waits without one more."""
+AGE = 600.0
+"""Seconds for which fragments of a stranger are kept without one more: ten of a client's waits."""
 MAX_FIRST_SEQ = 255
 """The largest message_seq of a hello: it counts the cookies that the client was sent before."""
 MAX_FIRST_RECORD = (1 << 47) - 1
@@ -53,14 +53,10 @@ class Opening:
 
 
 class Prelude:
-    """Finds the ClientHello in what a stranger sends.
+    """Finds the ClientHello in what a stranger sends."""
 
-    ``longest_wait`` is how many seconds a client may wait before it sends its hello again.
-    """
-
-    def __init__(self, counters: Counter[str], longest_wait: float) -> None:
+    def __init__(self, counters: Counter[str]) -> None:
         self._counters = counters
-        self._age = ROUNDS * longest_wait
         self._pool: OrderedDict[Address, tuple[float, Reassembly]] = OrderedDict()
 
     def receive(
@@ -102,7 +98,7 @@ class Prelude:
         return self._join(part, number, address, now)
 
     def _join(self, part: Fragment, number: int, address: Address, now: float) -> Hello | None:
-        while self._pool and next(iter(self._pool.values()))[0] < now - self._age:
+        while self._pool and next(iter(self._pool.values()))[0] < now - AGE:
             self._pool.popitem(last=False)
         entry = self._pool.get(address)
         if entry is None or entry[1].next_seq != part.message_seq:

@@ -14,6 +14,7 @@ from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
 from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
+from handshake_over_coap.timers import draws_from
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.config import Rng, ServerConfig
@@ -81,6 +82,7 @@ class UdpServer:
         self._loop = asyncio.get_running_loop()
         proof = AddressProof(rng(32), parameters.state_lifetime)
         self._greeting = Greeting(config, parameters, proof, counters)
+        self._draw = draws_from(rng)
         self._rejections = Rejections()
         self._peers: dict[Address, _Peer] = {}
         self._unfinished = Quota.of_handshakes(parameters.limits)
@@ -185,7 +187,7 @@ class UdpServer:
         except TooManyHandshakes:
             self.counters["refused: too many handshakes"] += 1
             return
-        engine = begin.engine(self._parameters, self.counters)
+        engine = begin.engine(self._parameters, self.counters, self._draw)
         peer = self._peers.setdefault(address, _Peer())
         half = _Half(engine, begin.message, now + self._parameters.state_lifetime, now)
         peer.half_open = half

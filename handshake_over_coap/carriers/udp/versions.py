@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TypeAlias
 
+from handshake_over_coap.timers import Draw, undrawn
 from handshake_over_coap.tls.codepoints import ProtocolVersion
 from handshake_over_coap.tls.extensions import SupportedVersions
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -19,14 +20,16 @@ AnyEngine: TypeAlias = Engine | Engine13
 """One side of a handshake of either version."""
 
 
-def client_engine(step: Step, parameters: UdpParameters, counters: Counter[str]) -> AnyEngine:
+def client_engine(
+    step: Step, parameters: UdpParameters, counters: Counter[str], draw: Draw = undrawn
+) -> AnyEngine:
     """The engine for a client's first step, by the versions that its hello offers."""
     for message in step.flight:
         if isinstance(message, HandshakeMessage):
             offered = ClientHello.decode(message.body).extensions.find(SupportedVersions)
             if offered is not None and ProtocolVersion.DTLS_1_3 in offered.versions:
-                return Engine13(step.state, parameters, counters)
-    return Engine(step.state, parameters, counters)
+                return Engine13(step.state, parameters, counters, draw=draw)
+    return Engine(step.state, parameters, counters, draw=draw)
 
 
 def successor(engine: AnyEngine) -> AnyEngine:

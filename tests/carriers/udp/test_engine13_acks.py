@@ -9,6 +9,7 @@ import pytest
 from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls13 import RecordNumber
+from handshake_over_coap.timers import Rfc9147
 from handshake_over_coap.tls.codepoints import ContentType
 from tests.support.udp_pair13 import (
     CASES,
@@ -158,7 +159,7 @@ def test_a_client_whose_last_flight_is_never_acknowledged_gives_up() -> None:
     pair = Pair13(
         PSK_KE,
         fate=lambda index, data: [(0.0, data)] if index < 2 else [],
-        max_retransmit=2,
+        timer=Rfc9147(max_retransmit=2),
     )
     with pytest.raises(HandshakeTimeout, match="last flight"):
         pair.run(LATEST)

@@ -20,6 +20,7 @@ from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls12 import PlaintextRecord
 from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.records.sealer13 import Sealer13
+from handshake_over_coap.timers import Rfc9147
 from handshake_over_coap.tls.alerts import (
     Alert,
     AlertError,
@@ -144,7 +145,7 @@ def test_an_alert_in_the_clear_that_comes_once_is_the_reason_after_three_timers(
     with pytest.raises(HandshakeFailure):
         client.on_timer(3.0)
     # It is the reason where the flight is not sent again, too.
-    pair = Pair13(PSK_DHE, fate=lambda index, data: [], max_retransmit=0)
+    pair = Pair13(PSK_DHE, fate=lambda index, data: [], timer=Rfc9147(max_retransmit=0))
     client = engine_of(pair, client=True)
     client.receive(FORGERIES["a fatal alert"], 0.01)
     with pytest.raises(HandshakeFailure):
@@ -234,7 +235,7 @@ def test_a_flood_of_old_messages_draws_the_second_hello_once_for_each_timer() ->
         PSK_DHE,
         cookie=True,
         fate=lambda index, data: [(0.0, data)] if index < 2 else [],
-        adapt_timer=False,
+        timer=Rfc9147(adapt=False),
     )
     for _ in range(2):
         pair.step()

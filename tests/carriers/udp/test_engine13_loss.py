@@ -13,6 +13,7 @@ import pytest
 from handshake_over_coap.carriers import reassembly
 from handshake_over_coap.carriers.delivery import RECORDS_AT_ONCE
 from handshake_over_coap.errors import HandshakeTimeout
+from handshake_over_coap.timers import Rfc9147
 from handshake_over_coap.tls.codepoints import NamedGroup
 from tests.support.udp_pair import Fate, unharmed
 from tests.support.udp_pair13 import (
@@ -29,6 +30,7 @@ from tests.support.udp_pair13 import (
 )
 
 MTUS = (1280, 512, 256, 128)
+TIMER = Rfc9147(max_interval=8.0)
 LATEST = 100.0
 """Seconds: later than any timer of a handshake, and earlier than old keys are forgotten."""
 
@@ -161,7 +163,7 @@ def test_it_completes_over_a_network_that_loses_doubles_and_delays(
                 return []
             return [(draws.random() * 0.2, data) for _ in range(draws.choice((1, 1, 2)))]  # noqa: B023
 
-        pair = Pair13(case, mtu=draws.choice(MTUS), cookie=cookie, fate=fate, max_interval=8.0)
+        pair = Pair13(case, mtu=draws.choice(MTUS), cookie=cookie, fate=fate, timer=TIMER)
         pair.run(200.0)
         assert pair.complete, f"seed {seed}"
 
@@ -247,7 +249,7 @@ def test_the_timer_doubles_up_to_its_ceiling() -> None:
 
 
 def test_a_client_that_nobody_answers_gives_up() -> None:
-    pair = Pair13(PSK_KE, fate=lambda index, data: [], max_retransmit=3)
+    pair = Pair13(PSK_KE, fate=lambda index, data: [], timer=Rfc9147(max_retransmit=3))
     with pytest.raises(HandshakeTimeout, match="sent 4 times"):
         pair.run(LATEST)
     assert len(pair.wire) == 4
@@ -257,7 +259,7 @@ def test_a_server_whose_client_is_gone_gives_up() -> None:
     def fate(index: int, data: bytes) -> Sequence[tuple[float, bytes]]:
         return [(0.0, data)] if index == 0 else []
 
-    pair = Pair13(PSK_KE, fate=fate, max_retransmit=3)
+    pair = Pair13(PSK_KE, fate=fate, timer=Rfc9147(max_retransmit=3))
     pair.step()
     pair.client.engine = None
     with pytest.raises(HandshakeTimeout, match="sent 4 times"):
@@ -274,4 +276,4 @@ def test_the_timer_follows_the_first_measured_round_trip_unless_told_not_to() ->
         return sent[2] - sent[1]
 
     assert second_hello_again() == pytest.approx(0.25)
-    assert second_hello_again(adapt_timer=False) == pytest.approx(1.0)
+    assert second_hello_again(timer=Rfc9147(adapt=False)) == pytest.approx(1.0)
