@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import Final, Self
 
-from handshake_over_coap.encodings.plain import PLAIN
+from handshake_over_coap.encodings.plain import read_body
 from handshake_over_coap.errors import Error
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.opener import Opener
@@ -185,7 +185,7 @@ _MESSAGES: Final = {
 
 def finished_record(body: bytes, opener: Opener) -> Lines:
     """The sealed record of a body as DTLS has it over UDP, and what is in it."""
-    records = [i for i in PLAIN.decode(body, next_message_seq=0) if isinstance(i, SealedRecord)]
+    records = [i for i in read_body(body, next_message_seq=0) if isinstance(i, SealedRecord)]
     if len(records) != 1:
         raise Error("the body does not hold one sealed record")
     lines = named(records[0].to_bytes(), finished=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from handshake_over_coap.encodings.items import BodyItem
-from handshake_over_coap.encodings.plain import PLAIN
+from handshake_over_coap.encodings.plain import read_body
 from handshake_over_coap.errors import Error
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.opener13 import Opened, Opener13
@@ -68,7 +68,7 @@ class Side:
 
 def items_of(body: bytes) -> tuple[BodyItem, ...]:
     """The items of a body; the numbers of its messages do not matter here."""
-    return PLAIN.decode(body, next_message_seq=0)
+    return read_body(body, next_message_seq=0)
 
 
 def contents(body: bytes, side: Side) -> str:

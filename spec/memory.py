@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count, islice
 from typing import Final, TypeVar
 
 from handshake_over_coap.carriers.coap import CoapClient, CoapParameters, CoapServer
-from handshake_over_coap.carriers.conversation import begin_client, begin_server
+from handshake_over_coap.carriers.conversation import begin_server, open_client
 from handshake_over_coap.carriers.datagram import Address, DatagramReceiver
 from handshake_over_coap.carriers.established import AnyEstablished, Established, Established13
 from handshake_over_coap.errors import Error
@@ -140,7 +141,7 @@ async def carry(client: ClientConfig, server: ServerConfig, **parameters: int) -
     maker = CoapClient(ends[0], SERVER, chosen, counting(0x20))
     ends[0].start(_CoapOnly(maker))
     ends[1].start(_CoapOnly(taker))
-    result = await maker.handshake(lambda: begin_client(client))
+    result = await maker.handshake(partial(open_client, client))
     await maker.close()
     await taker.close()
     if not isinstance(result, Established | Established13):

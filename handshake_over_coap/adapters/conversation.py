@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.carriers.carried import Turn
+from handshake_over_coap.carriers.hearing import NOTHING_SAID, digest_with
+from handshake_over_coap.encodings.base import Encoding
+from handshake_over_coap.encodings.items import BodyItem, Unsealed
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import (
@@ -27,6 +30,7 @@ from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 
 from .agreement import OverheardAgreement, overheard
+from .around import StackAround
 from .framing import FromStack, Said, ToStack
 from .records import StackOpener, StackSealer
 from .stack import DtlsStack, StackFailed
@@ -63,6 +67,7 @@ class StackConversation:
         self._failure: AlertError | None = None
         self._sealed_alert: SealedRecord | None = None
         self._established: StackEstablished | None = None
+        self._digest = NOTHING_SAID
         self.next_message_seq = 0
 
     @property
@@ -76,6 +81,40 @@ class StackConversation:
         if not items:
             raise HandshakeFailure("the stack does not begin: is it a client?")
         return items
+
+    def hear(self, body: bytes, encoding: Encoding) -> Turn[StackEstablished]:
+        """Take the peer's flight as a body; gives this conversation and the stack's next flight.
+
+        Raises what :meth:`receive` raises, and ConfigurationError for an encoding that seals in its
+        own way: it would need the stack's keys.
+        """
+        around = self._around(peer=True)
+        heard = tuple(encoding.decode(body, around))
+        flight = tuple(item for item in heard if not isinstance(item, Unsealed))
+        _, said = self.receive(flight)
+        self._digest = digest_with(self._digest, body)
+        return Turn(self, self._encode(said, encoding), heard, said)
+
+    def open(self, encoding: Encoding) -> Turn[StackEstablished]:
+        """A client's flight 1 as a body; raises what :meth:`start` raises."""
+        said = self.start()
+        return Turn(self, self._encode(said, encoding), (), said)
+
+    def _encode(self, said: tuple[BodyItem, ...], encoding: Encoding) -> bytes:
+        if not said:
+            return b""
+        answer = encoding.encode(said, self._around(peer=False))
+        self._digest = digest_with(self._digest, answer)
+        return answer
+
+    def _around(self, *, peer: bool) -> StackAround:
+        own = sum(isinstance(item, HandshakeMessage) for item in self._said)
+        return StackAround(
+            (*self._heard.values(), *self._said),
+            from_client=self._is_client is not peer,
+            next_message_seq=self.next_message_seq if peer else own,
+            digest=self._digest,
+        )
 
     def receive(self, items: Iterable[BodyItem]) -> tuple[StackConversation, tuple[BodyItem, ...]]:
         """Take the peer's flight; gives this conversation and the stack's next flight.
@@ -197,6 +236,11 @@ def begin_client(new_stack: NewStack) -> tuple[StackConversation, tuple[BodyItem
     """A client's conversation and its flight 1, from a new stack."""
     conversation = StackConversation(new_stack(), is_client=True)
     return conversation, conversation.start()
+
+
+def open_client(new_stack: NewStack, encoding: Encoding) -> Turn[StackEstablished]:
+    """The same with flight 1 as a body."""
+    return StackConversation(new_stack(), is_client=True).open(encoding)
 
 
 def begin_server(new_stack: NewStack) -> StackConversation:

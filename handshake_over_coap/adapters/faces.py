@@ -16,7 +16,7 @@ from handshake_over_coap.net.server import Handler, Server
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.tls.config import Rng
 
-from .conversation import NewStack, begin_client, begin_server
+from .conversation import NewStack, begin_server, open_client
 
 _OF_THE_STACK = ("auth", "mutual", "suite", "group", "server_name", "cid", "tickets", "keylog")
 
@@ -44,7 +44,7 @@ async def connect(
         if server is None:
             raise Error("the endpoint is not connected")
         client = Client(endpoint, server, chosen, rng)
-        yield await client.handshake(partial(begin_client, stack))
+        yield await client.handshake(partial(open_client, stack))
     finally:
         if client is None:
             endpoint.close()

@@ -7,12 +7,13 @@ DTLS stack written by others keeps its keys to itself; what stands for it here h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.encodings.base import Encoding
+from handshake_over_coap.encodings.items import FlightItem
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -26,7 +27,7 @@ class CarriedFlight:
 
     time: float
     from_client: bool
-    items: tuple[BodyItem, ...]
+    items: tuple[FlightItem, ...]
 
 
 OnFlights: TypeAlias = Callable[[Address, Sequence[CarriedFlight]], None]
@@ -116,17 +117,11 @@ class CarriedConversation(Protocol[_Completed_co]):
     """One side of a handshake between two flights."""
 
     @property
-    def next_message_seq(self) -> int:
-        """The number that the peer's next message in the clear has."""
-
-    @property
     def established(self) -> _Completed_co | None:
         """The result, once the handshake is complete."""
 
-    def receive(
-        self, items: Iterable[BodyItem]
-    ) -> tuple[CarriedConversation[_Completed_co], tuple[BodyItem, ...]]:
-        """Take the peer's flight; gives the conversation after it and our next flight, sealed.
+    def hear(self, body: bytes, encoding: Encoding) -> Turn[_Completed_co]:
+        """Take the peer's flight; gives the conversation after it and our next flight.
 
         Raises the AlertError to send where the flight is wrong, BadRecordMac included.  The
         conversation is then still there for the flight that is right: ours as it was, another as
@@ -147,6 +142,19 @@ class CarriedConversation(Protocol[_Completed_co]):
 
         None where nothing can be sealed.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[_Completed_co]):
+    """What a flight has led to: ``after`` it, and our answer as a ``body``, empty for none.
+
+    ``heard`` and ``said`` are what is in the two bodies.  A client's first turn hears nothing.
+    """
+
+    after: CarriedConversation[_Completed_co]
+    body: bytes
+    heard: tuple[FlightItem, ...]
+    said: tuple[FlightItem, ...]
 
 
 class OnCompleted(Protocol[_Completed_contra]):

@@ -77,6 +77,14 @@ class Writer13:
         record = self._sealer(epoch).seal(content_type, plaintext, last=last)
         return record.to_bytes(), record.number
 
+    def next_number(self, epoch: int) -> int:
+        """The number that the next record of ``epoch`` gets."""
+        return self._sealer(epoch).next_sequence_number
+
+    def skip(self, epoch: int) -> None:
+        """Use up the next number of ``epoch``: what it stands for was sealed in another form."""
+        self._sealer(epoch).skip()
+
     def overhead_of(self, epoch: int) -> int:
         """How many bytes a record of ``epoch`` is longer than its plaintext, at most."""
         return HEADER.size if epoch == 0 else self._sealer(epoch).overhead

@@ -1,17 +1,18 @@
 """How a flight becomes the body of a CoAP message, losslessly.
 
-An encoding turns the whole messages and sealed records of one flight into bytes and back, to the
-exact standard messages and records.  Each has a name (the value of ``--encoding``) and a CoAP
-content format from the experimental range (RFC 7252 section 12.3).
+An encoding turns one flight into bytes and back, to the exact standard messages.  Each has a name
+(the value of ``--encoding``) and a CoAP content format from the experimental range (RFC 7252
+section 12.3).  :mod:`.base` says what one is; this is the one table of those that have a name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import TypeAlias
 
-from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.encodings.base import Encoding, EpochContext, FlightContext
+from handshake_over_coap.encodings.items import BodyItem, FlightItem, Unsealed
 from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.errors import ConfigurationError
 
@@ -19,49 +20,48 @@ __all__ = [
     "BY_CONTENT_FORMAT",
     "BY_NAME",
     "DEFAULT",
-    "BodyEncoding",
     "BodyItem",
+    "Encoding",
+    "EncodingChoice",
+    "EpochContext",
+    "FlightContext",
+    "FlightItem",
+    "Unsealed",
+    "encoding_for",
     "encoding_named",
 ]
 
-
-class BodyEncoding(Protocol):
-    """One lossless form of bodies.  Encoders and decoders keep no state."""
-
-    @property
-    def name(self) -> str:
-        """The name in options and reports."""
-
-    @property
-    def content_format(self) -> int:
-        """The CoAP Content-Format number."""
-
-    def encode(self, items: Sequence[BodyItem]) -> bytes:
-        """The body that holds ``items``; ConfigurationError for items that have no encoding."""
-
-    def decode(self, body: bytes, *, next_message_seq: int) -> tuple[BodyItem, ...]:
-        """The items of ``body``.
-
-        ``next_message_seq`` is the message_seq that its first plaintext handshake message has.
-        Raises DecodeError for anything that :meth:`encode` does not produce.
-        """
-
-
-DEFAULT: BodyEncoding = PLAIN
+DEFAULT: Encoding = PLAIN
 """What a resource speaks when no Content-Format says otherwise."""
 
-_ALL: tuple[BodyEncoding, ...] = (PLAIN,)
+_ALL: tuple[Encoding, ...] = (PLAIN,)
 
-BY_NAME: Mapping[str, BodyEncoding] = MappingProxyType({each.name: each for each in _ALL})
-BY_CONTENT_FORMAT: Mapping[int, BodyEncoding] = MappingProxyType(
+BY_NAME: Mapping[str, Encoding] = MappingProxyType({each.name: each for each in _ALL})
+
+BY_CONTENT_FORMAT: Mapping[int, Encoding] = MappingProxyType(
     {each.content_format: each for each in _ALL}
 )
 
+EncodingChoice: TypeAlias = str | Encoding
+"""A name, or an encoding of one's own."""
 
-def encoding_named(name: str) -> BodyEncoding:
-    """The encoding called ``name``; ConfigurationError, with the known names, if there is none."""
+
+def encoding_named(choice: EncodingChoice) -> Encoding:
+    """The encoding that a name stands for; one of one's own stands for itself.
+
+    Raises ConfigurationError, with the known names, where there is none of that name.
+    """
+    if not isinstance(choice, str):
+        return choice
     try:
-        return BY_NAME[name]
+        return BY_NAME[choice]
     except KeyError:
         known = ", ".join(BY_NAME)
-        raise ConfigurationError(f"no encoding is called {name!r}; there is: {known}") from None
+        raise ConfigurationError(f"no encoding is called {choice!r}; there is: {known}") from None
+
+
+def encoding_for(content_format: int, own: Encoding) -> Encoding | None:
+    """The encoding of a content format, ``own`` before those with a name; None if unknown."""
+    if content_format == own.content_format:
+        return own
+    return BY_CONTENT_FORMAT.get(content_format)

@@ -33,11 +33,12 @@ Version and, of a short form's record header, everything else are those of DTLS 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.encodings.base import FlightContext
+from handshake_over_coap.encodings.items import BodyItem, FlightItem, StandardRecord, Unsealed
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.records.dtls12 import (
     EXPLICIT_NONCE_LENGTH,
@@ -58,7 +59,7 @@ from handshake_over_coap.records.dtls13 import (
     CiphertextRecord,
 )
 from handshake_over_coap.tls.alerts import DecodeError
-from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from handshake_over_coap.tls.wire import MAX_U16, Reader, u8, u16, u48, vec8, vec16
 
@@ -78,60 +79,87 @@ class PlainEncoding:
     name: str = field(default="plain", init=False)
     content_format: int = field(default=65000, init=False)
 
-    def encode(self, items: Sequence[BodyItem]) -> bytes:
-        """The body that holds ``items``.
+    def encode(self, flight: Sequence[FlightItem], context: FlightContext) -> bytes:
+        """The body that holds ``flight``, sealed as standard records; as :func:`write_body`."""
+        last = len(flight) - 1
+        return write_body(
+            [
+                context.seal(item, last=place == last) if isinstance(item, Unsealed) else item
+                for place, item in enumerate(flight)
+            ]
+        )
 
-        Raises ConfigurationError for items that no body can hold: none at all, plaintext messages
-        after a sealed record or with numbers that do not count up, a ChangeCipherSpec missing or
-        in the wrong place, fields out of range.
-        """
-        if not items:
-            raise ConfigurationError("a body holds at least one item")
-        writer = _Writer()
-        for item in items:
-            match item:
-                case HandshakeMessage():
-                    writer.message(item)
-                case ChangeCipherSpec():
-                    writer.change_cipher_spec()
-                case SealedRecord():
-                    writer.sealed(item)
-                case CiphertextRecord():
-                    writer.protected(item)
-        return writer.finish()
+    def decode(self, body: bytes, context: FlightContext) -> Iterator[FlightItem]:
+        """The items of ``body``; raises as :func:`read_body` does, before the first item."""
+        for item in read_body(body, next_message_seq=context.next_message_seq):
+            yield context.open(item) if isinstance(item, StandardRecord) else item
 
-    def decode(self, body: bytes, *, next_message_seq: int) -> tuple[BodyItem, ...]:
-        """The items of ``body``, with the ChangeCipherSpec that is implied.
-
-        ``next_message_seq`` is the message_seq of the first plaintext handshake message.  Raises
-        DecodeError for anything that :meth:`encode` does not produce.
-        """
-        reader = Reader(body)
-        items: list[BodyItem] = []
-        message_seq, sealed = next_message_seq, 0
-        while reader.remaining or not items:
-            first = reader.u8()
-            if first & (_SEALED | FIXED_MASK) == _SEALED | FIXED_BITS:
-                items.append(_read_protected(reader, first & ~_SEALED))
-                sealed += 1
-                continue
-            if first & _SEALED:
-                record = _read_sealed(reader, first, sealed)
-                if _implies_change_cipher_spec(record, sealed):
-                    items.append(ChangeCipherSpec())
-                items.append(record)
-                sealed += 1
-                continue
-            if sealed:
-                raise DecodeError("handshake message in the clear after a sealed record")
-            if message_seq > MAX_U16:
-                raise DecodeError("more handshake messages than message_seq can count")
-            items.append(HandshakeMessage(first, reader.vec16(), message_seq))
-            message_seq += 1
-        return tuple(items)
+    def hello(self, body: bytes) -> HandshakeMessage | None:
+        """The ClientHello that ``body`` begins with."""
+        try:
+            first = read_body(body, next_message_seq=0)[0]
+        except DecodeError:
+            return None
+        if isinstance(first, HandshakeMessage) and first.type == HandshakeType.client_hello:
+            return first
+        return None
 
 
 PLAIN: Final = PlainEncoding()
+
+
+def write_body(items: Sequence[BodyItem]) -> bytes:
+    """The body that holds ``items``.
+
+    Raises ConfigurationError for items that no body can hold: none at all, plaintext messages
+    after a sealed record or with numbers that do not count up, a ChangeCipherSpec missing or
+    in the wrong place, fields out of range.
+    """
+    if not items:
+        raise ConfigurationError("a body holds at least one item")
+    writer = _Writer()
+    for item in items:
+        match item:
+            case HandshakeMessage():
+                writer.message(item)
+            case ChangeCipherSpec():
+                writer.change_cipher_spec()
+            case SealedRecord():
+                writer.sealed(item)
+            case CiphertextRecord():
+                writer.protected(item)
+    return writer.finish()
+
+
+def read_body(body: bytes, *, next_message_seq: int) -> tuple[BodyItem, ...]:
+    """The items of ``body``, with the ChangeCipherSpec that is implied.
+
+    ``next_message_seq`` is the message_seq of the first plaintext handshake message.  Raises
+    DecodeError for anything that :func:`write_body` does not produce.
+    """
+    reader = Reader(body)
+    items: list[BodyItem] = []
+    message_seq, sealed = next_message_seq, 0
+    while reader.remaining or not items:
+        first = reader.u8()
+        if first & (_SEALED | FIXED_MASK) == _SEALED | FIXED_BITS:
+            items.append(_read_protected(reader, first & ~_SEALED))
+            sealed += 1
+            continue
+        if first & _SEALED:
+            record = _read_sealed(reader, first, sealed)
+            if _implies_change_cipher_spec(record, sealed):
+                items.append(ChangeCipherSpec())
+            items.append(record)
+            sealed += 1
+            continue
+        if sealed:
+            raise DecodeError("handshake message in the clear after a sealed record")
+        if message_seq > MAX_U16:
+            raise DecodeError("more handshake messages than message_seq can count")
+        items.append(HandshakeMessage(first, reader.vec16(), message_seq))
+        message_seq += 1
+    return tuple(items)
 
 
 def _short_nonce(epoch: int, sequence_number: int) -> bytes:

@@ -24,10 +24,7 @@ from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.sim import Device, Operation, device, think_time
 from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 from handshake_over_coap.sim.processor import Processor
-from handshake_over_coap.tls.alerts import AlertError
-from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.effort import Primitive
-from handshake_over_coap.tls.flight import HandshakeMessage
 
 if TYPE_CHECKING:
     from handshake_over_coap.lab.scenario import Scenario
@@ -109,12 +106,7 @@ def _seconds(kind: Device, effort: Effort) -> float:
 
 
 def _is_flight_1(scenario: Scenario, body: bytes) -> bool:
-    try:
-        items = encoding_named(scenario.encoding).decode(body, next_message_seq=0)
-    except AlertError:
-        return False
-    first = items[0] if items else None
-    return isinstance(first, HandshakeMessage) and first.type == HandshakeType.client_hello
+    return encoding_named(scenario.encoding).hello(body) is not None
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import Unpack
 
 from handshake_over_coap.carriers.carried import Agreement, Completed
 from handshake_over_coap.carriers.coap import Begin, CoapClient
-from handshake_over_coap.carriers.conversation import begin_client
+from handshake_over_coap.carriers.conversation import open_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpClient
 from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
@@ -161,7 +161,7 @@ class Client:
             return await carrier.handshake(config)
         if isinstance(carrier, UdpClient):
             return await carrier.handshake(lambda: start_client(config))
-        return await carrier.handshake(lambda: begin_client(config))
+        return await carrier.handshake(lambda encoding: open_client(config, encoding))
 
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint; only the server's count."""

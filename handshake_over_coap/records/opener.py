@@ -148,6 +148,20 @@ class Opener:
         )
         return unwrap(plaintext, TYPES_12) if self.cid else (record.content_type, plaintext)
 
+    def mark(self, sequence_number: int) -> None:
+        """That record has come in another form, in a body, and authenticated there.
+
+        Raises ReplayedRecord where it was received before.
+        """
+        refusal = self._window.refusal(sequence_number, in_body=True)
+        if refusal is not None:
+            raise ReplayedRecord(f"record {self.epoch}.{sequence_number}", reason=refusal)
+        self._window.mark(sequence_number)
+
+    def forged(self) -> None:
+        """What stands for a record, in another form, did not authenticate."""
+        self.forgeries += 1
+
     def open_datagram(self, data: bytes) -> tuple[int, bytes] | None:
         """Content type and plaintext of a datagram that is exactly one record of this epoch.
 

@@ -169,6 +169,27 @@ class Opener13:
             raise UnknownConnectionId(f"connection ID of {len(record.cid)} bytes")
         return self._open(record.header, record.number_offset, record.ciphertext, True)
 
+    def mark(self, epoch: int, number: int) -> None:
+        """That record has come in another form, in a body, and authenticated there.
+
+        Raises ReplayedRecord where it was received before, WrongEpoch for an epoch without keys.
+        """
+        found = self._of(epoch)
+        refusal = found.window.refusal(number, in_body=True)
+        if refusal is not None:
+            raise ReplayedRecord(f"record {epoch}.{number}", reason=refusal)
+        found.window.mark(number)
+
+    def forged(self, epoch: int) -> None:
+        """What stands for a record of ``epoch``, in another form, did not authenticate."""
+        self._of(epoch).forgeries += 1
+
+    def _of(self, epoch: int) -> _Epoch:
+        found = self._epochs[epoch & EPOCH_MASK]
+        if found is None or found.epoch != epoch:
+            raise WrongEpoch(f"no keys of epoch {epoch}")
+        return found
+
     def open_datagram(self, data: bytes) -> Opened | None:
         """What is in a datagram that is exactly one protected record.
 

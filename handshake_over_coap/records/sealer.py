@@ -118,6 +118,12 @@ class Sealer:
         fragment = data[HEADER.size + len(self.cid) :]
         return SealedRecord(data[0], self.epoch, number, fragment, self.cid)
 
+    def skip(self) -> None:
+        """Use up the next number: what it stands for was sealed in another form."""
+        if self._next > self._last:
+            raise self._exhausted()
+        self._next += 1
+
     def seal_datagram(self, content_type: int, plaintext: bytes, *, padding: int = 0) -> bytes:
         """The next record as it goes on the wire; raises what :meth:`seal` raises."""
         if self.cid or padding:

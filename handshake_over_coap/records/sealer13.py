@@ -175,6 +175,10 @@ class Sealer13:
         mask = self._mask(ciphertext[:MIN_CIPHERTEXT])
         return prefix + _pack(low ^ (mask[0] << 8 | mask[1]), length) + ciphertext
 
+    def skip(self) -> None:
+        """Use up the next number: what it stands for was sealed in another form."""
+        self._next += 1
+
     def _fitted(self, inner: bytes) -> bytes:
         """An inner plaintext with zeros enough for the mask; DatagramTooLarge if it is too long."""
         if len(inner) > self._max_inner:

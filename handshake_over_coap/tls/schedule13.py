@@ -213,6 +213,7 @@ def traffic_keys(
         key=_expand_label(keyed, b"key", b"", aead.key_length, prefix),
         iv=_expand_label(keyed, b"iv", b"", NONCE_LENGTH, prefix),
         sn_key=_expand_label(keyed, b"sn", b"", aead.key_length, prefix),
+        derive=lambda label, length: hkdf_expand_label(secret, label.encode(), b"", length, prefix),
     )
 
 

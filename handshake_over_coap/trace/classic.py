@@ -6,7 +6,8 @@ them, and with the secrets beside them decrypts what is sealed.
 
 One datagram holds one flight, whatever its size; messages stand in records of their own and are not
 fragmented.  Records in the clear are numbered from 0 in each direction: those numbers never
-travelled over CoAP.  Sealed records are as they were sent.
+travelled over CoAP.  Sealed records are as they were sent; where an encoding has sealed in its own
+way, they are what DTLS would have sent.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.encodings.items import FlightItem, Unsealed
 from handshake_over_coap.records.dtls12 import PlaintextRecord
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
@@ -41,18 +42,18 @@ class ClassicConversation:
         self._port = port
         self._numbers: Counter[Direction] = Counter()
 
-    def flight(self, time: float, direction: Direction, items: Iterable[BodyItem]) -> None:
+    def flight(self, time: float, direction: Direction, items: Iterable[FlightItem]) -> None:
         """A flight that was sent or received at ``time`` (seconds); an empty one leaves nothing."""
         data = b"".join(self._record(item, direction) for item in items)
         if data:
             self._observer.observe(DatagramSeen(time, direction, self._host, self._port, data))
 
-    def _record(self, item: BodyItem, direction: Direction) -> bytes:
+    def _record(self, item: FlightItem, direction: Direction) -> bytes:
         if isinstance(item, HandshakeMessage):
             return self._plain(ContentType.handshake, item.dtls_bytes(), direction)
         if isinstance(item, ChangeCipherSpec):
             return self._plain(ContentType.change_cipher_spec, _CHANGE_CIPHER_SPEC, direction)
-        return item.to_bytes()
+        return (item.standard() if isinstance(item, Unsealed) else item).to_bytes()
 
     def _plain(self, content_type: ContentType, fragment: bytes, direction: Direction) -> bytes:
         number = self._numbers[direction]
@@ -89,7 +90,10 @@ class ClassicTrace:
             self._waiting.popitem(last=False)
 
     def established(
-        self, host: str, port: int, flights: Iterable[tuple[float, Direction, tuple[BodyItem, ...]]]
+        self,
+        host: str,
+        port: int,
+        flights: Iterable[tuple[float, Direction, tuple[FlightItem, ...]]],
     ) -> None:
         """A handshake with that peer is complete: write its flights, then what has waited.
 

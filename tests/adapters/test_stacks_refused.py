@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from OpenSSL import SSL
 import handshake_over_coap as hoc
 from handshake_over_coap import adapters
 from handshake_over_coap.adapters import openssl
-from handshake_over_coap.adapters.conversation import begin_client, begin_server
+from handshake_over_coap.adapters.conversation import begin_server, open_client
 from handshake_over_coap.net.client import Client
 from handshake_over_coap.net.endpoint import open_udp
 from handshake_over_coap.net.options import Options
@@ -110,7 +111,7 @@ def test_the_classic_carrier_takes_no_stack() -> None:
         endpoint, other = await open_udp(LOOPBACK), await bystander()
         client = Client(endpoint, other.endpoint.local_address, options, seeded("client"))
         with pytest.raises(hoc.ConfigurationError, match="transport coap"):
-            await client.handshake(lambda: begin_client(PSK_CCM_8.client()))
+            await client.handshake(partial(open_client, PSK_CCM_8.client()))
         await client.close()
         with pytest.raises(hoc.ConfigurationError, match="transport coap"):
             Server(

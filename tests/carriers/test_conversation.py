@@ -8,7 +8,7 @@ import pytest
 
 from handshake_over_coap.carriers.conversation import Established, begin_client, begin_server
 from handshake_over_coap.carriers.protection import Protection12
-from handshake_over_coap.encodings.plain import PLAIN
+from handshake_over_coap.encodings.plain import read_body, write_body
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.errors import ReplayedRecord
 from handshake_over_coap.records.sealer import Sealer
@@ -210,8 +210,8 @@ def through_plain_encoding(point: Point) -> Point:
     """The handshake to its end, each flight encoded and decoded on its way."""
     while not point.complete:
         receiver = point.client if point.receiver == "client" else point.server
-        coded = PLAIN.encode(point.pending)
-        items = PLAIN.decode(coded, next_message_seq=receiver.next_message_seq)
+        coded = write_body(point.pending)
+        items = read_body(coded, next_message_seq=receiver.next_message_seq)
         assert items == point.pending
         point = point.deliver(items)
     return point

@@ -12,7 +12,7 @@ from handshake_over_coap.carriers.conversation import (
     begin_client,
     begin_server,
 )
-from handshake_over_coap.encodings.plain import PLAIN
+from handshake_over_coap.encodings.plain import read_body, write_body
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber
@@ -230,7 +230,7 @@ def test_a_flight_that_no_record_holds_is_our_own_fault() -> None:
     protection = protection_of(start(PSK_KE).deliver().server)
     message = HandshakeMessage(HandshakeType.certificate, bytes(2**14), 2, 2)
     with pytest.raises(InternalError, match="no record holds"):
-        protection.seal([message])
+        protection.plan([message])
 
 
 @pytest.mark.parametrize("scenario", [RETRY, HYBRID_RETRY], ids=str)
@@ -283,10 +283,10 @@ def test_mutated_bodies_raise_only_alerts_and_complete_nobody(
     while not point.complete:
         receiver = point.client if point.receiver == "client" else point.server
         seq = receiver.next_message_seq
-        body = PLAIN.encode(point.pending)
+        body = write_body(point.pending)
         mutated = data.draw(damaged(body))
         try:
-            items = PLAIN.decode(mutated, next_message_seq=seq)
+            items = read_body(mutated, next_message_seq=seq)
             after = point.deliver(items)
         except AlertError as error:
             assert not error.received

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handshake_over_coap.carriers.conversation import Conversation, begin_client
-from handshake_over_coap.encodings import DEFAULT
+from handshake_over_coap.encodings.plain import read_body, write_body
 from tests.support.exchange import (
     ECHO,
     PSK,
@@ -19,14 +19,14 @@ def hello(
     seed: str = "by hand", scenario: Scenario | Scenario13 = PSK
 ) -> tuple[Conversation, bytes]:
     conversation, flight = begin_client(scenario.client(seed))
-    return conversation, DEFAULT.encode(flight)
+    return conversation, write_body(flight)
 
 
 def answer_to(conversation: Conversation, flight2: bytes) -> tuple[Conversation, bytes]:
     """The client after flight 2, and its flight 3."""
-    items = DEFAULT.decode(flight2, next_message_seq=conversation.next_message_seq)
+    items = read_body(flight2, next_message_seq=conversation.next_message_seq)
     after, flight = conversation.receive(items)
-    return after, DEFAULT.encode(flight)
+    return after, write_body(flight)
 
 
 def session_path(name: bytes) -> tuple[tuple[int, bytes], ...]:

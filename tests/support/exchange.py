@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
 from unittest.mock import patch
 
-from handshake_over_coap.carriers.carried import CarriedConversation
+from handshake_over_coap.carriers.carried import CarriedConversation, Turn
 from handshake_over_coap.carriers.coap import CoapClient, CoapParameters, CoapServer
 from handshake_over_coap.carriers.coap.scan import Scanned, option_bytes, scan
 from handshake_over_coap.carriers.conversation import (
     Established,
     Established13,
-    begin_client,
     begin_server,
+    open_client,
 )
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.established import AnyEstablished
 from handshake_over_coap.carriers.limits import Limits
-from handshake_over_coap.encodings.items import BodyItem
+from handshake_over_coap.encodings import Encoding
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.sim import run
 from handshake_over_coap.tls.codepoints import ContentType
@@ -123,8 +123,8 @@ class TestClient:
     async def handshake_of_any_version(self) -> AnyEstablished:
         return await self.coap.handshake(self._begin)
 
-    def _begin(self) -> tuple[CarriedConversation[AnyEstablished], tuple[BodyItem, ...]]:
-        return begin_client(self._config)
+    def _begin(self, encoding: Encoding) -> Turn[AnyEstablished]:
+        return open_client(self._config, encoding)
 
     async def close(self) -> None:
         await self.coap.close()

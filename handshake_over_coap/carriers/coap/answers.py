@@ -18,11 +18,12 @@ from handshake_over_coap.carriers.carried import (
     CompletedT,
     OnCompleted,
     OnFlights,
+    Turn,
 )
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.carriers.rejections import Rejections
-from handshake_over_coap.encodings import BY_CONTENT_FORMAT, BodyEncoding, BodyItem, encoding_named
+from handshake_over_coap.encodings import Encoding, encoding_for, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.tls.alerts import AlertError, InternalError
@@ -33,7 +34,7 @@ from .blocks import Answer, digest
 from .gate import Code, retry_after
 from .messages import CoapMessage
 from .parameters import CoapParameters
-from .peers import Handshake, Peer, PeerTable, is_hello
+from .peers import Handshake, Peer, PeerTable
 
 log = logging.getLogger(__name__)
 
@@ -154,8 +155,9 @@ class FlightAnswers:
             return self._alert(handshake, work.body)
         return self._later_flight(work, handshake)
 
-    def _encoding(self, number: int | None) -> BodyEncoding:
-        return self._default if number is None else BY_CONTENT_FORMAT[number]
+    def _encoding(self, number: int | None) -> Encoding:
+        found = None if number is None else encoding_for(number, self._default)
+        return found or self._default  # the gate lets no other number through
 
     def _at_resource(self, work: _Work) -> Answer:
         """Flight 1, or without Location-Path any flight of the one half-open handshake."""
@@ -169,19 +171,18 @@ class FlightAnswers:
         encoding, replaced = self._encoding(work.number), peer.half_open
         try:
             self._peers.begin(peer)  # before anything is computed
-            items = encoding.decode(work.body, next_message_seq=0)
-            conversation, flight = self._begin().receive(items)
+            turn = self._begin().hear(work.body, encoding)
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
             self._rejections.say(peer.address, error, asyncio.get_running_loop().time())
             return alert_answer(error)
         except TooManyHandshakes:
             return self._too_many()
-        handshake = Handshake(self._name(peer), conversation, opened_by=work.key)
-        answer = self._flight_answer(encoding.encode(flight), work.number, handshake.name)
+        handshake = Handshake(self._name(peer), turn.after, opened_by=work.key)
+        answer = self._flight_answer(turn.body, work.number, handshake.name)
         handshake.answers[work.key] = answer
         handshake.body_bytes += [len(work.body), len(answer.payload)]
-        self._keep(handshake, tuple(items), tuple(flight))
+        self._keep(handshake, turn)
         try:
             self._peers.lease(peer, asyncio.get_running_loop().time())
             peer.add_handshake(handshake)
@@ -205,13 +206,10 @@ class FlightAnswers:
         if work.number != ALERT_CONTENT_FORMAT:
             # A ClientHello is the first item of flight 1 and of no other flight, unless it is the
             # second one of a handshake under way.
-            try:
-                items = self._encoding(work.number).decode(work.body, next_message_seq=0)
-            except AlertError:
-                items = ()
+            hello = self._encoding(work.number).hello(work.body)
             here = peer.half_open
-            if items and is_hello(items[0]):
-                again = here is not None and here.continues(items[0])
+            if hello is not None:
+                again = here is not None and here.continues(hello)
                 return here if again else None
         return peer.half_open or next(reversed(peer.handshakes.values()))
 
@@ -252,7 +250,7 @@ class FlightAnswers:
             return Answer(Code.BAD_REQUEST)
         encoding = self._encoding(work.number)
         try:
-            items, after, flight = handshake.receive(encoding, work.body)
+            turn = handshake.hear(encoding, work.body)
         except AlertError as error:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
@@ -262,23 +260,21 @@ class FlightAnswers:
                 handshake.end()
             answer = Answer(Code.CHANGED) if error.authenticated else alert_answer(error)
         else:
-            handshake.go_on(items, after)
-            answer = Answer(Code.CHANGED, encoding.encode(flight), work.number)
+            handshake.go_on(turn)
+            answer = Answer(Code.CHANGED, turn.body, work.number)
             handshake.body_bytes += [len(work.body), len(answer.payload)]
-            self._keep(handshake, tuple(items), tuple(flight))
+            self._keep(handshake, turn)
             self._complete(work.peer, handshake)
         handshake.answers[work.key] = answer
         return answer
 
-    def _keep(
-        self, handshake: Handshake, asked: tuple[BodyItem, ...], answered: tuple[BodyItem, ...]
-    ) -> None:
+    def _keep(self, handshake: Handshake, turn: Turn[Any]) -> None:
         """Remember two flights for whoever wants to know of them."""
         if self._on_flights is not None:
             now = asyncio.get_running_loop().time()
             handshake.flights += [
-                CarriedFlight(now, from_client=True, items=asked),
-                CarriedFlight(now, from_client=False, items=answered),
+                CarriedFlight(now, from_client=True, items=turn.heard),
+                CarriedFlight(now, from_client=False, items=turn.said),
             ]
 
     def _complete(self, peer: Peer, handshake: Handshake) -> None:

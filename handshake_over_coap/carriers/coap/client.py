@@ -19,12 +19,15 @@ from handshake_over_coap.carriers.carried import (
     CarriedConversation,
     CarriedFlight,
     CompletedT,
+    Turn,
 )
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.encodings import (
-    BY_CONTENT_FORMAT,
     DEFAULT,
-    BodyItem,
+    Encoding,
+    FlightItem,
+    Unsealed,
+    encoding_for,
     encoding_named,
 )
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
@@ -43,7 +46,7 @@ from .requests import Incomplete, Reply, Requests, ResetByPeer
 
 log = logging.getLogger(__name__)
 
-Begin: TypeAlias = Callable[[], tuple[CarriedConversation[CompletedT], tuple[BodyItem, ...]]]
+Begin: TypeAlias = Callable[[Encoding], Turn[CompletedT]]
 """Makes a fresh conversation and its flight 1."""
 
 T = TypeVar("T")
@@ -153,48 +156,49 @@ class CoapClient:
             ) from None
 
     async def _attempt(self, begin: Begin[CompletedT]) -> CompletedT:
-        conversation, flight = begin()
         self.body_bytes, self.flights = [], []
-        reply = await self._flight_1(self._encode(flight))
+        turn = begin(self._encoding)
+        self._keep_said(turn)
+        reply = await self._flight_1(turn.body)
         path = self._session_path(reply)
         try:
-            conversation, flight = self._take(reply, conversation)
-            if any(map(is_hello, flight)):
+            turn = self._take(reply, turn.after)
+            if any(map(is_hello, turn.said)):
                 # A HelloRetryRequest; a second one is refused by the conversation.
-                conversation, flight = await self._second_hello(path, conversation, flight)
+                turn = await self._second_hello(path, turn)
         except AlertError as error:
             if not error.received:
                 await self._reject(path, error)
             raise
-        return await self._last_flight(path, conversation, self._encode(flight))
+        self._keep_said(turn)
+        return await self._last_flight(path, turn.after, turn.body)
 
     def _take(
         self, reply: Reply, conversation: CarriedConversation[CompletedT]
-    ) -> tuple[CarriedConversation[CompletedT], tuple[BodyItem, ...]]:
-        """Take a flight of the server, and give the next one; raises AlertError."""
-        items = self._decode(reply, conversation)
-        if any(map(_is_hello_verify_request, items)):
+    ) -> Turn[CompletedT]:
+        """Take a flight of the server, which leads to the next one; raises AlertError."""
+        turn = self._hear(reply, conversation)
+        if any(map(_is_hello_verify_request, turn.heard)):
             raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
-        taken = conversation.receive(items)
+        self._keep_heard(reply, turn)
+        return turn
+
+    def _keep_said(self, turn: Turn[Any]) -> None:
+        self.body_bytes.append(len(turn.body))
+        self.flights.append(CarriedFlight(self._loop.time(), from_client=True, items=turn.said))
+
+    def _keep_heard(self, reply: Reply, turn: Turn[Any]) -> None:
         self.body_bytes.append(len(reply.payload))
-        self._keep(items, from_client=False)
-        return taken
+        self.flights.append(CarriedFlight(self._loop.time(), from_client=False, items=turn.heard))
 
-    def _encode(self, items: tuple[BodyItem, ...]) -> bytes:
-        body = self._encoding.encode(items)
-        self.body_bytes.append(len(body))
-        self._keep(items, from_client=True)
-        return body
-
-    def _keep(self, items: tuple[BodyItem, ...], *, from_client: bool) -> None:
-        self.flights.append(CarriedFlight(self._loop.time(), from_client, items))
-
-    def _decode(self, reply: Reply, conversation: _AnyConversation) -> tuple[BodyItem, ...]:
+    def _hear(
+        self, reply: Reply, conversation: CarriedConversation[CompletedT]
+    ) -> Turn[CompletedT]:
         number = reply.content_format
-        encoding = self._encoding if number is None else BY_CONTENT_FORMAT.get(number)
+        encoding = self._encoding if number is None else encoding_for(number, self._encoding)
         if encoding is None:
             raise CarrierError(f"{self._server} answered in content format {number}", reply.dotted)
-        return encoding.decode(reply.payload, next_message_seq=conversation.next_message_seq)
+        return conversation.hear(reply.payload, encoding)
 
     async def _flight_1(self, body: bytes) -> Reply:
         """Post flight 1, with the Echo that the server asks for; gives flight 2."""
@@ -226,14 +230,11 @@ class CoapClient:
         return self._loop.time() + max(1, seconds) < self._deadline
 
     async def _second_hello(
-        self,
-        path: tuple[str, ...],
-        conversation: CarriedConversation[CompletedT],
-        hello: tuple[BodyItem, ...],
-    ) -> tuple[CarriedConversation[CompletedT], tuple[BodyItem, ...]]:
+        self, path: tuple[str, ...], hello: Turn[CompletedT]
+    ) -> Turn[CompletedT]:
         """Post the second ClientHello until its answer is acceptable; gives what follows it."""
-        body = self._encode(hello)
-        return await self._persist(path, body, lambda reply: self._take(reply, conversation))
+        self._keep_said(hello)
+        return await self._persist(path, hello.body, lambda reply: self._take(reply, hello.after))
 
     async def _persist(self, path: tuple[str, ...], body: bytes, accept: Callable[[Reply], T]) -> T:
         """Post a later flight until ``accept`` takes the answer; all other answers are hints.
@@ -301,10 +302,8 @@ class CoapClient:
     ) -> None:
         """Get the answer that nobody waits for, and hand on what is sealed in it."""
 
-        def authentic(reply: Reply) -> tuple[BodyItem, ...]:
-            items = self._decode(reply, conversation)
-            conversation.receive(items)
-            return items
+        def authentic(reply: Reply) -> tuple[FlightItem, ...]:
+            return self._hear(reply, conversation).heard
 
         self._requests.resume()
         try:
@@ -317,16 +316,16 @@ class CoapClient:
             self.on_unanswered(failure)
             return
         for item in items:
-            if isinstance(item, CiphertextRecord):
-                self.on_late_record(item)
+            record = item.standard() if isinstance(item, Unsealed) else item
+            if isinstance(record, CiphertextRecord):
+                self.on_late_record(record)
 
     def _finish(self, conversation: CarriedConversation[CompletedT], reply: Reply) -> CompletedT:
-        items = self._decode(reply, conversation)
-        established = conversation.receive(items)[0].established
+        turn = self._hear(reply, conversation)
+        established = turn.after.established
         if established is None:
             raise CarrierError(f"{self._server} answered the last flight with half a flight")
-        self.body_bytes.append(len(reply.payload))
-        self._keep(items, from_client=False)
+        self._keep_heard(reply, turn)
         return established
 
     def _session_path(self, reply: Reply) -> tuple[str, ...]:
@@ -370,6 +369,6 @@ class CoapClient:
             self._endpoint.send(record, self._server)
 
 
-def _is_hello_verify_request(item: BodyItem) -> bool:
+def _is_hello_verify_request(item: FlightItem) -> bool:
     verify = HandshakeType.hello_verify_request
     return isinstance(item, HandshakeMessage) and item.type == verify

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight
+from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Turn
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, Quota, TooManyHandshakes
-from handshake_over_coap.encodings import BodyEncoding, BodyItem
+from handshake_over_coap.encodings import Encoding, FlightItem
 from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -62,9 +62,7 @@ class Handshake:
         """Whether this is the hello that a HelloRetryRequest has asked for."""
         return (self.retried or self.conversation).continues(hello)
 
-    def receive(
-        self, encoding: BodyEncoding, body: bytes
-    ) -> tuple[tuple[BodyItem, ...], CarriedConversation[Any], tuple[BodyItem, ...]]:
+    def hear(self, encoding: Encoding, body: bytes) -> Turn[Any]:
         """A later flight, the conversation after it, and its answer.
 
         Nothing is changed; raises the AlertError of the latest conversation, unless the flight is
@@ -75,16 +73,18 @@ class Handshake:
             if before is None:
                 continue
             try:
-                items = encoding.decode(body, next_message_seq=before.next_message_seq)
-                return (items, *before.receive(items))
+                turn: Turn[Any] = before.hear(body, encoding)
             except AlertError as error:
                 if refused is None or error.authenticated:
                     refused = error
+            else:
+                return turn
         raise refused or InternalError("a handshake without a conversation")
 
-    def go_on(self, items: tuple[BodyItem, ...], after: CarriedConversation[Any]) -> None:
-        """A later flight was acceptable: the conversation is now ``after`` it."""
-        if is_hello(items[0]) and self.continues(items[0]):
+    def go_on(self, turn: Turn[Any]) -> None:
+        """A later flight was acceptable: the conversation is now the one after it."""
+        first, after = turn.heard[0], turn.after
+        if is_hello(first) and self.continues(first):
             if self.retried is None:
                 self.retried = self.conversation
             else:
@@ -103,7 +103,7 @@ class Handshake:
         self.retried, self.rivals = None, []
 
 
-def is_hello(item: BodyItem) -> TypeGuard[HandshakeMessage]:
+def is_hello(item: FlightItem) -> TypeGuard[HandshakeMessage]:
     """Whether this is a ClientHello."""
     return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
 

@@ -6,7 +6,7 @@ Source: RFC 5246 section 7.4, RFC 6347 section 4.2.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from handshake_over_coap.tls import steps
 from handshake_over_coap.tls.alerts import BadCertificate, DecryptError
@@ -15,6 +15,7 @@ from handshake_over_coap.tls.config import AsymmetricCredential
 from handshake_over_coap.tls.credentials import RawPublicKey
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage, Item
 from handshake_over_coap.tls.handshake import Connected, EpochKeys, PeerIdentity
+from handshake_over_coap.tls.keys import Derive
 from handshake_over_coap.tls.messages import (
     Certificate,
     CertificateVerify,
@@ -25,6 +26,7 @@ from handshake_over_coap.tls.messages import (
 from handshake_over_coap.tls.schedule12 import (
     client_verify_data,
     connection_keys,
+    export,
     extended_master_secret,
     master_secret,
     server_verify_data,
@@ -118,14 +120,24 @@ def epoch_keys(parameters: Parameters, master: bytes, *, client: bool) -> EpochK
     keys = connection_keys(
         master, parameters.suite.aead, parameters.client_random, parameters.server_random
     )
+    clients, servers = keys.client_write, keys.server_write
+    if parameters.extended_master_secret:
+        clients = replace(clients, derive=_exporter(parameters, master, "client"))
+        servers = replace(servers, derive=_exporter(parameters, master, "server"))
     return EpochKeys(
-        read=keys.server_write if client else keys.client_write,
-        write=keys.client_write if client else keys.server_write,
+        read=servers if client else clients,
+        write=clients if client else servers,
         own_cid=parameters.own_cid or b"",
         peer_cid=parameters.peer_cid or b"",
         peer_record_limit=parameters.peer_record_limit,
         own_record_limit=parameters.own_record_limit,
     )
+
+
+def _exporter(parameters: Parameters, master: bytes, sender: str) -> Derive:
+    """Further keys of one direction: exports (RFC 5705) under a label that names the sender."""
+    randoms = parameters.client_random, parameters.server_random
+    return lambda label, length: export(master, f"EXPERIMENTAL {label} {sender}", *randoms, length)
 
 
 def finished_data(master: bytes, transcript: Transcript, *, client: bool) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from handshake_over_coap.carriers.limits import Limits
-from handshake_over_coap.encodings import DEFAULT
+from handshake_over_coap.encodings.plain import read_body, write_body
 from handshake_over_coap.tls.alerts import (
     UnexpectedMessage,
 )
@@ -42,12 +42,12 @@ located = pytest.mark.parametrize("location", [True, False], ids=["location", "n
 
 def forged_hello(genuine: bytes, number: int) -> bytes:
     """A second hello that anybody can make who has seen the first: with a key share of his own."""
-    (message,) = DEFAULT.decode(genuine, next_message_seq=1)
+    (message,) = read_body(genuine, next_message_seq=1)
     assert isinstance(message, HandshakeMessage)
     decoded = ClientHello.decode(message.body)
     share = KeyShares((KeyShareEntry(X25519, seeded(f"forger {number}")(32)),))
     changed = replace(decoded, extensions=put(decoded.extensions, share))
-    return DEFAULT.encode([replace(message, body=changed.encode())])
+    return write_body([replace(message, body=changed.encode())])
 
 
 @located
@@ -77,7 +77,7 @@ async def test_forged_second_hellos_do_not_keep_the_genuine_client_out(
         conversation, flight3 = answer_to(conversation, genuine.payload)
         last = await raw.ask(*path, payload=flight3)
         assert last.code == 0x44
-        items = DEFAULT.decode(last.payload, next_message_seq=conversation.next_message_seq)
+        items = read_body(last.payload, next_message_seq=conversation.next_message_seq)
         established = conversation.receive(items)[0].established
         assert established is not None
         (completed,) = here.completed
@@ -125,7 +125,7 @@ async def test_the_clients_sealed_alert_ends_the_handshake_among_forgeries(
             assert (await raw.ask(*session_path(name), payload=forged)).code == 0x44
         after, flight3 = conversation
         alert = record(writer_of(protection_of(after)), 2, ContentType.alert, FATAL)
-        told = await raw.ask(*session_path(name), payload=DEFAULT.encode([alert]))
+        told = await raw.ask(*session_path(name), payload=write_body([alert]))
         assert (told.code, told.payload) == (0x44, b"")
         assert (await raw.ask(*session_path(name), payload=flight3)).code == 0x84
         assert here.completed == []

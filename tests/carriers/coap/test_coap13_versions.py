@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from handshake_over_coap.carriers.conversation import Established, Established13
-from handshake_over_coap.encodings import DEFAULT
+from handshake_over_coap.encodings.plain import read_body, write_body
 from handshake_over_coap.tls.alerts import AlertError, IllegalParameter, ProtocolVersion
 from handshake_over_coap.tls.codepoints import ExtensionType
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -95,9 +95,9 @@ def rewriting(source: bool, change: Callable[[HandshakeMessage], HandshakeMessag
         body = sent.data[start:]
         if body[0] not in (1, 2) or len(body) < 40:
             return (sent.data,)
-        first, *rest = DEFAULT.decode(body, next_message_seq=0)
+        first, *rest = read_body(body, next_message_seq=0)
         assert isinstance(first, HandshakeMessage)
-        return (sent.data[:start] + DEFAULT.encode([change(first), *rest]),)
+        return (sent.data[:start] + write_body([change(first), *rest]),)
 
     return verdict
 

@@ -10,7 +10,7 @@ from handshake_over_coap.carriers.coap import CoapParameters
 from handshake_over_coap.carriers.coap.scan import Block, Scanned, option_bytes, scan
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.limits import Limits
-from handshake_over_coap.encodings import DEFAULT
+from handshake_over_coap.encodings.plain import write_body
 from tests.support.exchange import (
     BLOCK1,
     BLOCK2,
@@ -32,8 +32,8 @@ from tests.support.network import Sent
 from tests.support.parties import ECDSA_CCM, Scenario
 
 RPK = Scenario(ECDSA_CCM, server_key="rpk-p256", client_key="rpk-p256")
-HELLO = DEFAULT.encode(begin_client(PSK.client())[1])
-OTHER = DEFAULT.encode(begin_client(PSK.client("another client"))[1])
+HELLO = write_body(begin_client(PSK.client())[1])
+OTHER = write_body(begin_client(PSK.client("another client"))[1])
 
 
 async def put(
@@ -264,7 +264,7 @@ async def test_a_block_that_is_not_the_last_has_its_full_length(length: int) -> 
 async def test_the_answer_comes_in_blocks_of_any_size_with_one_etag() -> None:
     async with exchange(RPK) as here:
         raw = here.raw()
-        body = DEFAULT.encode(begin_client(RPK.client())[1])
+        body = write_body(begin_client(RPK.client())[1])
         echo = await raw.echo()
         whole = await raw.ask(*RESOURCE, (ECHO, echo), payload=body)
         assert whole.code == 0x41

@@ -12,7 +12,7 @@ from handshake_over_coap.carriers.address_check import PROOF_LENGTH, AddressProo
 from handshake_over_coap.carriers.coap.scan import scan
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.encodings import DEFAULT
+from handshake_over_coap.encodings.plain import write_body
 from tests.support.exchange import (
     ACCEPT,
     BLOCK1,
@@ -36,7 +36,7 @@ from tests.support.exchange import (
     virtual,
 )
 
-HELLO = DEFAULT.encode(begin_client(PSK.client())[1])
+HELLO = write_body(begin_client(PSK.client())[1])
 STRANGER = Address("198.51.100.7", 61616)
 CORE = ((URI_PATH, b".well-known"), (URI_PATH, b"core"))
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from handshake_over_coap.carriers.conversation import begin_client
-from handshake_over_coap.encodings import DEFAULT
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
+from handshake_over_coap.encodings.plain import write_body
 from tests.support.exchange import (
     ACCEPT,
     BLOCK1,
@@ -26,8 +26,8 @@ from tests.support.exchange import (
 from tests.support.parties import ECDSA_CCM, Scenario
 
 RPK = Scenario(ECDSA_CCM, server_key="rpk-p256", client_key="rpk-p256")
-HELLO = DEFAULT.encode(begin_client(PSK.client())[1])
-OTHER = DEFAULT.encode(begin_client(PSK.client("another client"))[1])
+HELLO = write_body(begin_client(PSK.client())[1])
+OTHER = write_body(begin_client(PSK.client("another client"))[1])
 ETAG = 4
 
 
