@@ -2,7 +2,7 @@
 
     piece   FFFKKKKK  number  [tag 2]  data               F flight 1 to 7, K = k - 1 below 31
             FFF11111  number  GGGGGKKK KKKKKKKK  [tag 2]  data      G group, K = k - 1, k >= 32
-    note    000NNFFF  count   [tag 2]  rest               N what it says, F about which flight
+    note    000NNFFF  count  delay  [tag 2]  rest         N what it says, F about which flight
 
 A body that takes k pieces is followed by 0x80 and zeros up to a multiple of k bytes, and cut into
 k pieces of one length; further ones come from the erasure code.  Above 32 pieces the code runs over
@@ -33,8 +33,12 @@ MOST_PIECES = 1024
 QUOTE_LENGTH = 8
 """Bytes of a quotation's digest."""
 
+LONG_AGO = 255
+"""A delay in a note that is too long to be told."""
+
 _LONG = 31
-_SHORT_HEADER, _LONG_HEADER = 2, 4
+_SHORT_HEADER, _LONG_HEADER, _NOTE_HEADER = 2, 4, 3
+_BYTE = frozenset(range(256))
 
 
 class PieceError(Error):
@@ -87,19 +91,25 @@ class Saying(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something about ``flight``, 0 to 7, in place of a piece of one; ``count`` is 0 to 255."""
+    """Something about ``flight``, 0 to 7, in place of a piece of one; ``count`` is 0 to 255.
+
+    ``delay`` is for how long the newest piece of the flight has been there, in hundredths of a
+    second, so that the peer can measure a round trip; :data:`LONG_AGO` for all that is more.
+    """
 
     saying: Saying
     flight: int
     count: int = 0
+    delay: int = 0
     rest: bytes = b""
     tag: bytes = b""
 
     def encode(self) -> bytes:
         """The payload.  Raises :class:`PieceError` for what has no encoding."""
-        if not 0 <= self.flight <= LAST_FLIGHT or not 0 <= self.count < 256:
+        if not 0 <= self.flight <= LAST_FLIGHT or not {self.count, self.delay} <= _BYTE:
             raise PieceError("a note is about flights 0 to 7 and counts to 255")
-        return bytes([self.saying << 3 | self.flight, self.count]) + self.tag + self.rest
+        head = bytes([self.saying << 3 | self.flight, self.count, self.delay])
+        return head + self.tag + self.rest
 
 
 Part: TypeAlias = Piece | Note
@@ -113,7 +123,7 @@ def decode(payload: bytes, *, tagged: bool) -> Part:
     if len(payload) < _SHORT_HEADER:
         raise PieceError("too short for a piece")
     flight, low, number = payload[0] >> 5, payload[0] & 31, payload[1]
-    start = _SHORT_HEADER
+    start = _SHORT_HEADER if flight else _NOTE_HEADER
     k, group = low + 1, 0
     if flight and low == _LONG:
         start = _LONG_HEADER
@@ -129,16 +139,16 @@ def decode(payload: bytes, *, tagged: bool) -> Part:
         if not rest:
             raise PieceError("a piece without a byte")
         return Piece(flight, k, number, rest, group, tag)
-    return _note(low, number, rest, tag)
+    return _note(payload, rest, tag)
 
 
-def _note(low: int, count: int, rest: bytes, tag: bytes) -> Note:
-    saying, flight = low >> 3, low & 7
+def _note(payload: bytes, rest: bytes, tag: bytes) -> Note:
+    saying, flight = payload[0] >> 3, payload[0] & 7
     if saying not in Saying.__members__.values():
         raise PieceError("a note that says nothing known")
     if (saying == Saying.ASK) != (flight == 0):
         raise PieceError("a note about a flight that it cannot be about")
-    return Note(Saying(saying), flight, count, rest, tag)
+    return Note(Saying(saying), flight, payload[1], payload[2], rest, tag)
 
 
 def groups_of(k: int) -> int:

@@ -45,9 +45,8 @@ def _pieces(draw: st.DrawFn) -> Piece:
 def _notes(draw: st.DrawFn) -> Note:
     saying = draw(st.sampled_from(Saying))
     flight = 0 if saying is Saying.ASK else draw(st.integers(1, LAST_FLIGHT))
-    return Note(
-        saying, flight, draw(st.integers(0, 255)), draw(st.binary(max_size=20)), draw(_TAGS)
-    )
+    byte = st.integers(0, 255)
+    return Note(saying, flight, draw(byte), draw(byte), draw(st.binary(max_size=20)), draw(_TAGS))
 
 
 @given(st.one_of(_pieces(), _notes()))
@@ -101,7 +100,7 @@ def test_the_short_form_has_two_bytes_in_front_and_the_long_one_four() -> None:
     assert Piece(2, 31, 9, b"d").encode() == bytes([2 << 5 | 30, 9]) + b"d"
     assert Piece(2, 40, 9, b"d", 1).encode() == bytes([2 << 5 | 31, 9, 1 << 3, 39]) + b"d"
     assert Piece(1, 2, 1, b"d", tag=b"ta").encode() == bytes([1 << 5 | 1, 1]) + b"tad"
-    assert Note(Saying.NEED, 2, 3, b"q", b"ta").encode() == bytes([2, 3]) + b"taq"
+    assert Note(Saying.NEED, 2, 3, 4, b"q", b"ta").encode() == bytes([2, 3, 4]) + b"taq"
 
 
 def test_a_long_body_is_coded_in_groups_that_differ_by_one_at_most() -> None:
@@ -130,6 +129,7 @@ def test_a_body_that_cannot_be_cut_is_an_error_of_ours(body: bytes, room: int) -
         Piece(1, 1, 0, b""),
         Note(Saying.NEED, 8),
         Note(Saying.NEED, 1, 256),
+        Note(Saying.NEED, 1, 0, -1),
     ],
 )
 def test_what_has_no_encoding_is_an_error_of_ours(bad: Part) -> None:
