@@ -39,9 +39,8 @@ from handshake_over_coap.net.options import Options
 from handshake_over_coap.net.server import Server, serve
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.tls.alerts import AlertError
-from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey
+from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, Trust
 from handshake_over_coap.tls.handshake import PeerIdentity
-from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import HandshakeReport
 
 if TYPE_CHECKING:

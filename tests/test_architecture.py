@@ -207,6 +207,19 @@ def test_an_import_is_told_with_its_place(tmp_path: Path) -> None:
     assert imports(package) == [Import("house.tls.x", "house.net", 2, eager=True)]
 
 
+_ASKS_FOR_A_KIND = re.compile(r"isinstance\([^()]*\b(PSK|RawPublicKey|Certificate)\b(?! *\()")
+
+
+def test_nobody_outside_its_room_asks_of_which_kind_a_credential_is() -> None:
+    room = _PACKAGE / "tls" / "credentials"
+    asking = [
+        str(path.relative_to(_PACKAGE))
+        for path in sorted(_PACKAGE.rglob("*.py"))
+        if room not in path.parents and _ASKS_FOR_A_KIND.search(path.read_text(encoding="utf-8"))
+    ]
+    assert asking == []
+
+
 def _too_long(folder: Path) -> list[str]:
     lengths = {
         path.relative_to(folder): len(path.read_text(encoding="utf-8").splitlines())

@@ -11,10 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from handshake_over_coap.tls.alerts import AlertError
-from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType, HandshakeType
+from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType
+from handshake_over_coap.tls.credentials import (
+    DEFAULT_FORM,
+    auth_by_form,
+    auth_by_psk,
+    certificate_kinds,
+    identity_of,
+)
 from handshake_over_coap.tls.dtls12.common import read_certificate
 from handshake_over_coap.tls.flight import HandshakeMessage
-from handshake_over_coap.tls.handshake import PeerIdentity
+from handshake_over_coap.tls.identity import PeerIdentity, Shown
 from handshake_over_coap.tls.messages import ServerHello
 from handshake_over_coap.tls.wire import Reader
 
@@ -25,7 +32,7 @@ from .stack import DtlsStack
 class OverheardAgreement:
     """What a stack's handshake agreed on, as far as it was said in the clear.
 
-    ``peer`` is who the peer proved to be; ``auth`` is psk, ecdhe-psk, rpk or x509, or unknown for
+    ``peer`` is who the peer proved to be; ``auth`` is a name of ``--auth``, or unknown for
     what the stack understands and we do not.
     """
 
@@ -52,26 +59,27 @@ def overheard(
     try:
         if HandshakeType.certificate in server:
             hello = ServerHello.decode(server[HandshakeType.server_hello])
-            raw = _form(hello, of_server=True) == CertificateType.RawPublicKey
-            auth = "rpk" if raw else "x509"
+            auth = auth_by_form(_form(hello, of_server=True))
             form = _form(hello, of_server=is_client)
             body = of_peer.get(HandshakeType.certificate)
-            peer = PeerIdentity() if body is None else read_certificate(body, form)
+            shown = Shown(form) if body is None else read_certificate(body, form)
+            peer = identity_of(shown)
         else:
             keys = Reader(client.get(HandshakeType.client_key_exchange, b""))
             peer = PeerIdentity(psk_identity=keys.vec16())
-            auth = "ecdhe-psk" if keys.remaining else "psk"
+            auth = auth_by_psk(ephemeral=bool(keys.remaining))
     except AlertError:
         return OverheardAgreement(PeerIdentity(), "unknown", stack)
     return OverheardAgreement(peer, auth, stack)
 
 
-def _form(hello: ServerHello, *, of_server: bool) -> CertificateType:
+def _form(hello: ServerHello, *, of_server: bool) -> int:
     """In which form one side's Certificate message is (RFC 7250 section 3)."""
     extension = (
         ExtensionType.server_certificate_type
         if of_server
         else ExtensionType.client_certificate_type
     )
-    raw = hello.extensions.get(extension) == bytes([CertificateType.RawPublicKey])
-    return CertificateType.RawPublicKey if raw else CertificateType.X509
+    said = hello.extensions.get(extension)
+    known = (kind.form for kind in certificate_kinds())
+    return next((form for form in known if said == bytes([form])), DEFAULT_FORM)

@@ -38,13 +38,13 @@ from handshake_over_coap.encodings.items import BodyItem, FlightItem, StandardRe
 from handshake_over_coap.records.opener13 import Opened
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
+from handshake_over_coap.tls.credentials import Trust
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from handshake_over_coap.tls.dtls13.server import ExpectSecondClientHello
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.handshake import Connected, State
 from handshake_over_coap.tls.negotiation import start_client, start_server
 from handshake_over_coap.tls.tickets import Ticket
-from handshake_over_coap.tls.trust import Trust
 
 __all__ = [
     "Conversation",

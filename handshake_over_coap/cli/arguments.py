@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from handshake_over_coap.carriers.coap.parameters import BLOCK_SIZES
 from handshake_over_coap.encodings import BY_NAME, encoding_named
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.net.options import AUTHS, TRANSPORTS, VERSIONS, Options, any_suite_by_name
-from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.net.options import TRANSPORTS, VERSIONS, Options, any_suite_by_name
+from handshake_over_coap.tls.credentials import PSK, auth_names
 from handshake_over_coap.tls.groups import GROUPS13, group_by_name
 from handshake_over_coap.tls.suites import SUITES
 from handshake_over_coap.tls.suites13 import SUITES13
@@ -60,7 +60,7 @@ def _add_handshake(group: Group) -> None:
     )
     group.add_argument(
         "--auth",
-        choices=AUTHS,
+        choices=auth_names(),
         default="psk",
         help="how the sides prove who they are: pre-shared key, the same with forward secrecy, "
         "raw public key, certificate (default: %(default)s)",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cryptography import x509
-
 from handshake_over_coap.cli.lines import as_line
 from handshake_over_coap.errors import Error
 from handshake_over_coap.net.session import Session
+from handshake_over_coap.tls.credentials import kind_of_peer
 from handshake_over_coap.tls.dtls13 import Connected13
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.trace.report import HandshakeReport, Summary, TrialFigures
@@ -19,26 +17,11 @@ from handshake_over_coap.trace.report import HandshakeReport, Summary, TrialFigu
 
 def peer_text(peer: PeerIdentity) -> str:
     """Who the peer proved to be, in a few words."""
-    if peer.psk_identity is not None:
-        return f'pre-shared key of identity "{as_line(peer.psk_identity)}"'
-    if peer.raw_public_key is not None:
-        return f"raw public key, SHA-256 {hashlib.sha256(peer.raw_public_key).hexdigest()}"
-    if peer.certificates:
-        # It was parsed, and judged, by the handshake.
-        leaf = x509.load_der_x509_certificate(peer.certificates[0])
-        return f'certificate of "{as_line(_name(leaf).encode())}"'
-    return "anybody (no key was asked for)"
-
-
-def _name(leaf: x509.Certificate) -> str:
-    """The names a certificate is for, else its subject."""
-    try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return leaf.subject.rfc4514_string()
-    hosts = names.get_values_for_type(x509.DNSName)
-    addresses = names.get_values_for_type(x509.IPAddress)
-    return ", ".join([*hosts, *map(str, addresses)]) or leaf.subject.rfc4514_string()
+    kind = kind_of_peer(peer)
+    if kind is None:
+        return "anybody (no key was asked for)"
+    what, name = kind.told(peer)
+    return what if name is None else f'{what} "{as_line(name)}"'
 
 
 def session_text(session: Session) -> str:

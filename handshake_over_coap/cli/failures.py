@@ -8,12 +8,8 @@ from typing import Final
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.tls import alerts
 from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.credentials import auth_names, kind_by_auth
 
-_PSK: Final = (
-    "identity or key differ between the two sides: compare --psk, and mind that an unknown "
-    "identity looks the same as a wrong key"
-)
-_WRONG_PSK: Final = (alerts.BadRecordMac, alerts.DecryptError)
 _NO_PSK: Final = "compare --auth and --group on both sides, then --psk"
 
 _OF_CERTIFICATES: Final[dict[type[AlertError], str]] = {
@@ -23,14 +19,11 @@ _OF_CERTIFICATES: Final[dict[type[AlertError], str]] = {
     alerts.CertificateRequired: "the peer has to show a key: --key there",
     alerts.BadCertificate: "check the files of --cert and --ca on both sides",
 }
-_OTHER_NAME: Final = "say with --server-name which name the certificate is for"
-_OTHER_KEY: Final = "give the server's public key, its FILE.pub, with --peer-key"
 
 _NOTHING_IN_COMMON: Final = (
     "compare --auth, --suite and --group on both sides (a P-256 key needs the group secp256r1), "
     "and give --key if the server asks for a client's key"
 )
-_OTHER_KIND: Final = "; or the key of --peer-key is of another kind than the server's"
 _REFUSED: Final = (
     "the server does not accept this client's key: check --key and --cert here, and --peer-key "
     "or --ca there"
@@ -66,23 +59,30 @@ def _remedy(error: Error, arguments: Namespace) -> str:
 
 def _for_alert(error: AlertError, auth: str, *, has_key: bool) -> str:
     refused = _REFUSED if has_key else _ASKED
-    if auth in ("psk", "ecdhe-psk") and isinstance(error, _WRONG_PSK):
-        return _PSK
+    of_kind = _of_kind(error, auth)
+    if isinstance(error, alerts.BadRecordMac | alerts.DecryptError) and of_kind:
+        return of_kind
     if isinstance(error, alerts.UnknownPskIdentity):
         return _NO_PSK
     if isinstance(error, alerts.ProtocolVersion):
         return _OTHER_VERSION
     if isinstance(error, alerts.HandshakeFailure | alerts.InsufficientSecurity):
-        return _NOTHING_IN_COMMON + (_OTHER_KIND if auth == "rpk" else "")
+        return "; ".join(filter(None, (_NOTHING_IN_COMMON, of_kind)))
     if isinstance(error, alerts.UnsupportedCertificate) and error.received:
         return _OTHER_AUTH + refused
     if isinstance(error, alerts.CertificateRequired) and error.received and has_key:
         return _REQUIRED
     if isinstance(error, alerts.CertificateUnknown):
-        if error.received:
-            return refused
-        return _OTHER_KEY if auth == "rpk" else _OTHER_NAME
+        return refused if error.received else of_kind
     for kind, remedy in _OF_CERTIFICATES.items():
         if isinstance(error, kind):
             return refused if error.received else remedy
     return ""
+
+
+def _of_kind(error: AlertError, auth: str) -> str:
+    """What the kind of credential in use has to say about such an alert, if anything."""
+    if auth not in auth_names():
+        return ""
+    said = kind_by_auth(auth).advice.items()
+    return next((text for alert, text in said if isinstance(error, alert)), "")

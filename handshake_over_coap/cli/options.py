@@ -11,6 +11,7 @@ from argparse import Namespace
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.tls.credentials import certificate_kinds, kind_by_auth
 
 
 def option_values(arguments: Namespace) -> OptionValues:
@@ -56,10 +57,11 @@ def option_values(arguments: Namespace) -> OptionValues:
 
 
 def _refuse_contradictions(arguments: Namespace) -> None:
-    if arguments.mutual and arguments.auth in ("psk", "ecdhe-psk"):
+    if arguments.mutual and kind_by_auth(arguments.auth).form is None:
+        able = " or ".join(name for kind in certificate_kinds() for name in kind.names)
         raise ConfigurationError(
-            f"--mutual goes with --auth rpk or x509: with {arguments.auth} both sides prove the "
-            "same key anyway"
+            f"--mutual goes with --auth {able}: with {arguments.auth} both sides prove the same "
+            "key anyway"
         )
     if arguments.cert is not None and arguments.key is None:
         raise ConfigurationError("--cert without --key: add --key FILE, the certificate's key")

@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography import x509
-
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import CertificateType
-from handshake_over_coap.tls.handshake import PeerIdentity
+from handshake_over_coap.tls.credentials import kind_by_form, known_form, shown_by
+from handshake_over_coap.tls.identity import PeerIdentity, Shown
 from handshake_over_coap.tls.suites13 import suite13_by_name
 from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, MAX_TICKET_LIFETIME, Ticket
 from handshake_over_coap.trace.files import cannot_write, open_private
@@ -25,7 +25,7 @@ _LARGEST: Final = 1 << 20
 """Bytes of the largest file that is read: a ticket and a chain of certificates are far smaller."""
 _DAMAGED: Final = (
     *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
-    ConfigurationError,
+    *(ConfigurationError, AlertError),
 )
 """What a file that somebody has meddled with may raise."""
 
@@ -81,11 +81,12 @@ def _to_json(ticket: Ticket) -> dict[str, object]:
         "age_add": ticket.age_add,
         "received_at": ticket.received_at.isoformat(),
         "server_name": ticket.server_name,
-        "certificate_type": ticket.server_certificate_type.name,
+        "certificate_type": _form_text(ticket.server_certificate_type),
         "peer": {
             "psk_identity": None if identity is None else identity.hex(),
             "raw_public_key": None if raw_key is None else raw_key.hex(),
             "certificates": [each.hex() for each in ticket.peer.certificates],
+            **_other_to_json(ticket.peer.other),
         },
     }
 
@@ -105,8 +106,9 @@ def _from_json(said: Any) -> Ticket:
             psk_identity=_bytes(peer["psk_identity"]),
             raw_public_key=_bytes(peer["raw_public_key"]),
             certificates=tuple(bytes.fromhex(each) for each in peer["certificates"]),
+            other=_other_from_json(peer.get("other")),
         ),
-        server_certificate_type=CertificateType[said["certificate_type"]],
+        server_certificate_type=_form(said["certificate_type"]),
     )
     _check(ticket)
     return ticket
@@ -123,8 +125,33 @@ def _check(ticket: Ticket) -> None:
         raise ValueError("a length or a lifetime out of bounds")
     if not 0 <= ticket.age_add < 1 << 32:
         raise ValueError("an age out of bounds")
-    for certificate in ticket.peer.certificates:
-        x509.load_der_x509_certificate(certificate)
+    shown = shown_by(ticket.peer)
+    if shown is not None:
+        kind_by_form(shown.form).read(shown.entries)
+
+
+def _form_text(form: int) -> str:
+    """The name of a CertificateType in the registry, or its number."""
+    return form.name if isinstance(form, CertificateType) else str(form)
+
+
+def _form(text: str) -> int:
+    """The reverse of :func:`_form_text`; raises ValueError or ConfigurationError."""
+    names = CertificateType.__members__
+    return known_form(names[text] if text in names else int(text))
+
+
+def _other_to_json(other: Shown | None) -> dict[str, object]:
+    if other is None:
+        return {}
+    entries = [each.hex() for each in other.entries]
+    return {"other": {"form": _form_text(other.form), "entries": entries}}
+
+
+def _other_from_json(said: Any) -> Shown | None:
+    if said is None:
+        return None
+    return Shown(_form(said["form"]), tuple(bytes.fromhex(each) for each in said["entries"]))
 
 
 def _bytes(text: str | None) -> bytes | None:

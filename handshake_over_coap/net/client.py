@@ -19,11 +19,10 @@ from handshake_over_coap.carriers.udp import UdpClient
 from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.timers import draws_from
-from handshake_over_coap.tls.config import AsymmetricCredential, ClientConfig, Clock, Rng
-from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.config import ClientConfig, Clock, Rng
+from handshake_over_coap.tls.credentials import Credential, Trust
 from handshake_over_coap.tls.negotiation import start_client
 from handshake_over_coap.tls.tickets import Ticket
-from handshake_over_coap.tls.trust import Trust
 from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.trace.tap import Counts
 
@@ -212,7 +211,7 @@ class Client:
 @asynccontextmanager
 async def connect(
     address: HostPort,
-    credential: PSK | AsymmetricCredential | None = None,
+    credential: Credential | None = None,
     *,
     trust: Trust | None = None,
     ticket: Ticket | None = None,
@@ -233,7 +232,7 @@ async def connect(
     Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError.
     """
     chosen = Options(**options)
-    if trust is not None and trust.accepts_x509 and chosen.auth in {None, "x509"}:
+    if trust is not None and trust.asks_for_name(chosen.auth):
         # What a resolver says where a host is must not decide who it is.
         chosen = replace(chosen, server_name=chosen.server_name or named(address[0]))
     endpoint = await open_udp(local, connect_to=address)

@@ -18,42 +18,38 @@ from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.timers import Rfc6347, Rfc9147
 from handshake_over_coap.tls.codepoints import (
-    CertificateType,
     NamedGroup,
     ProtocolVersion,
     PskKeyExchangeMode,
 )
 from handshake_over_coap.tls.config import (
-    AsymmetricCredential,
     ClientConfig,
     Clock,
     Rng,
     ServerConfig,
 )
-from handshake_over_coap.tls.credentials import PSK, PskSource, psk_lookup
+from handshake_over_coap.tls.credentials import (
+    PSK_MODES,
+    Credential,
+    PskSource,
+    Trust,
+    asymmetric,
+    certificate_kinds,
+    kind_and_way,
+    kind_by_auth,
+    pre_shared,
+    psk_lookup,
+)
 from handshake_over_coap.tls.groups import GROUPS, GROUPS13, group_by_name
-from handshake_over_coap.tls.suites import SUITES, CipherSuite, KeyExchange, suite_by_name
+from handshake_over_coap.tls.suites import SUITES, CipherSuite, suite_by_name
 from handshake_over_coap.tls.suites13 import SUITES13, CipherSuite13, suite13_by_name
 from handshake_over_coap.tls.tickets import Ticket
-from handshake_over_coap.tls.trust import Trust
 
 from .resumption import Expected
 
-AUTHS = ("psk", "ecdhe-psk", "rpk", "x509")
 TRANSPORTS = ("coap", "udp")
 VERSIONS = ("1.2", "1.3")
 _NAMES_OF_1_3 = frozenset(suite.name for suite in SUITES13)
-_PSK_MODES = {
-    "psk": (PskKeyExchangeMode.psk_ke,),
-    "ecdhe-psk": (PskKeyExchangeMode.psk_dhe_ke,),
-}
-
-_EXCHANGES = {
-    "psk": KeyExchange.PSK,
-    "ecdhe-psk": KeyExchange.ECDHE_PSK,
-    "rpk": KeyExchange.ECDHE_ECDSA,
-    "x509": KeyExchange.ECDHE_ECDSA,
-}
 _VERSIONS = {"1.2": ProtocolVersion.DTLS_1_2, "1.3": ProtocolVersion.DTLS_1_3}
 _UP_TO = {
     "1.2": (ProtocolVersion.DTLS_1_2,),
@@ -61,7 +57,6 @@ _UP_TO = {
 }
 LONGEST_CID = 32
 """Bytes of the longest connection ID that this side asks for: they are in every record."""
-_CERTIFICATE_TYPES = {"rpk": CertificateType.RawPublicKey, "x509": CertificateType.X509}
 
 
 def now_utc() -> datetime:
@@ -163,13 +158,12 @@ class Options:
             raise ConfigurationError(f"transport {self.transport!r} is none of coap, udp")
         if self.dtls not in VERSIONS:
             raise ConfigurationError(f"DTLS version {self.dtls!r} is none of 1.2, 1.3")
-        if self.auth is not None and self.auth not in AUTHS:
-            raise ConfigurationError(f"auth {self.auth!r} is none of {', '.join(AUTHS)}")
-        if self.mutual and self.auth in ("psk", "ecdhe-psk"):
+        if self.auth is not None and kind_by_auth(self.auth).form is None and self.mutual:
+            able = [name for kind in certificate_kinds() for name in kind.names]
             raise ConfigurationError(
-                f"mutual goes with rpk and x509: with {self.auth} both sides prove the same key"
+                f"mutual goes with {' and '.join(able)}: with {self.auth} both sides prove the "
+                "same key"
             )
-
         if self.server_name is not None and not self.server_name:
             raise ConfigurationError("an empty server name is none: give one, or leave it out")
         self._check_suites()
@@ -195,7 +189,7 @@ class Options:
         left = named if names else SUITES
         if self.auth is None:
             return left
-        exchange = _EXCHANGES[self.auth]
+        exchange = kind_and_way(self.auth)[1].exchange
         return tuple(s for s in left if s.key_exchange is exchange)
 
     @property
@@ -221,8 +215,7 @@ class Options:
 
     @property
     def _psk_modes(self) -> tuple[PskKeyExchangeMode, ...]:
-        every = (PskKeyExchangeMode.psk_dhe_ke, PskKeyExchangeMode.psk_ke)
-        return every if self.auth is None else _PSK_MODES.get(self.auth, every)
+        return PSK_MODES if self.auth is None else kind_and_way(self.auth)[1].psk_modes
 
     @property
     def udp(self) -> UdpParameters:
@@ -269,7 +262,7 @@ class Options:
 
     def client_config(
         self,
-        credential: PSK | AsymmetricCredential | None,
+        credential: Credential | None,
         trust: Trust | None,
         server_address: str,
         rng: Rng,
@@ -280,17 +273,16 @@ class Options:
 
         ``ticket`` resumes a session of DTLS 1.3, if the server of that is still trusted.
         """
-        if self.auth in _CERTIFICATE_TYPES:
-            types: tuple[CertificateType, ...] = (_CERTIFICATE_TYPES[self.auth],)
+        form = None if self.auth is None else kind_by_auth(self.auth).form
+        if form is not None:
             self._require_trust(trust)
-        else:
-            types = ()
-        psk = credential if isinstance(credential, PSK) else None
+        given = () if credential is None else (credential,)
+        psk, own = next(iter(pre_shared(given)), None), next(iter(asymmetric(given)), None)
         server_address = server_address.partition("%")[0]
         if ticket is not None:
             expected = Expected(self.auth, psk, trust, self.server_name, server_address, clock())
             ticket = ticket if expected.accepts(ticket) else None
-        if self.auth in ("psk", "ecdhe-psk") and psk is None and ticket is None:
+        if self.auth is not None and form is None and psk is None and ticket is None:
             raise ConfigurationError(f"auth {self.auth} needs a pre-shared key (psk)")
         return ClientConfig(
             rng=rng,
@@ -304,16 +296,16 @@ class Options:
             ask_for_tickets=self.tickets,
             connection_id=self.connection_id,
             psk=psk,
-            credential=None if isinstance(credential, PSK) else credential,
+            credential=own,
             trust=trust,
-            server_certificate_types=types,
+            server_certificate_types=() if form is None else (form,),
             server_name=self.server_name,
             server_address=server_address,
         )
 
     def server_config(
         self,
-        credentials: Iterable[PSK | AsymmetricCredential],
+        credentials: Iterable[Credential],
         psk: PskSource | None,
         trust: Trust | None,
         rng: Rng,
@@ -321,11 +313,10 @@ class Options:
     ) -> ServerConfig:
         """A server's side of all its handshakes."""
         given = list(credentials)
-        keys = [each for each in given if isinstance(each, PSK)]
+        keys = pre_shared(given)
         if keys and psk is not None:
             raise ConfigurationError("pre-shared keys come as credentials or as psk, not as both")
         source: PskSource | None = keys or psk
-        own = tuple(each for each in given if not isinstance(each, PSK))
         if self.mutual:
             self._require_trust(trust)
         cid = self.connection_id
@@ -340,7 +331,7 @@ class Options:
             tickets=1 if self.tickets else 0,
             connection_id=None if cid is None else _CidSource(cid, rng),
             psk=None if source is None else psk_lookup(source, rng(32)),
-            credentials=own,
+            credentials=asymmetric(given),
             trust=trust,
             request_client_certificate=self.mutual,
         )
@@ -350,14 +341,8 @@ class Options:
 
     def _require_trust(self, trust: Trust | None) -> None:
         """Certificates and raw keys prove nothing to a side that knows nobody."""
-        accepts = trust is not None and (
-            trust.accepts_raw_public_keys
-            if self.auth == "rpk"
-            else trust.accepts_x509
-            if self.auth == "x509"
-            else trust.accepts_x509 or trust.accepts_raw_public_keys
-        )
-        if not accepts:
+        forms = () if trust is None else trust.certificate_types
+        if not (forms if self.auth is None else kind_by_auth(self.auth).form in forms):
             raise ConfigurationError(
                 "nothing to check the peer's key against: give a trust anchor (ca) or a pinned raw"
                 " public key (peer-key), or say insecure to accept anybody"

@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from handshake_over_coap.tls.alerts import AlertError
-from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.credentials import (
+    PSK,
+    Asked,
+    PeerRole,
+    Trust,
+    kind_by_auth,
+    shown_by,
+)
 from handshake_over_coap.tls.identity import PeerIdentity
 from handshake_over_coap.tls.tickets import Ticket
-from handshake_over_coap.tls.trust import PeerRole, Trust
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +48,7 @@ class Expected:
         return accepted
 
     def _of_this_kind(self, peer: PeerIdentity) -> bool:
-        if self.auth == "rpk":
-            return peer.raw_public_key is not None
-        if self.auth == "x509":
-            return bool(peer.certificates)
-        return self.auth is None or peer.psk_identity is not None
+        return self.auth is None or kind_by_auth(self.auth).proven(peer)
 
     def _believes(self, peer: PeerIdentity) -> bool:
         """Raises AlertError, as the handshake would have."""
@@ -56,16 +58,9 @@ class Expected:
             return self.psk.identity == peer.psk_identity
         if self.trust is None:  # only where any kind is good: the ticket alone is the credential
             return True
-        if peer.raw_public_key is not None:
-            self.trust.verify_raw_public_key(peer.raw_public_key)
-        elif not peer.certificates:
+        shown = shown_by(peer)
+        if shown is None:
             return False
-        else:
-            self.trust.verify_chain(
-                peer.certificates,
-                role=PeerRole.SERVER,
-                now=self.now,
-                server_name=self.server_name,
-                server_address=self.server_address,
-            )
+        asked = Asked(PeerRole.SERVER, self.now, self.server_name, self.server_address)
+        self.trust.verify(shown, asked)
         return True

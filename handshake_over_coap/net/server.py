@@ -18,9 +18,8 @@ from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.udp import UdpServer
 from handshake_over_coap.errors import Closed, ConfigurationError, Error
 from handshake_over_coap.tls.codepoints import ContentType
-from handshake_over_coap.tls.config import AsymmetricCredential, Clock, Rng, ServerConfig
-from handshake_over_coap.tls.credentials import PSK, PskSource
-from handshake_over_coap.tls.trust import Trust
+from handshake_over_coap.tls.config import Clock, Rng, ServerConfig
+from handshake_over_coap.tls.credentials import Credential, PskSource, Trust
 from handshake_over_coap.trace.report import TrialFigures
 
 from .associations import Associations
@@ -38,7 +37,7 @@ log = logging.getLogger(__name__)
 Handler: TypeAlias = Callable[[Session], Awaitable[None]]
 """What a server does with each session; the session is closed when it returns."""
 
-Credentials: TypeAlias = PSK | AsymmetricCredential | Iterable[PSK | AsymmetricCredential]
+Credentials: TypeAlias = Credential | Iterable[Credential]
 
 AT_ONCE = 1e-6
 """Seconds that a request waits for its acknowledgement where one is sent before computing."""

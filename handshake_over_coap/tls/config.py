@@ -14,13 +14,21 @@ from typing import Final, TypeAlias
 
 from handshake_over_coap.errors import ConfigurationError
 
-from .codepoints import CertificateType, NamedGroup, ProtocolVersion, PskKeyExchangeMode
-from .credentials import PSK, Certificate, PskLookup, RawPublicKey
+from .codepoints import NamedGroup, ProtocolVersion, PskKeyExchangeMode
+from .credentials import (
+    PSK,
+    PSK_MODES,
+    Address,
+    Asked,
+    AsymmetricCredential,
+    PeerRole,
+    PskLookup,
+    Trust,
+)
 from .groups import GROUPS, GROUPS13
 from .suites import SUITES, CipherSuite
 from .suites13 import SUITES13, CipherSuite13
 from .tickets import MAX_TICKET_LIFETIME, Ticket
-from .trust import Address, Trust
 
 Rng: TypeAlias = Callable[[int], bytes]
 """``rng(n)`` returns ``n`` random bytes."""
@@ -28,16 +36,11 @@ Rng: TypeAlias = Callable[[int], bytes]
 Clock: TypeAlias = Callable[[], datetime]
 """Tells the time of day, with a time zone, for the validity of certificates."""
 
-AsymmetricCredential: TypeAlias = RawPublicKey | Certificate
-
 ConnectionIdSource: TypeAlias = bytes | Callable[[], bytes]
 """The connection ID that a server wants for the next client, or what makes one."""
 
 VERSIONS: Final = (ProtocolVersion.DTLS_1_3, ProtocolVersion.DTLS_1_2)
 """Every version that is supported, the newest first."""
-
-PSK_MODES: Final = (PskKeyExchangeMode.psk_dhe_ke, PskKeyExchangeMode.psk_ke)
-"""How a pre-shared key is used in 1.3, the way with forward secrecy first."""
 
 TICKET_KEY_LENGTH: Final = 32
 _MAX_TICKETS: Final = 8
@@ -50,13 +53,6 @@ MAX_RECORD_LIMIT_1_3: Final = 2**14 + 1
 """The same of 1.3, where the content type counts (RFC 8449 section 4)."""
 
 _MAX_CID: Final = 255
-
-
-def certificate_type(credential: AsymmetricCredential) -> CertificateType:
-    """The form of the Certificate message that ``credential`` takes (RFC 7250)."""
-    if isinstance(credential, RawPublicKey):
-        return CertificateType.RawPublicKey
-    return CertificateType.X509
 
 
 def groups12(groups: tuple[NamedGroup, ...]) -> tuple[NamedGroup, ...]:
@@ -121,7 +117,7 @@ class ClientConfig:
     psk: PSK | None = None
     credential: AsymmetricCredential | None = None
     trust: Trust | None = None
-    server_certificate_types: tuple[CertificateType, ...] = ()
+    server_certificate_types: tuple[int, ...] = ()
     server_name: str | None = None
     server_address: Address | None = None
     require_extended_master_secret: bool = True
@@ -150,10 +146,12 @@ class ClientConfig:
 
     def _check_server_name(self) -> None:
         """A chain proves nothing where it is not known who it should be for."""
-        if self.trust is None or not self.trust.anchors or self.trust.insecure:
-            return
         unknown = self.server_name is None and self.server_address is None
-        if unknown and CertificateType.X509 in self.server_certificate_types:
+        if (
+            unknown
+            and self.trust is not None
+            and self.trust.needs_name(self.server_certificate_types)
+        ):
             raise ConfigurationError(
                 "a server's certificate is checked for a name or address: give one of them"
             )
@@ -167,9 +165,11 @@ class ClientConfig:
     @property
     def offers_certificates(self) -> bool:
         """Whether a server may prove itself with a certificate or a raw public key."""
-        return self.trust is not None and (
-            self.trust.accepts_x509 or self.trust.accepts_raw_public_keys
-        )
+        return self.trust is not None and bool(self.trust.certificate_types)
+
+    def asked_of_server(self) -> Asked:
+        """Whom the server has to prove to be, now."""
+        return Asked(PeerRole.SERVER, self.now(), self.server_name, self.server_address)
 
     @property
     def usable_versions(self) -> tuple[ProtocolVersion, ...]:
@@ -292,6 +292,10 @@ class ServerConfig:
         return bool(self.credentials)
 
     @property
-    def client_certificate_types(self) -> tuple[CertificateType, ...]:
+    def client_certificate_types(self) -> tuple[int, ...]:
         """The forms in which a client's key is accepted, in order of preference."""
         return () if self.trust is None else self.trust.certificate_types
+
+    def asked_of_client(self) -> Asked:
+        """Whom a client has to prove to be, now: anybody who is trusted."""
+        return Asked(PeerRole.CLIENT, self.now())

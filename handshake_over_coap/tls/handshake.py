@@ -13,12 +13,13 @@ from typing import Protocol
 from handshake_over_coap.errors import ConfigurationError
 
 from .alerts import NoRenegotiation, UnexpectedMessage
-from .codepoints import CertificateType, HandshakeType, ProtocolVersion
+from .codepoints import HandshakeType, ProtocolVersion
+from .credentials import auth_by_form, auth_by_psk
 from .flight import Flight, HandshakeMessage, Item
 from .identity import PeerIdentity
 from .keys import TrafficKeys
 from .schedule12 import export
-from .suites import CipherSuite, KeyExchange
+from .suites import CipherSuite
 from .tickets import Ticket
 
 __all__ = ["Connected", "EpochKeys", "PeerIdentity", "State", "Step"]
@@ -85,7 +86,7 @@ class Connected:
     server_random: bytes
     master_secret: bytes = field(repr=False)
     peer: PeerIdentity
-    server_certificate_type: CertificateType
+    server_certificate_type: int
     server_name: str | None
     extended_master_secret: bool
     verify_data: tuple[bytes, bytes]
@@ -96,14 +97,11 @@ class Connected:
 
     @property
     def auth(self) -> str:
-        """How the two sides proved who they are: psk, ecdhe-psk, rpk or x509."""
+        """How the two sides proved who they are: a name of ``--auth``, such as psk or rpk."""
         exchange = self.suite.key_exchange
-        if exchange is KeyExchange.PSK:
-            return "psk"
-        if exchange is KeyExchange.ECDHE_PSK:
-            return "ecdhe-psk"
-        raw = self.server_certificate_type == CertificateType.RawPublicKey
-        return "rpk" if raw else "x509"
+        if exchange.uses_psk:
+            return auth_by_psk(ephemeral=exchange.uses_ecdhe)
+        return auth_by_form(self.server_certificate_type)
 
     def handle(self, item: Item) -> Step:
         """Nothing more belongs to this handshake; renegotiation is refused (RFC 5746)."""

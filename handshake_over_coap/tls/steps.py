@@ -8,8 +8,9 @@ from .alerts import (
     UnrecognizedName,
     UnsupportedCertificate,
 )
-from .codepoints import CertificateType, HandshakeType
-from .config import ClientConfig, ServerConfig, certificate_type
+from .codepoints import HandshakeType
+from .config import ClientConfig, ServerConfig
+from .credentials import DEFAULT_FORM, known_form
 from .extensions import (
     Extensions,
     SelectedClientCertificateType,
@@ -63,7 +64,7 @@ def asked_name(config: ServerConfig, extensions: Extensions) -> str | None:
 
 def agreed_certificate_types(
     config: ClientConfig, extensions: Extensions, *, by_certificate: bool
-) -> tuple[CertificateType, CertificateType]:
+) -> tuple[int, int]:
     """The server's and the client's form as a server says; X.509 where it says nothing.
 
     ``by_certificate``: the server proves itself with a key of its own.  Raises
@@ -72,15 +73,15 @@ def agreed_certificate_types(
     """
     server = extensions.find(SelectedServerCertificateType)
     client = extensions.find(SelectedClientCertificateType)
-    server_type = CertificateType.X509 if server is None else server.type
-    client_type = CertificateType.X509 if client is None else client.type
+    server_type = DEFAULT_FORM if server is None else server.type
+    client_type = DEFAULT_FORM if client is None else client.type
     matters = server is not None or by_certificate
     if matters and server_type not in config.server_certificate_types:
         raise UnsupportedCertificate("the server's kind of certificate was not offered")
     credential = config.credential
-    if client is not None and (credential is None or client_type != certificate_type(credential)):
+    if client is not None and (credential is None or client_type != credential.form):
         raise IllegalParameter("the client certificate type was not offered")
-    return CertificateType(server_type), CertificateType(client_type)
+    return known_form(server_type), known_form(client_type)
 
 
 class FlightBuilder:

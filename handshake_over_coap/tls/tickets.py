@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from .codepoints import CertificateType
 from .identity import PeerIdentity
 from .suites13 import CipherSuite13
 
@@ -39,7 +38,7 @@ class Ticket:
     received_at: datetime
     server_name: str | None
     peer: PeerIdentity
-    server_certificate_type: CertificateType
+    server_certificate_type: int
 
     def usable(self, now: datetime, server_name: str | None) -> bool:
         """Whether it has not expired and was given under that name (RFC 8446 section 4.6.1)."""

@@ -8,8 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from handshake_over_coap.cli import main
-from handshake_over_coap.tls.credentials import RawPublicKey
-from handshake_over_coap.tls.trust import Trust
+from handshake_over_coap.tls.credentials import RawPublicKey, Trust
 
 KINDS = {"p256": ec.EllipticCurvePrivateKey, "ed25519": ed25519.Ed25519PrivateKey}
 

@@ -196,7 +196,7 @@ def test_help_fits_a_narrow_terminal(
         (["connect", "::1", "1", "--auth", "rpk", "--peer-key", "nowhere"], "--peer-key nowhere"),
         (["serve", "--auth", "rpk"], "hoc keygen"),
         (["serve", "--auth", "x509"], "--cert FILE and --key FILE"),
-        (["demo", "--auth", "x509", "--ca", "nowhere"], "--ca nowhere"),
+        (["demo", "--auth", "x509", "--ca", "nowhere"], "--key or --ca without --cert"),
         (["demo", "--auth", "x509", "--server-name", "ü"], "--server-name"),
         (["demo", "--keylog", "nowhere/f"], "key log"),
         (["demo", "--pcap", "nowhere/f"], "capture"),
@@ -299,7 +299,7 @@ def test_files_become_credentials(files: Path) -> None:
 def test_a_client_uses_the_first_key_and_a_server_all() -> None:
     keys = ("--psk", "a:00", "--psk", "b:01")
     assert client_credential(parse("connect", "h", 1, *keys)) == PSK("a", b"\0")
-    assert server_credentials(parse("serve", *keys)) == [PSK("a", b"\0"), PSK("b", b"\1")]
+    assert server_credentials(parse("serve", *keys)) == (PSK("a", b"\0"), PSK("b", b"\1"))
     assert client_trust(parse("connect", "h", 1, *keys)) is None
 
 

@@ -141,7 +141,7 @@ def test_given_keys_are_used_and_wrong_pins_end_in_an_alert(tmp_path: Path) -> N
     ("options", "said"),
     [
         ({"auth": "rpk", "key": "nowhere.pem"}, "key nowhere.pem"),
-        ({"auth": "rpk", "ca": "ca.pem"}, "cert and ca go with auth x509"),
+        ({"auth": "rpk", "ca": "ca.pem"}, "ca goes with auth x509"),
         ({"auth": "x509", "ca": "ca.pem"}, "key or ca without cert"),
         ({"auth": "x509", "cert": "c.pem"}, "cert without key"),
         ({"psk": "no-colon"}, "IDENTITY:HEXKEY"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from handshake_over_coap.net.options import Options
-from handshake_over_coap.tls.credentials import PSK
+from handshake_over_coap.tls.credentials import PSK, Trust
 from handshake_over_coap.tls.tickets import Ticket
-from handshake_over_coap.tls.trust import Trust
 from tests.support import parties, pki
 from tests.support.memory_pair13 import resume, run
 from tests.support.parties13 import ECDHE_PSK

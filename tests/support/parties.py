@@ -12,15 +12,13 @@ from typing import Any, Final
 
 from handshake_over_coap.tls.codepoints import NamedGroup
 from handshake_over_coap.tls.config import (
-    AsymmetricCredential,
     ClientConfig,
     Rng,
     ServerConfig,
 )
-from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, psk_lookup
+from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, Trust, psk_lookup
 from handshake_over_coap.tls.groups import GROUPS
 from handshake_over_coap.tls.suites import CipherSuite, suite_by_name
-from handshake_over_coap.tls.trust import Trust
 from tests.support import pki
 
 NOW: Final = datetime(2026, 6, 1, tzinfo=UTC)
@@ -45,7 +43,7 @@ def _certificate(issued: pki.Issued) -> Certificate:
     return Certificate(issued.chain, pki.private_pem(issued.private_key))
 
 
-SERVER_KEYS: Final[dict[str, AsymmetricCredential]] = {
+SERVER_KEYS: Final[dict[str, RawPublicKey | Certificate]] = {
     "rpk-p256": RawPublicKey(pki.p256_key("server")),
     "rpk-ed25519": RawPublicKey(pki.ed25519_key("server")),
     "x509": _certificate(ROOT.issue(NAME, ADDRESS)),
@@ -53,7 +51,7 @@ SERVER_KEYS: Final[dict[str, AsymmetricCredential]] = {
 }
 """What a server presents, by kind."""
 
-CLIENT_KEYS: Final[dict[str, AsymmetricCredential]] = {
+CLIENT_KEYS: Final[dict[str, RawPublicKey | Certificate]] = {
     "rpk-p256": RawPublicKey(pki.p256_key("client")),
     "rpk-ed25519": RawPublicKey(pki.ed25519_key("client")),
     "x509": _certificate(ROOT.issue(subject="a client")),
@@ -67,7 +65,7 @@ def seeded(seed: int | str) -> Rng:
     return random.Random(seed).randbytes
 
 
-def trust_in(credential: AsymmetricCredential) -> Trust:
+def trust_in(credential: RawPublicKey | Certificate) -> Trust:
     """The trust that accepts ``credential`` and nothing that is not related to it."""
     if isinstance(credential, RawPublicKey):
         return Trust(raw_public_keys=credential.public_key)

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from handshake_over_coap.tls.alerts import BadCertificate
-from handshake_over_coap.tls.trust import PeerRole, Trust
+from handshake_over_coap.tls.credentials import PeerRole, Trust
 from tests.support import pki
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -7,11 +7,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from handshake_over_coap.tls.alerts import BadCertificate
 from handshake_over_coap.tls.codepoints import HandshakeType, SignatureScheme
-from handshake_over_coap.tls.credentials import Certificate
+from handshake_over_coap.tls.credentials import Certificate, Trust
 from handshake_over_coap.tls.extensions import SignatureAlgorithms, SignatureAlgorithmsCert
 from handshake_over_coap.tls.messages import CertificateRequest13, ClientHello
 from handshake_over_coap.tls.signatures import CERTIFICATE_SCHEMES, SCHEMES
-from handshake_over_coap.tls.trust import Trust
 from tests.support import parties, pki
 from tests.support.memory_pair13 import Point, message, refused, run
 from tests.support.parties13 import CCM, MUTUAL, P256, X509, Scenario13

@@ -20,7 +20,7 @@ from handshake_over_coap.tls.credentials import (
     RawPublicKey,
     psk_lookup,
 )
-from handshake_over_coap.tls.keyfiles import (
+from handshake_over_coap.tls.credentials.keyfiles import (
     load_certificates,
     load_private_key,
     load_public_key,
@@ -87,7 +87,7 @@ def test_the_dummy_is_computed_for_known_identities_too(monkeypatch: pytest.Monk
         asked.append((secret, identity, lengths))
         return b"dummy"
 
-    monkeypatch.setattr("handshake_over_coap.tls.credentials._dummy_key", dummy)
+    monkeypatch.setattr("handshake_over_coap.tls.credentials.psk._dummy_key", dummy)
     lookup = psk_lookup(PSK("a", b"0123"), SECRET)
     assert [lookup(b"a"), lookup(b"b")] == [b"0123", b"dummy"]
     assert asked == [(SECRET, b"a", [4]), (SECRET, b"b", [4])]

@@ -12,8 +12,7 @@ from handshake_over_coap.tls.alerts import (
     CertificateUnknown,
     UnsupportedCertificate,
 )
-from handshake_over_coap.tls.credentials import RawPublicKey
-from handshake_over_coap.tls.trust import Trust
+from handshake_over_coap.tls.credentials import RawPublicKey, Trust
 from tests.support import pki
 
 TRUST = Trust(pki.CertificateAuthority().certificate)

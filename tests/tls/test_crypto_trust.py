@@ -27,9 +27,14 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedCertificate,
 )
 from handshake_over_coap.tls.codepoints import CertificateType
-from handshake_over_coap.tls.credentials import RawPublicKey
+from handshake_over_coap.tls.credentials import (
+    MAX_CHAIN_LENGTH,
+    Address,
+    PeerRole,
+    RawPublicKey,
+    Trust,
+)
 from handshake_over_coap.tls.signatures import SCHEMES
-from handshake_over_coap.tls.trust import MAX_CHAIN_LENGTH, Address, PeerRole, Trust
 from tests.support import pki
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -322,13 +327,12 @@ def test_a_server_name_that_is_none_is_our_own_mistake(name: str) -> None:
 
 def test_trust_in_nobody_is_a_mistake() -> None:
     nobody = Trust()
-    assert not nobody.accepts_x509
-    assert not nobody.accepts_raw_public_keys
+    assert nobody.certificate_types == ()
     with pytest.raises(ConfigurationError, match="trust anchor"):
         nobody.require_usable()
     for somebody in (TRUST, Trust(raw_public_keys=pki.p256_key("a").public_key())):
         somebody.require_usable()
-        assert somebody.accepts_x509 != somebody.accepts_raw_public_keys
+        assert len(somebody.certificate_types) == 1
 
 
 def test_trust_comes_from_files(tmp_path: Path) -> None:

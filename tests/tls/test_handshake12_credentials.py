@@ -33,7 +33,7 @@ from handshake_over_coap.tls.codepoints import (
     HandshakeType,
     SignatureScheme,
 )
-from handshake_over_coap.tls.credentials import Certificate, RawPublicKey
+from handshake_over_coap.tls.credentials import MAX_CHAIN_LENGTH, Certificate, RawPublicKey, Trust
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import Certificate as CertificateMessage
 from handshake_over_coap.tls.messages import (
@@ -41,7 +41,6 @@ from handshake_over_coap.tls.messages import (
     RawPublicKeyCertificate,
     ServerKeyExchangeEcdheEcdsa,
 )
-from handshake_over_coap.tls.trust import MAX_CHAIN_LENGTH, Trust
 from tests.support import parties, pki
 from tests.support.hellos import damaged
 from tests.support.memory_pair import (

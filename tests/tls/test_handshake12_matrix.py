@@ -8,8 +8,7 @@ import pytest
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.codepoints import CertificateType, HandshakeType, NamedGroup
-from handshake_over_coap.tls.config import certificate_type
-from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, psk_lookup
+from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, Trust, psk_lookup
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.groups import GROUPS
 from handshake_over_coap.tls.handshake import PeerIdentity
@@ -18,7 +17,6 @@ from handshake_over_coap.tls.messages import (
     ServerKeyExchangePsk,
 )
 from handshake_over_coap.tls.suites import SUITES
-from handshake_over_coap.tls.trust import Trust
 from tests.support import parties, pki
 from tests.support.memory_pair import Body, Point, agreed, body, run
 from tests.support.parties import CLIENT_KEYS, SERVER_KEYS, Scenario
@@ -161,7 +159,7 @@ def test_both_forms_of_client_keys_are_told_apart() -> None:
         scenario = Scenario(parties.ECDSA_CCM, None, "rpk-p256", kind)
         server = agreed(run(scenario.client(), scenario.server(trust=both)))[1]
         assert server.connected.peer == identity(kind, CLIENT_KEYS)
-        raw = certificate_type(credential) == CertificateType.RawPublicKey
+        raw = credential.form == CertificateType.RawPublicKey
         assert bool(server.connected.peer.raw_public_key) == raw
 
 

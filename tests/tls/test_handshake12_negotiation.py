@@ -24,6 +24,7 @@ from handshake_over_coap.tls.codepoints import (
     NamedGroup,
     SignatureScheme,
 )
+from handshake_over_coap.tls.credentials import Trust
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ECPointFormats,
@@ -46,7 +47,6 @@ from handshake_over_coap.tls.messages import (
     ServerKeyExchangeEcdhePsk,
 )
 from handshake_over_coap.tls.suites import SUITES
-from handshake_over_coap.tls.trust import Trust
 from tests.support import parties
 from tests.support.hellos import (
     client_hello,

@@ -24,13 +24,12 @@ from handshake_over_coap.tls.alerts import (
 )
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, NamedGroup
 from handshake_over_coap.tls.config import ClientConfig, ServerConfig
-from handshake_over_coap.tls.credentials import PSK, Certificate
+from handshake_over_coap.tls.credentials import PSK, Certificate, Trust
 from handshake_over_coap.tls.messages import (
     ClientHello,
     HelloVerifyRequest,
     ServerKeyExchangeEcdheEcdsa,
 )
-from handshake_over_coap.tls.trust import Trust
 from tests.support import classic, parties, pki
 from tests.support.classic import Talk
 from tests.support.parties import CLIENT_KEYS, IDENTITY, KEY, ROOT, SERVER_KEYS, Scenario

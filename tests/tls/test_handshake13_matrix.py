@@ -7,13 +7,11 @@ from dataclasses import replace
 import pytest
 
 from handshake_over_coap.tls.codepoints import CertificateType, NamedGroup, ProtocolVersion
-from handshake_over_coap.tls.config import certificate_type
-from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, psk_lookup
+from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey, Trust, psk_lookup
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.groups import GROUPS13
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.suites13 import SUITES13, CipherSuite13
-from handshake_over_coap.tls.trust import Trust
 from tests.support import parties, parties13
 from tests.support.memory_pair13 import Point, agreed, connected13, resume, run, shape
 from tests.support.parties import CLIENT_KEYS, SERVER_KEYS
@@ -205,7 +203,7 @@ def test_both_forms_of_client_keys_are_told_apart() -> None:
         scenario = Scenario13(CCM, P256, "rpk-p256", kind)
         server = agreed(run(scenario.client(), scenario.server(trust=both)))[1]
         assert server.peer == identity(kind, CLIENT_KEYS)
-        raw = certificate_type(credential) == CertificateType.RawPublicKey
+        raw = credential.form == CertificateType.RawPublicKey
         assert bool(server.peer.raw_public_key) == raw
 
 

@@ -17,6 +17,7 @@ from handshake_over_coap.records.opener13 import Opener13
 from handshake_over_coap.tls.alerts import DecryptError, UnexpectedMessage, UnsupportedCertificate
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, NamedGroup
 from handshake_over_coap.tls.config import ClientConfig
+from handshake_over_coap.tls.credentials import Trust
 from handshake_over_coap.tls.dtls13.client import ExpectServerHello
 from handshake_over_coap.tls.dtls13.client_flight import ExpectCertificate, ExpectFinished
 from handshake_over_coap.tls.dtls13.common import empty_transcript
@@ -27,7 +28,6 @@ from handshake_over_coap.tls.handshake import PeerIdentity, Step
 from handshake_over_coap.tls.messages import ClientHello
 from handshake_over_coap.tls.negotiation import Connected13
 from handshake_over_coap.tls.suites13 import suite13_by_name
-from handshake_over_coap.tls.trust import Trust
 from tests.support.parties13 import ONLY_1_3
 from tests.support.traces13 import TRACES, scripted
 

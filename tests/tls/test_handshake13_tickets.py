@@ -24,7 +24,7 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedCertificate,
 )
 from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType
-from handshake_over_coap.tls.credentials import Certificate, psk_lookup
+from handshake_over_coap.tls.credentials import Certificate, Trust, psk_lookup
 from handshake_over_coap.tls.dtls13.server_tickets import (
     TicketContent,
     is_ticket,
@@ -36,7 +36,6 @@ from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.tls.messages import ClientHello, NewSessionTicket
 from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, Ticket
-from handshake_over_coap.tls.trust import Trust
 from tests.support import parties, pki
 from tests.support.memory_pair13 import Point, Side, agreed, connected13, refused, resume, run
 from tests.support.parties import NOW

@@ -21,13 +21,13 @@ from OpenSSL._util import ffi, lib
 from handshake_over_coap.tls import schedule12
 from handshake_over_coap.tls.alerts import DecryptError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, NamedGroup
+from handshake_over_coap.tls.credentials import PeerRole, Trust
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.groups import generate
 from handshake_over_coap.tls.keys import TrafficKeys
 from handshake_over_coap.tls.signatures import verify
 from handshake_over_coap.tls.suites import CipherSuite, suite_by_id, suite_by_name
 from handshake_over_coap.tls.transcript import Transcript
-from handshake_over_coap.tls.trust import PeerRole, Trust
 from tests.support import pki
 
 PSK_IDENTITY, PSK_KEY = b"Client_identity", bytes.fromhex("000102030405060708090a0b0c0d0e0f")

@@ -22,7 +22,6 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedExtension,
 )
 from handshake_over_coap.tls.codepoints import (
-    CertificateType,
     CipherSuiteId,
     ExtensionType,
     HandshakeType,
@@ -31,9 +30,9 @@ from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
 from handshake_over_coap.tls.config import (
     MAX_RECORD_LIMIT_1_2,
     ClientConfig,
-    certificate_type,
     groups12,
 )
+from handshake_over_coap.tls.credentials import DEFAULT_FORM, identity_of
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ConnectionId,
@@ -66,7 +65,6 @@ from handshake_over_coap.tls.signatures import SCHEMES, verify
 from handshake_over_coap.tls.steps import agreed_certificate_types, expect, is_message, unexpected
 from handshake_over_coap.tls.suites import KeyExchange
 from handshake_over_coap.tls.transcript import Transcript
-from handshake_over_coap.tls.trust import PeerRole
 
 from .client_flight import ClientCommon, ServerFlight, make_flight_3
 from .common import (
@@ -127,9 +125,9 @@ def _extensions(config: ClientConfig) -> list[TypedExtension]:
     if KeyExchange.ECDHE_ECDSA in exchanges:
         found.append(SignatureAlgorithms(SCHEMES))
         credential = config.credential
-        if credential is not None and certificate_type(credential) != CertificateType.X509:
-            found.append(ClientCertificateType((certificate_type(credential),)))
-        if config.server_certificate_types != (CertificateType.X509,):
+        if credential is not None and credential.form != DEFAULT_FORM:
+            found.append(ClientCertificateType((credential.form,)))
+        if config.server_certificate_types != (DEFAULT_FORM,):
             found.append(ServerCertificateType(config.server_certificate_types))
     found.append(ExtendedMasterSecret())
     if config.record_size_limit is not None:
@@ -239,21 +237,11 @@ class ExpectCertificate:
         """Certificate, checked against the trust of the configuration."""
         message = expect(item, HandshakeType.certificate)
         config, parameters = self.common.config, self.common.parameters
-        identity = read_certificate(message.body, parameters.server_certificate_type)
-        trust = config.trust
-        if trust is None:
+        shown = read_certificate(message.body, parameters.server_certificate_type)
+        if config.trust is None:
             raise UnsupportedCertificate("a certificate, and nothing to check it against")
-        if identity.raw_public_key is not None:
-            key = trust.verify_raw_public_key(identity.raw_public_key)
-        else:
-            key = trust.verify_chain(
-                identity.certificates,
-                role=PeerRole.SERVER,
-                now=config.now(),
-                server_name=config.server_name,
-                server_address=config.server_address,
-            )
-        server = ServerFlight(identity, key)
+        key = config.trust.verify(shown, config.asked_of_server())
+        server = ServerFlight(identity_of(shown), key)
         return Step(ExpectServerKeyExchange(self.common, self.transcript.append(message), server))
 
 

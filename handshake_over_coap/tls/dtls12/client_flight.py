@@ -12,11 +12,8 @@ from dataclasses import dataclass, field
 
 from handshake_over_coap.tls.alerts import HandshakeFailure
 from handshake_over_coap.tls.codepoints import ClientCertificateType as RequestedType
-from handshake_over_coap.tls.config import (
-    AsymmetricCredential,
-    ClientConfig,
-    certificate_type,
-)
+from handshake_over_coap.tls.config import ClientConfig
+from handshake_over_coap.tls.credentials import AsymmetricCredential
 from handshake_over_coap.tls.flight import Flight
 from handshake_over_coap.tls.groups import generate
 from handshake_over_coap.tls.handshake import EpochKeys, PeerIdentity
@@ -120,7 +117,7 @@ def _credential(common: ClientCommon, server: ServerFlight) -> AsymmetricCredent
     if credential is None or request is None:
         return None
     fits = (
-        certificate_type(credential) == common.parameters.client_certificate_type
+        credential.form == common.parameters.client_certificate_type
         and RequestedType.ecdsa_sign in request.certificate_types
         and credential.scheme in request.signature_algorithms
     )

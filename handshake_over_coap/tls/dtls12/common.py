@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from handshake_over_coap.tls import steps
 from handshake_over_coap.tls.alerts import BadCertificate, DecryptError
-from handshake_over_coap.tls.codepoints import CertificateType, HandshakeType, ProtocolVersion
-from handshake_over_coap.tls.config import AsymmetricCredential
-from handshake_over_coap.tls.credentials import RawPublicKey
+from handshake_over_coap.tls.codepoints import HandshakeType, ProtocolVersion
+from handshake_over_coap.tls.credentials import AsymmetricCredential, kind_by_form
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage, Item
 from handshake_over_coap.tls.handshake import Connected, EpochKeys, PeerIdentity
+from handshake_over_coap.tls.identity import Shown
 from handshake_over_coap.tls.keys import Derive
 from handshake_over_coap.tls.messages import (
     Certificate,
@@ -45,8 +45,8 @@ class Parameters:
     client_random: bytes
     server_random: bytes
     extended_master_secret: bool
-    server_certificate_type: CertificateType
-    client_certificate_type: CertificateType
+    server_certificate_type: int
+    client_certificate_type: int
     server_name: str | None
     own_cid: bytes | None = None
     peer_cid: bytes | None = None
@@ -81,17 +81,17 @@ class FlightBuilder(steps.FlightBuilder):
 
 def certificate_message(credential: AsymmetricCredential) -> Message:
     """The Certificate message that presents ``credential``."""
-    if isinstance(credential, RawPublicKey):
-        return RawPublicKeyCertificate(credential.spki)
-    return Certificate(credential.chain_der)
+    if kind_by_form(credential.form).listed:
+        return Certificate(credential.entries)
+    (entry,) = credential.entries
+    return RawPublicKeyCertificate(entry)
 
 
-def read_certificate(body: bytes, form: CertificateType) -> PeerIdentity:
+def read_certificate(body: bytes, form: int) -> Shown:
     """The content of a Certificate message in the negotiated form."""
-    if form == CertificateType.RawPublicKey:
-        spki = RawPublicKeyCertificate.decode(body).subject_public_key_info
-        return PeerIdentity(raw_public_key=spki)
-    return PeerIdentity(certificates=Certificate.decode(body).chain)
+    if kind_by_form(form).listed:
+        return Shown(form, Certificate.decode(body).chain)
+    return Shown(form, (RawPublicKeyCertificate.decode(body).subject_public_key_info,))
 
 
 def sign_transcript(credential: AsymmetricCredential, transcript: Transcript) -> CertificateVerify:

@@ -15,7 +15,6 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedCertificate,
 )
 from handshake_over_coap.tls.codepoints import (
-    CertificateType,
     CipherSuiteId,
     NamedGroup,
     SignatureScheme,
@@ -23,11 +22,10 @@ from handshake_over_coap.tls.codepoints import (
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
 from handshake_over_coap.tls.config import (
     MAX_RECORD_LIMIT_1_2,
-    AsymmetricCredential,
     ServerConfig,
-    certificate_type,
     groups12,
 )
+from handshake_over_coap.tls.credentials import DEFAULT_FORM, AsymmetricCredential
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ConnectionId,
@@ -58,15 +56,13 @@ class Selection:
     suite: CipherSuite
     group: NamedGroup | None
     credential: AsymmetricCredential | None
-    client_certificate_type: CertificateType
+    client_certificate_type: int
     extended_master_secret: bool
     server_name: str | None
 
     def parameters(self, client_random: bytes, server_random: bytes) -> Parameters:
         """The choice together with both randoms."""
-        form = CertificateType.X509
-        if self.credential is not None:
-            form = certificate_type(self.credential)
+        form = DEFAULT_FORM if self.credential is None else self.credential.form
         return Parameters(
             suite=self.suite,
             client_random=client_random,
@@ -145,13 +141,13 @@ def _offer(extensions: Extensions) -> _Offer:
     schemes = extensions.find(SignatureAlgorithms)
     server_types = extensions.find(ServerCertificateType)
     client_types = extensions.find(ClientCertificateType)
-    x509_only = (int(CertificateType.X509),)
+    default = (int(DEFAULT_FORM),)
     return _Offer(
         groups=None if groups is None else groups.groups,
         uncompressed=formats is None or 0 in formats.formats,
         schemes=None if schemes is None else schemes.schemes,
-        server_types=x509_only if server_types is None else server_types.types,
-        client_types=x509_only if client_types is None else client_types.types,
+        server_types=default if server_types is None else server_types.types,
+        client_types=default if client_types is None else client_types.types,
     )
 
 
@@ -173,7 +169,7 @@ def _credential(config: ServerConfig, offer: _Offer) -> tuple[AsymmetricCredenti
     ]
     for form in offer.server_types:
         for credential in fitting:
-            if certificate_type(credential) == form:
+            if credential.form == form:
                 return credential, False
     return None, bool(fitting)
 
@@ -185,10 +181,10 @@ def _curve_offered(scheme: SignatureScheme, offer: _Offer) -> bool:
     return NamedGroup.secp256r1 in offer.groups
 
 
-def _client_type(config: ServerConfig, offer: _Offer, *, asked: bool) -> CertificateType:
-    """The form in which the client shall show its key; X.509 where it is not asked."""
+def _client_type(config: ServerConfig, offer: _Offer, *, asked: bool) -> int:
+    """The form in which the client shall show its key; the default where it is not asked."""
     if not (asked and config.request_client_certificate):
-        return CertificateType.X509
+        return DEFAULT_FORM
     for form in config.client_certificate_types:
         if form in offer.client_types:
             return form
@@ -219,7 +215,7 @@ def server_hello(
         found.append(RenegotiationInfo(b""))
     if choice.credential is not None:
         if ServerCertificateType.extension_type in hello.extensions:
-            found.append(SelectedServerCertificateType(certificate_type(choice.credential)))
+            found.append(SelectedServerCertificateType(choice.credential.form))
         asked = config.request_client_certificate
         if asked and ClientCertificateType.extension_type in hello.extensions:
             found.append(SelectedClientCertificateType(choice.client_certificate_type))

@@ -18,6 +18,7 @@ from handshake_over_coap.tls.alerts import HandshakeFailure, InternalError
 from handshake_over_coap.tls.codepoints import ClientCertificateType as RequestedType
 from handshake_over_coap.tls.codepoints import HandshakeType, ProtocolVersion
 from handshake_over_coap.tls.config import ServerConfig
+from handshake_over_coap.tls.credentials import identity_of
 from handshake_over_coap.tls.flight import HandshakeMessage, Item
 from handshake_over_coap.tls.groups import EphemeralKey, generate
 from handshake_over_coap.tls.handshake import PeerIdentity, Step
@@ -39,7 +40,6 @@ from handshake_over_coap.tls.signatures import SCHEMES, PublicKey, sign
 from handshake_over_coap.tls.steps import expect
 from handshake_over_coap.tls.suites import KeyExchange
 from handshake_over_coap.tls.transcript import Transcript
-from handshake_over_coap.tls.trust import PeerRole
 
 from .common import (
     FlightBuilder,
@@ -155,19 +155,14 @@ class ExpectCertificate:
         message = expect(item, HandshakeType.certificate)
         config = self.common.config
         form = self.common.parameters.client_certificate_type
-        identity = read_certificate(message.body, form)
+        shown = read_certificate(message.body, form)
         if config.trust is None:
             raise InternalError("a client's key was asked for, and none can be trusted")
-        if identity.raw_public_key is not None:
-            key = config.trust.verify_raw_public_key(identity.raw_public_key)
-        elif not identity.certificates:
+        if not shown.entries:
             raise HandshakeFailure("the client has no certificate or key to show")
-        else:
-            key = config.trust.verify_chain(
-                identity.certificates, role=PeerRole.CLIENT, now=config.now()
-            )
+        key = config.trust.verify(shown, config.asked_of_client())
         state = ExpectClientKeyExchange(
-            self.common, self.transcript.append(message), identity, client_key=key
+            self.common, self.transcript.append(message), identity_of(shown), client_key=key
         )
         return Step(state)
 

@@ -21,10 +21,9 @@ from handshake_over_coap.tls.alerts import (
 from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType
 from handshake_over_coap.tls.config import (
     MAX_RECORD_LIMIT_1_3,
-    AsymmetricCredential,
     ClientConfig,
-    certificate_type,
 )
+from handshake_over_coap.tls.credentials import AsymmetricCredential, identity_of
 from handshake_over_coap.tls.extensions import (
     CertificateAuthorities,
     RecordSizeLimit,
@@ -51,7 +50,6 @@ from handshake_over_coap.tls.steps import (
     unexpected,
 )
 from handshake_over_coap.tls.transcript import Transcript
-from handshake_over_coap.tls.trust import PeerRole
 
 from .common import (
     HandshakeSecrets,
@@ -156,25 +154,15 @@ class ExpectCertificate:
             return self._requested(expect(item, HandshakeType.certificate_request, HANDSHAKE_EPOCH))
         message = expect(item, HandshakeType.certificate, HANDSHAKE_EPOCH)
         config = self.common.config
-        identity = read_certificate(message.body, self.parameters.server_certificate_type)
-        trust = config.trust
-        if trust is None:
+        shown = read_certificate(message.body, self.parameters.server_certificate_type)
+        if config.trust is None:
             raise UnsupportedCertificate("a certificate, and nothing to check it against")
-        if identity.raw_public_key is not None:
-            key = trust.verify_raw_public_key(identity.raw_public_key)
-        elif not identity.certificates:
+        if not shown.entries:
             raise DecodeError("the server shows no certificate or key (RFC 8446 4.4.2.4)")
-        else:
-            key = trust.verify_chain(
-                identity.certificates,
-                role=PeerRole.SERVER,
-                now=config.now(),
-                server_name=config.server_name,
-                server_address=config.server_address,
-            )
+        key = config.trust.verify(shown, config.asked_of_server())
         transcript = self.transcript.append(message)
-        shown = _Shown(identity, key, self.request)
-        return Step(ExpectCertificateVerify(self.common, self.parameters, transcript, shown))
+        server = _Server(identity_of(shown), key, self.request)
+        return Step(ExpectCertificateVerify(self.common, self.parameters, transcript, server))
 
     def _requested(self, message: HandshakeMessage) -> Step:
         request = CertificateRequest13.decode(message.body)
@@ -189,7 +177,7 @@ class ExpectCertificate:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _Server:
     """What the server has shown of itself, and asked."""
 
     identity: PeerIdentity
@@ -204,19 +192,19 @@ class ExpectCertificateVerify:
     common: ClientCommon
     parameters: Parameters
     transcript: Transcript
-    shown: _Shown
+    server: _Server
 
     def handle(self, item: Item) -> Step:
         """CertificateVerify over all messages before it."""
         message = expect(item, HandshakeType.certificate_verify, HANDSHAKE_EPOCH)
-        check_certificate_verify(message.body, self.shown.key, self.transcript, by_server=True)
+        check_certificate_verify(message.body, self.server.key, self.transcript, by_server=True)
         return Step(
             ExpectFinished(
                 self.common,
                 self.parameters,
                 self.transcript.append(message),
-                self.shown.identity,
-                self.shown.request,
+                self.server.identity,
+                self.server.request,
             )
         )
 
@@ -276,7 +264,7 @@ class ExpectFinished:
         if credential is None or schemes is None:
             return None
         fits = (
-            certificate_type(credential) == self.parameters.client_certificate_type
+            credential.form == self.parameters.client_certificate_type
             and credential.scheme in schemes.schemes
         )
         return credential if fits else None

@@ -15,17 +15,19 @@ from handshake_over_coap.tls.alerts import (
     UnsupportedExtension,
 )
 from handshake_over_coap.tls.codepoints import (
-    CertificateType,
     ExtensionType,
     HandshakeType,
     NamedGroup,
 )
-from handshake_over_coap.tls.config import AsymmetricCredential
-from handshake_over_coap.tls.credentials import RawPublicKey
+from handshake_over_coap.tls.credentials import (
+    DEFAULT_FORM,
+    AsymmetricCredential,
+    kind_by_form,
+)
 from handshake_over_coap.tls.extensions import Extensions
 from handshake_over_coap.tls.flight import HandshakeMessage, Item
 from handshake_over_coap.tls.handshake import EpochKeys
-from handshake_over_coap.tls.identity import PeerIdentity
+from handshake_over_coap.tls.identity import Shown
 from handshake_over_coap.tls.messages import (
     Certificate13,
     CertificateVerify,
@@ -63,8 +65,8 @@ class Parameters:
     client_random: bytes
     server_random: bytes
     server_name: str | None
-    server_certificate_type: CertificateType = CertificateType.X509
-    client_certificate_type: CertificateType = CertificateType.X509
+    server_certificate_type: int = DEFAULT_FORM
+    client_certificate_type: int = DEFAULT_FORM
     own_cid: bytes | None = None
     peer_cid: bytes | None = None
     peer_record_limit: int | None = None
@@ -184,25 +186,24 @@ def check_place(extensions: Extensions, allowed: set[int]) -> None:
 
 def certificate_message(credential: AsymmetricCredential) -> Certificate13:
     """The Certificate message that presents ``credential``."""
-    if isinstance(credential, RawPublicKey):
-        return Certificate13.of((credential.spki,))
-    return Certificate13.of(credential.chain_der)
+    return Certificate13.of(credential.entries)
 
 
-def read_certificate(body: bytes, form: CertificateType) -> PeerIdentity:
-    """The content of a Certificate message in the negotiated form; an empty one gives nothing.
+def read_certificate(body: bytes, form: int) -> Shown:
+    """The content of a Certificate message in the negotiated form; an empty one shows nothing.
 
-    Raises IllegalParameter for a context, which has no place in a handshake, and
-    UnsupportedExtension for an extension of an entry: this library offers none that go there.
+    Raises IllegalParameter for a context, which has no place in a handshake, or for more entries
+    than the form has, and UnsupportedExtension for an extension of an entry: this library offers
+    none that go there.
     """
     message = Certificate13.decode(body)
     if message.context:
         raise IllegalParameter("a certificate with a context")
     if any(len(entry.extensions) for entry in message.entries):
         raise UnsupportedExtension("a certificate with extensions that were not offered")
-    if form == CertificateType.RawPublicKey:
-        return PeerIdentity(raw_public_key=message.raw_public_key)
-    return PeerIdentity(certificates=message.chain)
+    if len(message.entries) > 1 and not kind_by_form(form).listed:
+        raise IllegalParameter(f"{len(message.entries)} entries, where one belongs")
+    return Shown(form, message.chain)
 
 
 def certificate_verify(

@@ -14,7 +14,6 @@ from typing import Final, TypeAlias
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.alerts import IllegalParameter, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import (
-    CertificateType,
     ConnectionIdUsage,
     ExtensionType,
     HandshakeType,
@@ -23,6 +22,7 @@ from handshake_over_coap.tls.codepoints import (
     ProtocolVersion,
 )
 from handshake_over_coap.tls.config import Clock
+from handshake_over_coap.tls.credentials import auth_by_form, auth_by_psk
 from handshake_over_coap.tls.flight import HandshakeMessage, Item
 from handshake_over_coap.tls.handshake import Connected, EpochKeys, Step
 from handshake_over_coap.tls.identity import PeerIdentity
@@ -91,7 +91,7 @@ class Connected13:
     client_random: bytes
     server_random: bytes
     peer: PeerIdentity
-    server_certificate_type: CertificateType
+    server_certificate_type: int
     server_name: str | None
     verify_data: tuple[bytes, bytes]
     transcript: bytes = field(repr=False)
@@ -108,11 +108,10 @@ class Connected13:
 
     @property
     def auth(self) -> str:
-        """How this handshake proved who they are: psk, ecdhe-psk, rpk or x509."""
+        """How this handshake proved who they are: a name of ``--auth``, such as psk or rpk."""
         if self.psk:
-            return "psk" if self.group is None else "ecdhe-psk"
-        raw = self.server_certificate_type == CertificateType.RawPublicKey
-        return "rpk" if raw else "x509"
+            return auth_by_psk(ephemeral=self.group is not None)
+        return auth_by_form(self.server_certificate_type)
 
     @property
     def read_epoch(self) -> int:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.codepoints import (
-    CertificateType,
     CipherSuiteId,
     ProtocolVersion,
     PskKeyExchangeMode,
 )
-from handshake_over_coap.tls.config import ClientConfig, certificate_type
+from handshake_over_coap.tls.config import ClientConfig
+from handshake_over_coap.tls.credentials import DEFAULT_FORM, issuer_schemes
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ConnectionId,
@@ -43,7 +43,7 @@ from handshake_over_coap.tls.groups import KeyShareOffer
 from handshake_over_coap.tls.groups import offer as offer_share
 from handshake_over_coap.tls.messages import ClientHello, binder_input
 from handshake_over_coap.tls.schedule13 import EarlySecret, verify_data
-from handshake_over_coap.tls.signatures import CERTIFICATE_SCHEMES, SCHEMES
+from handshake_over_coap.tls.signatures import SCHEMES
 from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.tls.transcript import Transcript
 
@@ -245,11 +245,12 @@ def _certificate_extensions(config: ClientConfig) -> list[TypedExtension]:
     trust, forms = config.trust, config.server_certificate_types
     schemes = SCHEMES if trust is None or config.usable_suites else trust.schemes(forms)
     found: list[TypedExtension] = [SignatureAlgorithms(schemes)]
-    if CertificateType.X509 in forms:
-        found.append(SignatureAlgorithmsCert(CERTIFICATE_SCHEMES))
+    issuers = issuer_schemes(forms)
+    if issuers:
+        found.append(SignatureAlgorithmsCert(issuers))
     credential = config.credential
-    if credential is not None and certificate_type(credential) != CertificateType.X509:
-        found.append(ClientCertificateType((certificate_type(credential),)))
-    if forms != (CertificateType.X509,):
+    if credential is not None and credential.form != DEFAULT_FORM:
+        found.append(ClientCertificateType((credential.form,)))
+    if forms != (DEFAULT_FORM,):
         found.append(ServerCertificateType(forms))
     return found

@@ -13,9 +13,10 @@ from handshake_over_coap.tls.alerts import (
     MissingExtension,
     ProtocolVersion,
 )
-from handshake_over_coap.tls.codepoints import CertificateType, ExtensionType
+from handshake_over_coap.tls.codepoints import ExtensionType
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
 from handshake_over_coap.tls.config import ServerConfig
+from handshake_over_coap.tls.credentials import DEFAULT_FORM
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ConnectionId,
@@ -32,7 +33,7 @@ from handshake_over_coap.tls.extensions import (
 from handshake_over_coap.tls.messages import ClientHello, offered_psks
 from handshake_over_coap.tls.steps import asked_name
 
-_X509_ONLY = (int(CertificateType.X509),)
+_DEFAULT_FORMS = (int(DEFAULT_FORM),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ def read_hello(config: ServerConfig, hello: ClientHello) -> Offered:
         groups=() if groups is None else groups.groups,
         shares=shares or KeyShares(),
         schemes=() if schemes is None else schemes.schemes,
-        server_types=_X509_ONLY if server_types is None else server_types.types,
-        client_types=_X509_ONLY if client_types is None else client_types.types,
+        server_types=_DEFAULT_FORMS if server_types is None else server_types.types,
+        client_types=_DEFAULT_FORMS if client_types is None else client_types.types,
         connection_id=find(ConnectionId),
         record_size_limit=find(RecordSizeLimit),
     )

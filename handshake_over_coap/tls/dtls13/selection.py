@@ -15,14 +15,18 @@ from handshake_over_coap.tls.alerts import (
     UnknownPskIdentity,
     UnsupportedCertificate,
 )
-from handshake_over_coap.tls.codepoints import CertificateType, NamedGroup, PskKeyExchangeMode
-from handshake_over_coap.tls.config import AsymmetricCredential, ServerConfig, certificate_type
-from handshake_over_coap.tls.credentials import PskLookup
+from handshake_over_coap.tls.codepoints import NamedGroup, PskKeyExchangeMode
+from handshake_over_coap.tls.config import ServerConfig
+from handshake_over_coap.tls.credentials import (
+    DEFAULT_FORM,
+    AsymmetricCredential,
+    PskLookup,
+    shown_by,
+)
 from handshake_over_coap.tls.extensions import OfferedPsks
 from handshake_over_coap.tls.identity import PeerIdentity
 from handshake_over_coap.tls.messages import ClientHello
 from handshake_over_coap.tls.suites13 import CipherSuite13
-from handshake_over_coap.tls.trust import PeerRole
 
 from .offered import Offered, read_hello
 from .server_tickets import TicketContent, is_ticket, open_ticket
@@ -61,7 +65,7 @@ class Selection:
     can_resume: bool
     key: ChosenKey | None = None
     credential: AsymmetricCredential | None = None
-    client_certificate_type: CertificateType = CertificateType.X509
+    client_certificate_type: int = DEFAULT_FORM
 
     @property
     def share(self) -> bytes | None:
@@ -74,13 +78,13 @@ class Selection:
         return self.group is not None and self.share is None
 
     @property
-    def server_certificate_type(self) -> CertificateType:
+    def server_certificate_type(self) -> int:
         """The form of our key, or of the key in the session that is resumed."""
         if self.credential is not None:
-            return certificate_type(self.credential)
+            return self.credential.form
         if self.key is not None and self.key.ticket is not None:
             return self.key.ticket.server_certificate_type
-        return CertificateType.X509
+        return DEFAULT_FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +218,14 @@ def _is_accepted(config: ServerConfig, peer: PeerIdentity) -> bool:
         return config.psk is not None and config.psk.look_up(peer.psk_identity).known
     if not config.request_client_certificate:
         return True
-    trust = config.trust
+    shown = shown_by(peer)
+    if shown is None or config.trust is None:
+        return False
     try:
-        if peer.raw_public_key is not None and trust is not None:
-            trust.verify_raw_public_key(peer.raw_public_key)
-        elif peer.certificates and trust is not None:
-            trust.verify_chain(peer.certificates, role=PeerRole.CLIENT, now=config.now())
+        config.trust.verify(shown, config.asked_of_client())
     except AlertError:
         return False
-    return peer != PeerIdentity()
+    return True
 
 
 def _could_sign(config: ServerConfig, offered: Offered) -> bool:
@@ -240,7 +243,7 @@ def _with_certificate(config: ServerConfig, choice: Selection) -> Selection:
     fitting = [c for c in config.credentials if c.scheme in offered.schemes]
     for form in offered.server_types:
         for credential in fitting:
-            if certificate_type(credential) == form:
+            if credential.form == form:
                 return replace(
                     choice,
                     group=group,
@@ -265,10 +268,10 @@ def _no_key(config: ServerConfig, offered: Offered, psks: OfferedPsks) -> AlertE
     return HandshakeFailure("the client has only pre-shared keys, and here are none")
 
 
-def _client_type(config: ServerConfig, offered: Offered) -> CertificateType:
-    """X.509 where the client's key is not asked for."""
+def _client_type(config: ServerConfig, offered: Offered) -> int:
+    """The default where the client's key is not asked for."""
     if not config.request_client_certificate:
-        return CertificateType.X509
+        return DEFAULT_FORM
     for form in config.client_certificate_types:
         if form in offered.client_types:
             return form

@@ -24,6 +24,7 @@ from handshake_over_coap.tls.alerts import (
 )
 from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType
 from handshake_over_coap.tls.config import ServerConfig
+from handshake_over_coap.tls.credentials import identity_of
 from handshake_over_coap.tls.flight import HandshakeMessage, Item
 from handshake_over_coap.tls.handshake import Step
 from handshake_over_coap.tls.identity import PeerIdentity
@@ -32,7 +33,6 @@ from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH, EarlySecret, ver
 from handshake_over_coap.tls.signatures import PublicKey
 from handshake_over_coap.tls.steps import expect
 from handshake_over_coap.tls.transcript import Transcript
-from handshake_over_coap.tls.trust import PeerRole
 
 from .common import (
     check_certificate_verify,
@@ -148,19 +148,14 @@ class ExpectCertificate:
         """Certificate, checked against the trust of the configuration; an empty one is refused."""
         message = expect(item, HandshakeType.certificate, HANDSHAKE_EPOCH)
         config = self.common.config
-        identity = read_certificate(message.body, self.common.parameters.client_certificate_type)
+        shown = read_certificate(message.body, self.common.parameters.client_certificate_type)
         if config.trust is None:
             raise InternalError("a client's key was asked for, and none can be trusted")
-        if identity.raw_public_key is not None:
-            key = config.trust.verify_raw_public_key(identity.raw_public_key)
-        elif not identity.certificates:
+        if not shown.entries:
             raise CertificateRequired("the client has no certificate or key to show")
-        else:
-            key = config.trust.verify_chain(
-                identity.certificates, role=PeerRole.CLIENT, now=config.now()
-            )
+        key = config.trust.verify(shown, config.asked_of_client())
         transcript = self.transcript.append(message)
-        return Step(ExpectCertificateVerify(self.common, transcript, identity, key))
+        return Step(ExpectCertificateVerify(self.common, transcript, identity_of(shown), key))
 
 
 @dataclass(frozen=True, slots=True)

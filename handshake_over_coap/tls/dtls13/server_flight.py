@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from handshake_over_coap.tls.codepoints import CertificateType
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
-from handshake_over_coap.tls.config import MAX_RECORD_LIMIT_1_3, ServerConfig, certificate_type
+from handshake_over_coap.tls.config import MAX_RECORD_LIMIT_1_3, ServerConfig
+from handshake_over_coap.tls.credentials import issuer_schemes
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ConnectionId,
@@ -44,7 +44,7 @@ from handshake_over_coap.tls.schedule13 import (
     ticket_psk,
     verify_data,
 )
-from handshake_over_coap.tls.signatures import CERTIFICATE_SCHEMES, SCHEMES
+from handshake_over_coap.tls.signatures import SCHEMES
 from handshake_over_coap.tls.steps import FlightBuilder
 from handshake_over_coap.tls.transcript import Transcript
 
@@ -177,7 +177,7 @@ def _encrypted_extensions(config: ServerConfig, choice: Selection) -> EncryptedE
     extensions = choice.offered.hello.extensions
     if choice.credential is not None:
         if ServerCertificateType.extension_type in extensions:
-            found.append(SelectedServerCertificateType(certificate_type(choice.credential)))
+            found.append(SelectedServerCertificateType(choice.credential.form))
         asked = config.request_client_certificate
         if asked and ClientCertificateType.extension_type in extensions:
             found.append(SelectedClientCertificateType(choice.client_certificate_type))
@@ -187,13 +187,14 @@ def _encrypted_extensions(config: ServerConfig, choice: Selection) -> EncryptedE
     return EncryptedExtensions(Extensions.of(*found))
 
 
-def _certificate_request(config: ServerConfig, form: CertificateType) -> CertificateRequest13:
+def _certificate_request(config: ServerConfig, form: int) -> CertificateRequest13:
     """The request for a client's key in the negotiated ``form``."""
     trust, forms = config.trust, config.client_certificate_types
     schemes = SCHEMES if trust is None else trust.schemes(forms)
     found: list[TypedExtension] = [SignatureAlgorithms(schemes)]
-    if form == CertificateType.X509:
-        found.append(SignatureAlgorithmsCert(CERTIFICATE_SCHEMES))
+    issuers = issuer_schemes((form,))
+    if issuers:
+        found.append(SignatureAlgorithmsCert(issuers))
     return CertificateRequest13(Extensions.of(*found))
 
 

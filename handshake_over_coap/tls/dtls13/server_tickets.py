@@ -16,9 +16,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from handshake_over_coap.tls.alerts import DecodeError
-from handshake_over_coap.tls.codepoints import CertificateType
 from handshake_over_coap.tls.config import ServerConfig
-from handshake_over_coap.tls.identity import PeerIdentity
+from handshake_over_coap.tls.credentials import certificate_kinds, known_form
+from handshake_over_coap.tls.identity import PeerIdentity, Shown
 from handshake_over_coap.tls.tickets import MAX_TICKET_LENGTH, MAX_TICKET_LIFETIME
 from handshake_over_coap.tls.wire import Reader, u8, u16, u64, vec8, vec16, vec24
 
@@ -46,11 +46,14 @@ class TicketContent:
     lifetime: int
     server_name: str | None
     peer: PeerIdentity
-    server_certificate_type: CertificateType
+    server_certificate_type: int
 
     def encode(self) -> bytes:
         """The content in the clear."""
         name = b"" if self.server_name is None else self.server_name.encode("latin-1")
+        other = self.peer.other
+        # Only where there is one, so that tickets without are as short as they can be.
+        rest = b"" if other is None else u8(other.form) + _entries(other.entries)
         return b"".join(
             (
                 u16(self.suite),
@@ -61,8 +64,9 @@ class TicketContent:
                 vec8(name),
                 vec16(self.peer.psk_identity or b""),
                 vec16(self.peer.raw_public_key or b""),
-                vec24(b"".join(vec24(der, 1) for der in self.peer.certificates)),
+                _entries(self.peer.certificates),
                 u8(self.server_certificate_type),
+                rest,
             )
         )
 
@@ -73,12 +77,12 @@ class TicketContent:
         suite, psk = reader.u16(), reader.take(_PSK_LENGTH)
         issued_at, authenticated_at, lifetime = reader.u64(), reader.u64(), reader.u64()
         name, identity, raw = reader.vec8(), reader.vec16(), reader.vec16()
-        chain, certificates = Reader(reader.vec24()), []
-        while chain.remaining:
-            certificates.append(chain.vec24(1))
+        certificates = _read_entries(reader)
         form = reader.u8()
+        other = Shown(reader.u8(), _read_entries(reader)) if reader.remaining else None
         reader.done()
-        if form not in (CertificateType.X509, CertificateType.RawPublicKey):
+        known = {kind.form for kind in certificate_kinds()}
+        if not {form, form if other is None else other.form} <= known:
             raise DecodeError(f"certificate type {form} in a ticket")
         return cls(
             suite=suite,
@@ -87,9 +91,20 @@ class TicketContent:
             authenticated_at=authenticated_at,
             lifetime=lifetime,
             server_name=name.decode("latin-1") or None,
-            peer=PeerIdentity(identity or None, raw or None, tuple(certificates)),
-            server_certificate_type=CertificateType(form),
+            peer=PeerIdentity(identity or None, raw or None, certificates, other),
+            server_certificate_type=known_form(form),
         )
+
+
+def _entries(entries: tuple[bytes, ...]) -> bytes:
+    return vec24(b"".join(vec24(entry, 1) for entry in entries))
+
+
+def _read_entries(reader: Reader) -> tuple[bytes, ...]:
+    content, found = Reader(reader.vec24()), []
+    while content.remaining:
+        found.append(content.vec24(1))
+    return tuple(found)
 
 
 def milliseconds(moment: datetime) -> int:

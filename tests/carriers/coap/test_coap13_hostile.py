@@ -18,7 +18,7 @@ from handshake_over_coap.tls.alerts import (
     UnknownCa,
 )
 from handshake_over_coap.tls.codepoints import AlertDescription
-from handshake_over_coap.tls.trust import Trust
+from handshake_over_coap.tls.credentials import Trust
 from tests.support import pki
 from tests.support.by_hand import asked, hello, session_path
 from tests.support.exchange import (

@@ -1,9 +1,9 @@
-"""What a side proves its identity with: pre-shared keys, raw public keys, certificates.
+"""Pre-shared keys: an identity in the clear, and a key that both sides have.
 
-The text form of a credential never shows a secret.  A server's pre-shared keys become one lookup
-(:func:`psk_lookup`) that answers for every identity, known or not, with the same steps.
+A server's keys become one lookup (:func:`psk_lookup`) that answers for every identity, known or
+not, with the same steps.
 
-Source: RFC 4279 (pre-shared keys), RFC 7250 (raw public keys), RFC 5246 section 7.4.2 (chains).
+Source: RFC 4279 (1.2), RFC 5489 (with ECDHE), RFC 8446 section 4.2.11 (1.3).
 """
 
 from __future__ import annotations
@@ -11,28 +11,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, hmac, serialization
+from cryptography.hazmat.primitives import hashes, hmac
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.tls.codepoints import SignatureScheme
-from handshake_over_coap.tls.keyfiles import (
-    CertificateSources,
-    FilePath,
-    load_certificates,
-    load_private_key,
-    read_file,
-    subject_public_key_info,
-)
-from handshake_over_coap.tls.signatures import (
-    PrivateKey,
-    PublicKey,
-    is_supported,
-    scheme_for_key,
-)
+from handshake_over_coap.tls import alerts
+from handshake_over_coap.tls.codepoints import PskKeyExchangeMode
+from handshake_over_coap.tls.identity import PeerIdentity
+from handshake_over_coap.tls.suites import KeyExchange
+
+from .base import Kind, MadeUp, Way
+from .given import Given, Workshop
 
 log = logging.getLogger(__name__)
 
@@ -176,85 +166,60 @@ def _dummy_key(secret: bytes, identity: bytes, lengths: list[int]) -> bytes:
     return digest[: lengths[int.from_bytes(digest, "big") % len(lengths)]]
 
 
-@dataclass(frozen=True, slots=True, init=False, eq=False)
-class RawPublicKey:
-    """A key pair whose public half stands for itself (RFC 7250).
-
-    ``private_key`` is a P-256 or Ed25519 private key of ``cryptography``, or unencrypted PEM or
-    DER bytes of one; ConfigurationError for anything else.  ``spki`` is the DER
-    SubjectPublicKeyInfo that goes into the Certificate message: 91 bytes for P-256, 44 for
-    Ed25519.
-    """
-
-    private_key: PrivateKey = field(repr=False)
-    public_key: PublicKey = field(repr=False)
-    scheme: SignatureScheme
-    spki: bytes = field(repr=False)
-
-    def __init__(self, private_key: PrivateKey | bytes) -> None:
-        key = load_private_key(private_key)
-        object.__setattr__(self, "private_key", key)
-        object.__setattr__(self, "public_key", key.public_key())
-        object.__setattr__(self, "scheme", scheme_for_key(key))
-        object.__setattr__(self, "spki", subject_public_key_info(self.public_key))
-
-    @classmethod
-    def from_file(cls, path: FilePath) -> RawPublicKey:
-        """The key pair in a PEM or DER file; raises ConfigurationError."""
-        return cls(read_file(path))
+_PSK_LENGTH: Final = 16
+_WRONG_KEY: Final = (
+    "identity or key differ between the two sides: compare --psk, and mind that an unknown "
+    "identity looks the same as a wrong key"
+)
 
 
-@dataclass(frozen=True, slots=True, init=False, eq=False)
-class Certificate:
-    """An X.509 chain, the leaf first, and the private key of the leaf.
+class PskKind(Kind):
+    """Pre-shared keys, by themselves or with an ephemeral exchange that gives forward secrecy."""
 
-    ``chain`` is certificates of ``cryptography``, or PEM (one or several in each) or DER bytes;
-    each further certificate should certify the one before it, and the root may be left out
-    (RFC 5246 section 7.4.2).  The leaf's key is P-256 or Ed25519.  Raises ConfigurationError for
-    an empty chain, an unsupported key, or a private key that is not the leaf's.
-    """
+    ways: ClassVar = (
+        Way("psk", KeyExchange.PSK, (PskKeyExchangeMode.psk_ke,)),
+        Way("ecdhe-psk", KeyExchange.ECDHE_PSK, (PskKeyExchangeMode.psk_dhe_ke,)),
+    )
+    options: ClassVar = frozenset({"psk"})
+    advice: ClassVar[Mapping[type[alerts.AlertError], str]] = {
+        alerts.BadRecordMac: _WRONG_KEY,
+        alerts.DecryptError: _WRONG_KEY,
+    }
 
-    chain: tuple[x509.Certificate, ...]
-    private_key: PrivateKey = field(repr=False)
-    scheme: SignatureScheme
-    chain_der: tuple[bytes, ...] = field(repr=False)
-    """The chain as it stands in the Certificate message."""
+    def proven(self, peer: PeerIdentity) -> bool:
+        """Whether ``peer`` has the key of an identity."""
+        return peer.psk_identity is not None
 
-    def __init__(self, chain: CertificateSources, private_key: PrivateKey | bytes) -> None:
-        certificates = load_certificates(chain)
-        if not certificates:
-            raise ConfigurationError("a certificate chain needs at least the leaf")
-        key = load_private_key(private_key)
-        if not _certifies(certificates[0], key.public_key()):
-            raise ConfigurationError("the private key is not that of the chain's first certificate")
-        der = tuple(item.public_bytes(serialization.Encoding.DER) for item in certificates)
-        object.__setattr__(self, "chain", certificates)
-        object.__setattr__(self, "private_key", key)
-        object.__setattr__(self, "scheme", scheme_for_key(key))
-        object.__setattr__(self, "chain_der", der)
+    def told(self, peer: PeerIdentity) -> tuple[str, bytes | None]:
+        """The identity."""
+        return "pre-shared key of identity", peer.psk_identity
 
-    @property
-    def leaf(self) -> x509.Certificate:
-        """The certificate of ``private_key``."""
-        return self.chain[0]
+    def own(self, given: Given) -> tuple[PSK, ...]:
+        """The keys, in their order."""
+        return pre_shared(given.psk)
 
-    @property
-    def public_key(self) -> PublicKey:
-        """The public half of ``private_key``."""
-        return self.private_key.public_key()
+    def needed(self, given: Given) -> str:
+        """The same on both sides."""
+        psk = given.spelt("psk")
+        return f"a pre-shared key: add {psk} IDENTITY:HEXKEY, the same on both sides"
 
-    @classmethod
-    def from_files(cls, chain: FilePath, private_key: FilePath) -> Certificate:
-        """The chain and the key in two files (the same, if it holds both in PEM).
-
-        Raises ConfigurationError.
-        """
-        return cls(read_file(chain), read_file(private_key))
+    def made_up(self, given: Given, workshop: Workshop) -> MadeUp:
+        """The client uses the first of the server's keys."""
+        keys, origin = self.own(given), "as given"
+        if not keys:
+            name = workshop.called.get("identity", "client")
+            keys = (PSK(name, workshop.chance.rng("psk")(_PSK_LENGTH)),)
+            origin = "made for this run"
+        story = (f"a pre-shared key, {origin}",)
+        return MadeUp(keys, keys[0], None, None, workshop.now, story)
 
 
-def _certifies(leaf: x509.Certificate, public_key: PublicKey) -> bool:
-    try:
-        certified = leaf.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return is_supported(certified) and certified == public_key
+def pre_shared(credentials: Iterable[object]) -> tuple[PSK, ...]:
+    """Those of ``credentials`` that are pre-shared keys."""
+    return tuple(each for each in credentials if isinstance(each, PSK))
+
+
+def auth_by_psk(*, ephemeral: bool) -> str:
+    """The name of ``--auth`` for a handshake by pre-shared key, with an exchange or without."""
+    alone, with_exchange = PskKind.ways
+    return with_exchange.name if ephemeral else alone.name

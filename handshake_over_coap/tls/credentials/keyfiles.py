@@ -17,7 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.utils import CryptographyDeprecationWarning
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.tls.signatures import PrivateKey, PublicKey, scheme_for_key
+from handshake_over_coap.tls.alerts import UnsupportedCertificate
+from handshake_over_coap.tls.signatures import (
+    PrivateKey,
+    PublicKey,
+    is_supported,
+    scheme_for_key,
+)
 
 FilePath: TypeAlias = str | Path
 CertificateSource: TypeAlias = x509.Certificate | bytes
@@ -124,6 +130,14 @@ def subject_public_key_info(key: PublicKey) -> bytes:
     return key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+
+
+def supported_key(key: object) -> PublicKey:
+    """A peer's public key, if it is one of P-256 or Ed25519; raises UnsupportedCertificate."""
+    kinds = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+    if isinstance(key, kinds) and is_supported(key):
+        return key
+    raise UnsupportedCertificate("the peer's key is neither P-256 nor Ed25519")
 
 
 def read_file(path: FilePath) -> bytes:

@@ -1,4 +1,4 @@
-"""Whom a side believes: trust anchors, pinned raw public keys, or anybody.
+"""Whether a chain of certificates leads to a trust anchor and belongs to whom it should.
 
 Chains are checked by the verifier of ``cryptography`` under its Web PKI profile, with two
 extensions relaxed for constrained devices: what it asks of each certificate is
@@ -19,23 +19,20 @@ Each failure is the alert that names it: :class:`UnknownCa` for an issuer that l
 self-signed leaves included; :class:`CertificateExpired` for one expired or not valid yet;
 :class:`UnsupportedCertificate` for a leaf's key that is not supported or may not sign; and
 :class:`CertificateUnknown` for a certificate in perfect order that belongs to somebody else (a
-wrong name, a key that is not pinned): :class:`BadCertificate` is kept for those that are corrupt,
-forged or against the profile, extendedKeyUsage included, so that a caller can tell the two apart.
+wrong name): :class:`BadCertificate` is kept for those that are corrupt, forged or against the
+profile, extendedKeyUsage included, so that a caller can tell the two apart.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509 import verification
 
 from handshake_over_coap.errors import ConfigurationError
@@ -49,170 +46,70 @@ from handshake_over_coap.tls.alerts import (
 )
 from handshake_over_coap.tls.codepoints import CertificateType, SignatureScheme
 from handshake_over_coap.tls.effort import Primitive, note
-from handshake_over_coap.tls.keyfiles import (
-    CertificateSources,
-    FilePath,
-    load_certificates,
-    load_public_key,
-    parse_certificate,
-    read_file,
-    subject_public_key_info,
-)
-from handshake_over_coap.tls.profile import shortcoming
-from handshake_over_coap.tls.signatures import SCHEMES, PublicKey, is_supported, scheme_for_key
+from handshake_over_coap.tls.signatures import SCHEMES, PublicKey
+
+from .base import Address, Asked, PeerRole
+from .keyfiles import CertificateSources, load_certificates, parse_certificate, supported_key
+from .profile import shortcoming
 
 MAX_CHAIN_LENGTH: Final = 8
 """Certificates that a peer may send at most: it bounds the work of building a path."""
 
-Address: TypeAlias = str | ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class PeerRole(Enum):
-    """Which side of the handshake the peer to be verified is."""
-
-    CLIENT = "client"
-    SERVER = "server"
-
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
-class Trust:
-    """What a peer's certificate or raw public key is checked against.
+class Anchors:
+    """The ``certificates`` of authorities that are believed.
 
-    ``anchors`` are certificates of authorities, as objects, PEM or DER bytes; ``raw_public_keys``
-    the public keys that are accepted by themselves, as objects, PEM or DER bytes.  ``insecure``
-    accepts every well-formed certificate and key of a supported kind, whatever else is given.
-    Raises ConfigurationError for what cannot be loaded.
+    Made of objects, PEM or DER bytes; raises ConfigurationError for what cannot be loaded.
     """
 
-    anchors: tuple[x509.Certificate, ...]
-    raw_public_keys: frozenset[bytes]
-    """The pinned keys as DER SubjectPublicKeyInfo."""
-    insecure: bool
+    certificates: tuple[x509.Certificate, ...]
     _store: verification.Store | None = field(repr=False)
-    _pinned_schemes: frozenset[SignatureScheme] = field(repr=False)
 
-    def __init__(
-        self,
-        anchors: CertificateSources = (),
-        raw_public_keys: PublicKey | bytes | Iterable[PublicKey | bytes] = (),
-        insecure: bool = False,
-    ) -> None:
-        certificates = load_certificates(anchors)
-        if isinstance(
-            raw_public_keys, bytes | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
-        ):
-            raw_public_keys = (raw_public_keys,)
-        keys = [load_public_key(key) for key in raw_public_keys]
-        pins = frozenset(map(subject_public_key_info, keys))
-        store = verification.Store(list(certificates)) if certificates else None
-        object.__setattr__(self, "anchors", certificates)
-        object.__setattr__(self, "raw_public_keys", pins)
-        object.__setattr__(self, "insecure", insecure)
-        object.__setattr__(self, "_store", store)
-        object.__setattr__(self, "_pinned_schemes", frozenset(map(scheme_for_key, keys)))
-
-    @classmethod
-    def from_files(
-        cls,
-        anchors: Iterable[FilePath] = (),
-        raw_public_keys: Iterable[FilePath] = (),
-        *,
-        insecure: bool = False,
-    ) -> Trust:
-        """Anchors (one or several in a file) and pinned keys (one in a file) in PEM or DER.
-
-        Raises ConfigurationError.
-        """
-        return cls(
-            anchors=[read_file(path) for path in anchors],
-            raw_public_keys=[read_file(path) for path in raw_public_keys],
-            insecure=insecure,
-        )
+    def __init__(self, certificates: CertificateSources) -> None:
+        loaded = load_certificates(certificates)
+        object.__setattr__(self, "certificates", loaded)
+        object.__setattr__(self, "_store", verification.Store(list(loaded)) if loaded else None)
 
     @property
-    def accepts_x509(self) -> bool:
-        """Whether any X.509 chain can be accepted."""
-        return self.insecure or bool(self.anchors)
+    def form(self) -> int:
+        """X509."""
+        return CertificateType.X509
 
     @property
-    def accepts_raw_public_keys(self) -> bool:
-        """Whether any raw public key can be accepted."""
-        return self.insecure or bool(self.raw_public_keys)
+    def schemes(self) -> tuple[SignatureScheme, ...]:
+        """All, as an authority may certify any key; none without an authority."""
+        return SCHEMES if self.certificates else ()
 
-    @property
-    def certificate_types(self) -> tuple[CertificateType, ...]:
-        """The forms in which a peer's key may be accepted, in order of preference."""
-        raw, x509_chain = CertificateType.RawPublicKey, CertificateType.X509
-        accepted = {raw: self.accepts_raw_public_keys, x509_chain: self.accepts_x509}
-        return tuple(form for form, is_accepted in accepted.items() if is_accepted)
-
-    def schemes(self, forms: Iterable[CertificateType]) -> tuple[SignatureScheme, ...]:
-        """The signatures of a peer that could be accepted, if it shows its key in one of ``forms``.
-
-        Those of the pinned keys where nothing but a pinned key will do, or all that are supported.
-        """
-        pinned_only = not self.insecure and set(forms) == {CertificateType.RawPublicKey}
-        found = tuple(scheme for scheme in SCHEMES if scheme in self._pinned_schemes)
-        return found if pinned_only and found else SCHEMES
-
-    def require_usable(self) -> None:
-        """Raise ConfigurationError if no peer could ever be accepted."""
-        if not (self.accepts_x509 or self.accepts_raw_public_keys):
-            raise ConfigurationError(
-                "a trust anchor or a pinned raw public key is needed to know the peer by"
-                " (or insecure=True, to accept anybody)"
-            )
-
-    def verify_raw_public_key(self, spki: bytes) -> PublicKey:
-        """The key in a peer's DER SubjectPublicKeyInfo, if it is one of the pinned ones.
-
-        Raises BadCertificate (not a key), UnsupportedCertificate (neither P-256 nor Ed25519) or
-        CertificateUnknown (not pinned).
-        """
-        try:
-            key = serialization.load_der_public_key(spki)
-        except UnsupportedAlgorithm:
-            raise UnsupportedCertificate("a raw public key of an unknown algorithm") from None
-        except ValueError:
-            raise BadCertificate("a raw public key that cannot be decoded") from None
-        supported = _supported(key)
-        if not self.insecure and spki not in self.raw_public_keys:
-            raise CertificateUnknown("the raw public key is not a pinned one")
-        return supported
-
-    def verify_chain(
-        self,
-        chain_der: Sequence[bytes],
-        *,
-        role: PeerRole,
-        now: datetime,
-        server_name: str | None = None,
-        server_address: Address | None = None,
-    ) -> PublicKey:
+    def verify(self, entries: tuple[bytes, ...], asked: Asked) -> PublicKey:
         """The leaf's key, if the chain (DER, leaf first) leads to an anchor and fits the peer.
 
-        ``role`` is the peer's.  A server must be certified for ``server_name`` or, where that is
-        None, for ``server_address``; a ``server_name`` that is the text of an IP address counts as
-        one.  A client's names are not looked at.  ``now`` carries a time zone.
-
-        Raises the alerts that the module's docstring lists, and ConfigurationError for a
-        server without name and address, a name that is no DNS name, or a ``now`` without zone.
+        A client's names are not looked at.  Raises the alerts that the module's docstring lists,
+        and ConfigurationError for a server without name and address, a name that is no DNS name,
+        or a time without zone.
         """
-        leaf, *others = _decode(chain_der)
-        key = _leaf_key(leaf)
-        if self.insecure:
-            return key
-        if now.tzinfo is None:
+        chain, key = read_chain(entries)
+        leaf, *others = chain
+        if asked.now.tzinfo is None:
             raise ConfigurationError("the time of verification needs a time zone")
         if self._store is None:
             raise UnknownCa("no trust anchor is configured")
-        check = _Check(leaf, others, self.anchors, self._store, now)
-        if role is PeerRole.SERVER:
-            check.server(_subject(server_name, server_address))
+        check = _Check(leaf, others, self.certificates, self._store, asked.now)
+        if asked.role is PeerRole.SERVER:
+            check.server(_subject(asked.server_name, asked.server_address))
         else:
             check.client()
         _require_digital_signature(leaf)
         return key
+
+
+def read_chain(chain_der: Sequence[bytes]) -> tuple[list[x509.Certificate], PublicKey]:
+    """A peer's certificates and the leaf's key, whoever's they are.
+
+    Raises BadCertificate or UnsupportedCertificate.
+    """
+    chain = _decode(chain_der)
+    return chain, _leaf_key(chain[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,14 +210,7 @@ def _leaf_key(leaf: x509.Certificate) -> PublicKey:
         raise UnsupportedCertificate("a certified key of an unknown algorithm") from None
     except ValueError:
         raise BadCertificate("a certified key that cannot be decoded") from None
-    return _supported(key)
-
-
-def _supported(key: object) -> PublicKey:
-    kinds = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
-    if isinstance(key, kinds) and is_supported(key):
-        return key
-    raise UnsupportedCertificate("the peer's key is neither P-256 nor Ed25519")
+    return supported_key(key)
 
 
 def _require_digital_signature(leaf: x509.Certificate) -> None:
