@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from argparse import Namespace
 
+from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.net.sizes import check_sizes
 from handshake_over_coap.tls.credentials import (
     Credential,
     Given,
@@ -41,7 +43,7 @@ def server_credentials(arguments: Namespace) -> tuple[Credential, ...]:
     own = kind_by_auth(arguments.auth).own(given(arguments))
     if not own:
         raise _missing(arguments, "a server with ")
-    return own
+    return _carried(own, arguments)
 
 
 def client_credential(arguments: Namespace) -> Credential | None:
@@ -55,7 +57,7 @@ def client_credential(arguments: Namespace) -> Credential | None:
         raise ConfigurationError(
             f"--mutual: the server will ask for a client's key; add {kind.needed(files)}"
         )
-    return own[0] if own else None
+    return _carried(own, arguments)[0] if own else None
 
 
 def server_trust(arguments: Namespace) -> Trust | None:
@@ -75,6 +77,18 @@ def warn_of_unused(arguments: Namespace) -> None:
         _log.warning("%s has no part in --auth %s and is not used", _spelt(name), arguments.auth)
     if files.insecure and kind.form is not None:
         _log.warning("--insecure: any peer is accepted, whatever key it shows")
+
+
+def _carried(own: tuple[Credential, ...], arguments: Namespace) -> tuple[Credential, ...]:
+    """``own``, if the carrier takes it; a ConfigurationError names the files."""
+    sizes = {"transport": arguments.transport, "dtls": arguments.dtls}
+    try:
+        check_sizes(own, **sizes, body=Limits().body)
+    except ConfigurationError as error:
+        files = (f"{_spelt(name)} {getattr(arguments, name)}" for name in ("cert", "key"))
+        named = next((text for text in files if not text.endswith(" None")), _spelt("psk"))
+        raise ConfigurationError(f"{named}: {error}") from None
+    return own
 
 
 def _missing(arguments: Namespace, who: str = "") -> ConfigurationError:

@@ -40,12 +40,14 @@ from handshake_over_coap.tls.credentials import (
     pre_shared,
     psk_lookup,
 )
+from handshake_over_coap.tls.extensions.hello import MAX_HOST_NAME
 from handshake_over_coap.tls.groups import GROUPS, GROUPS13, group_by_name
 from handshake_over_coap.tls.suites import SUITES, CipherSuite, suite_by_name
 from handshake_over_coap.tls.suites13 import SUITES13, CipherSuite13, suite13_by_name
 from handshake_over_coap.tls.tickets import Ticket
 
 from .resumption import Expected
+from .sizes import check_sizes
 
 TRANSPORTS = ("coap", "udp")
 VERSIONS = ("1.2", "1.3")
@@ -166,6 +168,8 @@ class Options:
             )
         if self.server_name is not None and not self.server_name:
             raise ConfigurationError("an empty server name is none: give one, or leave it out")
+        if self.server_name is not None and len(self.server_name) > MAX_HOST_NAME:
+            raise ConfigurationError(f"a server name has at most {MAX_HOST_NAME} bytes")
         self._check_suites()
         _ = self.connection_id
 
@@ -277,6 +281,7 @@ class Options:
         if form is not None:
             self._require_trust(trust)
         given = () if credential is None else (credential,)
+        self._check_sizes(given)
         psk, own = next(iter(pre_shared(given)), None), next(iter(asymmetric(given)), None)
         server_address = server_address.partition("%")[0]
         if ticket is not None:
@@ -313,6 +318,7 @@ class Options:
     ) -> ServerConfig:
         """A server's side of all its handshakes."""
         given = list(credentials)
+        self._check_sizes(given)
         keys = pre_shared(given)
         if keys and psk is not None:
             raise ConfigurationError("pre-shared keys come as credentials or as psk, not as both")
@@ -335,6 +341,9 @@ class Options:
             trust=trust,
             request_client_certificate=self.mutual,
         )
+
+    def _check_sizes(self, given: Iterable[Credential]) -> None:
+        check_sizes(given, transport=self.transport, dtls=self.dtls, body=self.limits.body)
 
     def _groups(self, default: tuple[NamedGroup, ...]) -> tuple[NamedGroup, ...]:
         return tuple(group_by_name(name) for name in _names(self.group)) or default

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from handshake_over_coap.tls.alerts import BadCertificate
 from handshake_over_coap.tls.credentials import PeerRole, Trust
@@ -64,3 +65,30 @@ def test_a_server_without_a_name_or_with_an_authoritys_certificate_is_told_so() 
     good = [CONSTRAINTS, USAGE]
     assert "subjectAltName" in said(good, [])
     assert "an authority's" in said(good, [(pki.alternative_names(NAME, None), False), *good])
+
+
+@pytest.mark.parametrize(
+    ("key", "sort"),
+    [
+        (pki.ed25519_key("an authority"), "Ed25519"),
+        (rsa.generate_private_key(65537, 1024), "RSA with 1024 bits"),
+        (ec.derive_private_key(7, ec.SECP256K1()), "secp256k1"),
+    ],
+)
+def test_an_authority_with_a_key_of_another_sort_is_told_which_will_do(
+    key: pki.AnyKey, sort: str
+) -> None:
+    authority = pki.CertificateAuthority("of another sort", key=key)
+    issued = authority.issue(NAME)
+    with pytest.raises(BadCertificate, match=f"key is of {sort}: .* P-256, P-384") as caught:
+        Trust(authority.certificate).verify_chain(
+            issued.chain_der, role=PeerRole.SERVER, now=NOW, server_name=NAME
+        )
+    assert "::" not in str(caught.value)
+
+
+def test_the_verifiers_own_words_are_kept_for_the_cause() -> None:
+    """A critical extension that nobody understands, of which the profile has nothing to say."""
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"")
+    name = (pki.alternative_names(NAME, None), False)
+    assert "the chain does not verify" in said([CONSTRAINTS, USAGE], [name, (extension, True)])

@@ -260,3 +260,16 @@ def test_a_lookup_that_raises_counts_as_an_unknown_identity(
     assert lookup(b"known") == b"k" * 16
     assert lookup(b"unknown") == psk_lookup(lambda _: None, bytes(32))(b"unknown")
     assert "looking up a pre-shared key failed" in caplog.text
+
+
+@pytest.mark.parametrize("algorithm", [b"\x2b\x65\x6e", b"\x2b\x65\x6f", b"\x2b\x65\x71"])
+def test_a_key_of_another_length_than_its_algorithm_has_is_refused(algorithm: bytes) -> None:
+    key = pki.ed25519_key("odd")
+    private = key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    for load, data in ((load_private_key, private), (load_public_key, pki.public_der(key))):
+        with pytest.raises(ConfigurationError):
+            load(data.replace(b"\x2b\x65\x70", algorithm))

@@ -260,7 +260,7 @@ def test_an_ed25519_leaf_is_fine_and_an_ed25519_authority_is_not() -> None:
     key = pki.ed25519_key("leaf")
     assert verify(ROOT.issue(NAME, key=key))
     authority = pki.CertificateAuthority("ed", key=pki.ed25519_key("authority"))
-    with pytest.raises(BadCertificate, match="Forbidden public key algorithm"):
+    with pytest.raises(BadCertificate, match="key is of Ed25519"):
         verify(authority.issue(NAME), trust=Trust(authority.certificate))
 
 
@@ -272,12 +272,12 @@ def test_the_extensions_that_the_profile_asks_for_are_as_documented() -> None:
     assert verify(ROOT.issue(NAME, subject=""))
     with pytest.raises(BadCertificate, match="subjectAltName"):
         verify(ROOT.issue())
-    with pytest.raises(BadCertificate, match="EKU"):
+    with pytest.raises(BadCertificate, match="extendedKeyUsage"):
         verify(ROOT.issue(NAME, usages=[client]))
     assert as_client(ROOT.issue())
     assert as_client(ROOT.issue(authority_key_identifier=False))
     assert as_client(ROOT.issue(NAME, usages=[client], extensions=[signing]))
-    with pytest.raises(BadCertificate, match="EKU"):
+    with pytest.raises(BadCertificate, match="extendedKeyUsage"):
         as_client(ROOT.issue(usages=[server]))
 
 

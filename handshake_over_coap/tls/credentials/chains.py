@@ -32,7 +32,7 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.x509 import verification
 
 from handshake_over_coap.errors import ConfigurationError
@@ -170,7 +170,12 @@ class _Check:
         if server and self._verifies_for_a_name_of_its_own():
             return CertificateUnknown("the certificate is for another name or address")
         issuers = [item for item in (*self.others, *self.anchors) if self._is_issuer(item)]
-        return BadCertificate(shortcoming(self.leaf, issuers, server=server) or str(error))
+        said = shortcoming(self.leaf, issuers, server=server)
+        # What the verifier says is about its own parts: it stays with the error, as its cause.
+        return BadCertificate(
+            said
+            or "the chain does not verify: a signature, an extendedKeyUsage or a critical extension"
+        )
 
     def _is_issuer(self, item: x509.Certificate) -> bool:
         return any(_names_as_issuer(each, item) for each in (self.leaf, *self.others))
@@ -208,7 +213,7 @@ def _leaf_key(leaf: x509.Certificate) -> PublicKey:
         key = leaf.public_key()
     except UnsupportedAlgorithm:
         raise UnsupportedCertificate("a certified key of an unknown algorithm") from None
-    except ValueError:
+    except (ValueError, InternalError):
         raise BadCertificate("a certified key that cannot be decoded") from None
     return supported_key(key)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.utils import CryptographyDeprecationWarning
@@ -31,6 +31,13 @@ CertificateSources: TypeAlias = CertificateSource | Iterable[CertificateSource]
 
 _PEM_MARK = b"-----BEGIN "
 
+UNREADABLE = (ValueError, UnsupportedAlgorithm, InternalError)
+"""What ``cryptography`` raises for a key that it cannot read.
+
+InternalError is what its OpenSSL leaves behind where a key has another length than its algorithm
+says, such as one of 32 bytes that claims to be of X448.
+"""
+
 
 def load_private_key(source: PrivateKey | bytes) -> PrivateKey:
     """A P-256 or Ed25519 private key from itself, unencrypted PEM or DER (PKCS #8, SEC 1).
@@ -46,7 +53,7 @@ def load_private_key(source: PrivateKey | bytes) -> PrivateKey:
                 key = serialization.load_der_private_key(source, None)
         except TypeError:
             raise ConfigurationError("the private key is encrypted: decrypt it first") from None
-        except (ValueError, UnsupportedAlgorithm):
+        except UNREADABLE:
             raise ConfigurationError("not a private key in PEM or DER") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
         raise ConfigurationError("not a private key of P-256 or Ed25519")
@@ -66,7 +73,7 @@ def load_public_key(source: PublicKey | bytes) -> PublicKey:
                 key = serialization.load_pem_public_key(source)
             else:
                 key = serialization.load_der_public_key(source)
-        except (ValueError, UnsupportedAlgorithm):
+        except UNREADABLE:
             raise ConfigurationError("not a public key in PEM or DER") from None
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
         raise ConfigurationError("not a public key of P-256 or Ed25519")
@@ -97,7 +104,7 @@ def _parse_certificates(data: bytes) -> list[x509.Certificate]:
         found = x509.load_pem_x509_certificates(data)
         for certificate in found:
             _parse_every_field(certificate)
-    except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning):
+    except (*UNREADABLE, x509.InvalidVersion, CryptographyDeprecationWarning):
         raise ConfigurationError("not a certificate in PEM or DER") from None
     return found
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -117,7 +117,7 @@ def _read(entries: tuple[bytes, ...]) -> PublicKey:
         key = serialization.load_der_public_key(entries[0])
     except UnsupportedAlgorithm:
         raise UnsupportedCertificate("a raw public key of an unknown algorithm") from None
-    except ValueError:
+    except (ValueError, InternalError):
         raise BadCertificate("a raw public key that cannot be decoded") from None
     return supported_key(key)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from handshake_over_coap.errors import ConfigurationError
@@ -34,6 +33,7 @@ from .base import CertificateKind, MadeUp, Way
 from .chains import Anchors, read_chain
 from .given import Given, Workshop
 from .keyfiles import (
+    UNREADABLE,
     CertificateSources,
     FilePath,
     load_certificates,
@@ -103,7 +103,7 @@ class Certificate:
 def _certifies(leaf: x509.Certificate, public_key: PublicKey) -> bool:
     try:
         certified = leaf.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False
     return is_supported(certified) and certified == public_key
 
