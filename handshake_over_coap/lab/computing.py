@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FAST: Final = "fast"
 Effort: TypeAlias = Mapping[Primitive, int]
+Measuring: TypeAlias = Callable[..., object]
+"""What makes one handshake, of a scenario, a seed and a number, and has its ``meter`` count."""
 Slow: TypeAlias = "Callable[[bytes], bool] | None"
 
 _FAULTLESS: Final[dict[str, Any]] = {
@@ -67,8 +69,8 @@ class Computing:
     slow: Slow = None
 
 
-def computing(scenario: Scenario, seed: int) -> Computing:
-    """The devices of ``scenario``.
+def computing(scenario: Scenario, seed: int, measuring: Measuring) -> Computing:
+    """The devices of ``scenario``; ``measuring`` makes the handshakes that tell their work.
 
     Raises ConfigurationError where a device has no figure for something that it would compute.
     """
@@ -76,7 +78,7 @@ def computing(scenario: Scenario, seed: int) -> Computing:
     server = _slow(scenario.server_device or scenario.device)
     if client is None and server is None:
         return Computing()
-    all_work = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed)
+    all_work = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed, measuring)
     for kind, effort in ((client, all_work.client), (server, all_work.server)):
         if kind is not None:
             _seconds(kind, effort)
@@ -143,12 +145,10 @@ class Efforts:
 
 
 @lru_cache(maxsize=64)
-def efforts(scenario: Scenario, seed: int) -> Efforts:
+def efforts(scenario: Scenario, seed: int, measuring: Measuring) -> Efforts:
     """Measure them in one handshake."""
-    from handshake_over_coap.lab.trial import run_trial
-
     meter = Meter()
-    run_trial(scenario, seed, 0, meter=meter)
+    measuring(scenario, seed, 0, meter=meter)
     meter.settle()
     client, server = (
         Counter() if cpu is None else cpu.spent for cpu in (meter.client, meter.server)

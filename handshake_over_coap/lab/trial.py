@@ -88,7 +88,7 @@ def prepared(scenario: Scenario, seed: int) -> Prepared:
         who,
         link_options(scenario),
         radio_options(scenario),
-        computing(scenario, seed),
+        computing(scenario, seed, run_trial),
     )
 
 

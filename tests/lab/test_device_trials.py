@@ -63,14 +63,14 @@ def test_the_keys_that_a_client_makes_before_its_first_datagram_take_time_too(
 
 
 def test_what_the_server_computes_is_measured_by_flight() -> None:
-    it = efforts(Scenario(auth="rpk", dtls="1.2"), 1)
+    it = efforts(Scenario(auth="rpk", dtls="1.2"), 1, run_trial)
     assert it.flight_1 == {Primitive.KEYGEN: 1, Primitive.SIGN: 1}
     assert it.later == {Primitive.ECDH: 1, Primitive.HASH_BLOCK: DERIVATION + 2 * PRF_32}
-    it = efforts(Scenario(auth="x509", mutual=True, dtls="1.2"), 1)
+    it = efforts(Scenario(auth="x509", mutual=True, dtls="1.2"), 1, run_trial)
     assert it.flight_1 == {Primitive.KEYGEN: 1, Primitive.SIGN: 1}
     assert it.later[Primitive.VERIFY] == 2  # the certificate, and the signature of the client
-    assert efforts(Scenario(dtls="1.2"), 1).flight_1 == {}
-    it = efforts(Scenario(auth="rpk", dtls="1.3"), 1)
+    assert efforts(Scenario(dtls="1.2"), 1, run_trial).flight_1 == {}
+    it = efforts(Scenario(auth="rpk", dtls="1.3"), 1, run_trial)
     assert (
         it.flight_1[Primitive.KEYGEN],
         it.flight_1[Primitive.ECDH],

@@ -64,6 +64,37 @@ def eagerly_reached(package: Path, start: str) -> set[str]:
     return reached
 
 
+def circles(package: Path) -> list[list[str]]:
+    """Modules of the package that import each other, whenever they do so; one list each circle.
+
+    A module does not count as importing the package that it is in.
+    """
+    known = modules(package)
+    edges: dict[str, set[str]] = {name: set() for name in known}
+    for each in imports(package):
+        target = next(reversed([*_loaded_by(each.target, known)]), each.source)
+        if not f"{each.source}.".startswith(f"{target}."):
+            edges[each.source].add(target)
+    reached = {name: _reached(name, edges) for name in known}
+    circles = {
+        frozenset(other for other in reached[name] if name in reached[other])
+        for name in known
+        if name in reached[name]
+    }
+    return sorted(sorted(circle) for circle in circles)
+
+
+def _reached(start: str, edges: dict[str, set[str]]) -> set[str]:
+    """What is imported by ``start``, however indirectly; ``start`` itself only in a circle."""
+    reached: set[str] = set()
+    waiting = set(edges[start])
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting |= edges[name] - reached
+    return reached
+
+
 def _loaded_by(target: str, known: dict[str, Path]) -> Iterator[str]:
     """The modules that importing ``target`` runs: itself, if it is one, and its parents."""
     parts = target.split(".")
