@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import Final, Self
 
+from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings.plain import read_body
 from handshake_over_coap.errors import Error
 from handshake_over_coap.records.dtls12 import SealedRecord
@@ -15,7 +16,7 @@ from handshake_over_coap.tls.codepoints import (
     ExtensionType,
     HandshakeType,
 )
-from handshake_over_coap.trace.coap import TYPES, CoapSeen
+from handshake_over_coap.trace.coap import TYPES, code_words, path_text
 
 WIDTH: Final = 69
 """Columns of a figure: 72 less the 3 by which it is indented."""
@@ -215,7 +216,7 @@ def named(record: bytes, *, finished: bool) -> Lines:
     return cursor.done()
 
 
-def coap_message(data: bytes, message: CoapSeen, note: str) -> Lines:
+def coap_message(data: bytes, message: Message, note: str) -> Lines:
     """A CoAP message, option by option; ``note`` is what the payload is."""
     cursor = Cursor(data)
     cursor.take(1, f"{TYPES[message.type]}, token of {len(message.token)} bytes")
@@ -250,12 +251,12 @@ def _block(value: bytes) -> str:
     return f"{number >> 4}/{number >> 3 & 1}/{16 << (number & 7)}"
 
 
-def _code(message: CoapSeen) -> str:
+def _code(message: Message) -> str:
     named_code = {0x81: "Unauthorized", 0x41: "Created", 0x44: "Changed", 0x5F: "Continue"}
-    return f"{message.code_text} {named_code.get(message.code, '')}".strip()
+    return f"{code_words(message)} {named_code.get(message.code, '')}".strip()
 
 
-def coap_summary(message: CoapSeen) -> str:
+def coap_summary(message: Message) -> str:
     """A CoAP message in one line: what matters to blocks."""
     words = [f"{TYPES[message.type]} {_code(message)}"]
     for number, value in message.options:
@@ -265,7 +266,7 @@ def coap_summary(message: CoapSeen) -> str:
         shown = _block(value) if number in _BLOCK_OPTIONS else value.hex() if number != 252 else ""
         words.append(f"{name} {shown}".strip())
     for name, number in (("to", 11), ("Location", 8)):
-        path = message.path(number)
+        path = path_text(message, number)
         if path is not None:
             words.insert(1, f"{name} {path}")
     if message.payload:

@@ -31,7 +31,7 @@ from .annotate import (
     plain_body,
 )
 from .examples13 import ladder13_example, psk13_example
-from .memory import IDENTITY, KEY, Carried, carry, counting, still, today
+from .memory import IDENTITY, KEY, Carried, carry, counting, today
 
 FOLDER: Final = Path(__file__).parent
 
@@ -47,9 +47,9 @@ class Handshake(Carried):
     server: Established
 
 
-async def make_handshake(**parameters: int) -> Handshake:
+def make_handshake(**parameters: int) -> Handshake:
     """A handshake with a pre-shared key; ``parameters`` are those of CoapParameters, both sides."""
-    carried = await carry(
+    carried = carry(
         ClientConfig(rng=counting(0x00), now=today, suites=(SUITE,), psk=PSK(IDENTITY, KEY)),
         ServerConfig(
             rng=counting(0x80), now=today, suites=(SUITE,), psk=psk_lookup({IDENTITY: KEY}, KEY)
@@ -64,7 +64,7 @@ async def make_handshake(**parameters: int) -> Handshake:
 
 def psk_example() -> str:
     """The four bodies of a handshake, field by field, with keys, and the first record."""
-    handshake = still(make_handshake())
+    handshake = make_handshake()
     bodies = [m.payload for m in handshake.messages if m.payload]
     # Flight 1 was sent twice, as the first was answered with Echo alone.
     flights = bodies[1:]
@@ -115,7 +115,7 @@ def _finished(handshake: Handshake, flights: list[bytes]) -> Iterator[Lines]:
 
 def coap_example() -> str:
     """The datagrams of the same handshake, option by option."""
-    handshake = still(make_handshake())
+    handshake = make_handshake()
     lines, flights = Lines(), iter((1, 1, 2, 3, 4))
     for (client, data), message in zip(handshake.datagrams, handshake.messages, strict=True):
         sender = "client to server" if client else "server to client"
@@ -127,7 +127,7 @@ def coap_example() -> str:
 
 def blocks_example() -> str:
     """The messages of a handshake in blocks of 32 bytes, one line each."""
-    handshake = still(make_handshake(block_size=32))
+    handshake = make_handshake(block_size=32)
     lines = Lines()
     for (client, _), message in zip(handshake.datagrams, handshake.messages, strict=True):
         lines.wrapped("-->" if client else "<--", coap_summary(message))

@@ -22,7 +22,7 @@ from handshake_over_coap.tls.tickets import Ticket
 
 from .annotate import Lines, coap_summary
 from .annotate13 import Side, contents, datagram13, plain_body13
-from .memory import IDENTITY, KEY, Carried, carry, counting, still, today
+from .memory import IDENTITY, KEY, Carried, carry, counting, today
 
 SUITE13: Final = suite13_by_name("TLS_AES_128_CCM_SHA256")
 TICKET_KEY: Final = bytes(range(0xC0, 0xE0))
@@ -42,7 +42,7 @@ class Handshake13(Carried):
         return Side.of(self.client.connected, client=client)
 
 
-async def make_handshake13(
+def make_handshake13(
     group: NamedGroup | None = None, *, retry: bool = False, ticket: Ticket | None = None
 ) -> Handshake13:
     """A handshake with a pre-shared key, alone or with ``group``.
@@ -53,7 +53,7 @@ async def make_handshake13(
     mode = PskKeyExchangeMode.psk_ke if group is None else PskKeyExchangeMode.psk_dhe_ke
     ours = NamedGroup.secp256r1 if group is None else group
     offered = (NamedGroup.x25519, ours) if retry else (ours,)
-    carried = await carry(
+    carried = carry(
         ClientConfig(
             rng=counting(0x00),
             now=today,
@@ -83,7 +83,7 @@ async def make_handshake13(
 
 def psk13_example() -> str:
     """The four bodies of a handshake, field by field, what is sealed in them, and keys."""
-    handshake = still(make_handshake13())
+    handshake = make_handshake13()
     first, *bodies = handshake.bodies
     if [client for client, _ in bodies] != [True, False, True, False] or first != bodies[0]:
         raise Error("the example is no handshake of four flights in one block each")
@@ -140,9 +140,9 @@ def ladder13_example() -> str:
     """The messages of a handshake, and of one with HelloRetryRequest, and what they carry."""
     lines = Lines()
     lines.section("A pre-shared key alone")
-    _ladder(still(make_handshake13()), lines)
+    _ladder(make_handshake13(), lines)
     lines.section("With secp256r1, after a share of x25519")
-    _ladder(still(make_handshake13(NamedGroup.secp256r1, retry=True)), lines)
+    _ladder(make_handshake13(NamedGroup.secp256r1, retry=True), lines)
     return lines.text()
 
 
@@ -158,8 +158,8 @@ def body_sizes(group: NamedGroup | None, *, resume: bool = False) -> tuple[int, 
     """Bytes of the bodies of flights 1 to 4; with ``resume``, of a handshake that resumes one."""
     ticket = None
     if resume:
-        (ticket,) = still(make_handshake13(group)).client.tickets
-    handshake = still(make_handshake13(group, ticket=ticket))
+        (ticket,) = make_handshake13(group).client.tickets
+    handshake = make_handshake13(group, ticket=ticket)
     sizes: list[int] = []
     sender: bool | None = None
     for client, block in handshake.bodies[1:]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.coap import CoapClient, CoapParameters, CoapServer
-from handshake_over_coap.carriers.conversation import begin_client, begin_server
-from handshake_over_coap.carriers.datagram import Address, DatagramReceiver
+from handshake_over_coap.carriers.conversation import begin_client, begin_server, open_client
+from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.carriers.udp.engine import Engine
 from handshake_over_coap.carriers.udp.engine13 import Engine13
@@ -134,86 +136,46 @@ def _engines(client: State, server: State, *, is_13: bool) -> tuple[AnyEngine, A
     return Engine(client, parameters, counters), Engine(server, parameters, counters)
 
 
-class _Endpoint:
-    """One end of a network in memory that delivers at once."""
-
-    send_errors = 0
-    kernel_drops = None
-
-    def __init__(self, network: dict[Address, _Endpoint], address: Address) -> None:
-        self._network, self.local_address = network, address
-        self._receiver: DatagramReceiver | None = None
-        network[address] = self
-
-    def start(self, receiver: DatagramReceiver) -> None:
-        self._receiver = receiver
-
-    def send(self, data: bytes, address: Address) -> None:
-        asyncio.get_running_loop().call_soon(self._network[address].arrive, data, self)
-
-    def arrive(self, data: bytes, source: _Endpoint) -> None:
-        assert self._receiver is not None
-        self._receiver.on_datagram(data, source.local_address)
-
-    def close(self) -> None:
-        self._network.pop(self.local_address, None)
-
-
-class _Deliver:
-    """Hands datagrams to one function."""
-
-    def __init__(self, take: Callable[[bytes, Address], object]) -> None:
-        self._take = take
-
-    def on_datagram(self, data: bytes, address: Address) -> None:
-        self._take(data, address)
-
-    def on_error(self, error: OSError, address: Address | None) -> None:
-        raise error
-
-
 class Coap:
     """Handshakes over CoAP in memory, one after the other, without an address check."""
 
     def __init__(self, pair: Configs) -> None:
         self._pair = pair
-        self._loop = asyncio.new_event_loop()
-        self._network: dict[Address, _Endpoint] = {}
         self._parameters = CoapParameters(address_check=False)
         self._address = Address("192.0.2.1", 5684)
         self._clients = 0
-        self._loop.run_until_complete(self._start())
-
-    async def _start(self) -> None:
-        endpoint = _Endpoint(self._network, self._address)
-        self._server: CoapServer = CoapServer(
-            endpoint,
-            self._parameters,
-            lambda: begin_server(self._pair[1]),
-            lambda address, name, *_: self._server.release(address, name),
-            os.urandom,
+        self._server = CoapServer(
+            self._parameters, lambda: begin_server(pair[1]), os.urandom, random.random
         )
-        endpoint.start(_Deliver(self._server.receive))
 
     def run(self, count: int) -> None:
         """``count`` handshakes."""
-        self._loop.run_until_complete(self._run(count))
-
-    async def _run(self, count: int) -> None:
         for _ in range(count):
             # The server remembers its clients for a while: each has an address of its own.
             self._clients += 1
-            endpoint = _Endpoint(self._network, Address(f"client {self._clients}", 5684))
-            client = CoapClient(endpoint, self._address, self._parameters, os.urandom)
-            endpoint.start(_Deliver(client.receive))
-            await client.handshake(lambda: begin_client(self._pair[0]))
-            await client.close()
-            endpoint.close()
+            self._handshake(Address(f"client {self._clients}", 5684))
+
+    def _handshake(self, address: Address) -> None:
+        client = CoapClient(
+            self._address,
+            self._parameters,
+            partial(open_client, self._pair[0]),
+            os.urandom,
+            random.random,
+        )
+        said = client.start(0.0)
+        while said.datagrams:
+            for data, _ in said.datagrams:
+                answer = self._server.receive(data, address, 0.0)
+            for event in answer.events:
+                if isinstance(event, HandshakeCompleted):
+                    self._server.release(address, event.name)
+            for data, _ in answer.datagrams:
+                said = client.receive(data, self._address, 0.0)
+        assert any(isinstance(each, HandshakeCompleted) for each in said.events)
 
     def close(self) -> None:
-        """Stop the server and the loop."""
-        self._loop.run_until_complete(self._server.close())
-        self._loop.close()
+        """Nothing to stop."""
 
 
 def records(payload: bytes, cid: bytes = b"") -> Callable[[], bytes]:

@@ -1,4 +1,4 @@
-"""How flights get across: ``coap`` (on aiocoap) and, beside it, classic ``udp``.
+"""How flights get across: ``coap`` and, beside it, classic ``udp``; both without I/O.
 
 Reliability stands in exactly one place in each carrier; neither knows a socket, only a
 :class:`~handshake_over_coap.carriers.datagram.DatagramEndpoint`.

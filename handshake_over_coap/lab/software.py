@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 _PACKAGE: Final = Path(__file__).parents[1]
-_BELOW: Final = ("aiocoap", "cryptography")
-"""Distributions whose behaviour shows in a trial: timers and messages, sizes of signatures."""
+_BELOW: Final = ("cryptography",)
+"""Distributions whose behaviour shows in a trial: sizes of signatures."""
 
 
 @cache

@@ -9,16 +9,26 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Unpack
 
+from handshake_over_coap.carriers.base import (
+    AnswerMissing,
+    ClientCarrier,
+    Event,
+    HandshakeCompleted,
+    HandshakeFailed,
+    LateRecord,
+)
 from handshake_over_coap.carriers.carried import Agreement, Completed
 from handshake_over_coap.carriers.coap import Begin, CoapClient
 from handshake_over_coap.carriers.conversation import open_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.pump import Pump
 from handshake_over_coap.carriers.udp import UdpClient
 from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
-from handshake_over_coap.timers import draws_from
+from handshake_over_coap.timers import Draw, draws_from
 from handshake_over_coap.tls.config import ClientConfig, Clock, Rng
 from handshake_over_coap.tls.credentials import Credential, Trust
 from handshake_over_coap.tls.negotiation import start_client
@@ -40,41 +50,47 @@ EARLY_RECORDS = 16
 
 
 class Client:
-    """One endpoint with one server: carries the handshake, then the records of its session."""
+    """One endpoint with one server: carries the handshake, then the records of its session.
+
+    ``rng`` gives random bytes to the carrier, ``draw`` numbers in [0, 1) to its timers (made of
+    ``rng`` if left out).
+    """
 
     def __init__(
-        self, endpoint: DatagramEndpoint, server: Address, options: Options, rng: Rng
+        self,
+        endpoint: DatagramEndpoint,
+        server: Address,
+        options: Options,
+        rng: Rng,
+        draw: Draw | None = None,
     ) -> None:
         self._endpoint = TappedEndpoint(endpoint)
         self._server = server
         self._options = options
+        self._rng, self._draw = rng, draw or draws_from(rng)
         self._loop = asyncio.get_running_loop()
         self._early: list[bytes] = []
         self._session: Session | None = None
         self._agreement: Agreement | None = None
+        self._carrier: ClientCarrier | None = None
+        self._pump: Pump | None = None
+        self._done: asyncio.Future[HandshakeCompleted] = self._loop.create_future()
+        self._missing: Error | None = None
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
         self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=True)
-        self._carrier: CoapClient | UdpClient
-        if options.transport == "udp":
-            self._carrier = UdpClient(
-                self._endpoint, server, options.udp, self.counters, draws_from(rng)
-            )
-        else:
-            self._carrier = CoapClient(self._endpoint, server, options.coap, rng)
-            self._carrier.early = options.early
         self._endpoint.start(self)
 
     @property
     def retransmissions(self) -> int:
         """Datagrams sent again because a timer ran out."""
-        later = 0 if self._session is None else self._session.retransmissions
-        return self._carrier.retransmissions + later
+        carrier = 0 if self._carrier is None else self._carrier.retransmissions
+        return carrier + (0 if self._session is None else self._session.retransmissions)
 
     @property
     def body_bytes(self) -> tuple[int, ...]:
         """Bytes of each encoded flight so far; none where no carrier encodes."""
-        return tuple(self._carrier.body_bytes)
+        return () if self._carrier is None else tuple(self._carrier.body_bytes)
 
     @property
     def key_log(self) -> Sequence[str]:
@@ -90,23 +106,21 @@ class Client:
         counts, began = Counts(), self._loop.time()
         self.tap.add(counts)
         try:
-            established = await self._carry(config)
-            self._agreement = connected = established.connected
+            done = await self._carry(config)
+            self._agreement = connected = done.established.connected
             self._files.established(self._server, connected)
-            flights = self._carrier.flights if isinstance(self._carrier, CoapClient) else ()
-            self._files.flights(self._server, flights)
+            self._files.flights(self._server, done.flights)
             self._session = session = Session(
                 self._endpoint,
                 self._server,
-                established,
+                done.established,
                 report_of(connected, self._options, self._figures(counts, began)),
                 options=self._options,
                 idle_timeout=self._options.idle_timeout,
                 on_handshake=self._repeated,
             )
-            if isinstance(self._carrier, CoapClient):
-                self._carrier.on_late_record = self._late_record
-                self._carrier.on_unanswered = session.unconfirmed
+            if self._missing is not None:
+                session.unconfirmed(self._missing)
             for data in self._early:
                 session.on_datagram(data)
             self._early.clear()
@@ -116,6 +130,45 @@ class Client:
             self.tap.remove(counts)
         session.report = report_of(connected, self._options, self._figures(counts, began))
         return session
+
+    async def _carry(self, config: ClientConfig | Begin[Completed]) -> HandshakeCompleted:
+        """Have the carrier make the handshake."""
+        self._carrier = carrier = self._make_carrier(config)
+        self._pump = pump = Pump(carrier, self._endpoint, self._on_event)
+        pump.take(carrier.start(pump.now))
+        return await self._done
+
+    def _make_carrier(self, config: ClientConfig | Begin[Completed]) -> ClientCarrier:
+        options, server = self._options, self._server
+        if options.transport == "udp":
+            if not isinstance(config, ClientConfig):
+                raise ConfigurationError(OWN_CARRIAGE)
+            return UdpClient(
+                server, options.udp, lambda: start_client(config), self.counters, self._draw
+            )
+        return CoapClient(
+            server,
+            options.coap,
+            partial(open_client, config) if isinstance(config, ClientConfig) else config,
+            self._rng,
+            self._draw,
+            self.counters,
+            early=options.early,
+        )
+
+    def _on_event(self, event: Event) -> None:
+        """The carrier tells what has happened."""
+        match event:
+            case HandshakeCompleted() if not self._done.done():
+                self._done.set_result(event)
+            case HandshakeFailed() if not self._done.done():
+                self._done.set_exception(event.error)
+            case LateRecord():
+                self._late_record(event.record)
+            case AnswerMissing() if self._session is not None:
+                self._session.unconfirmed(event.error)
+            case AnswerMissing():
+                self._missing = event.error
 
     def _late_record(self, record: CiphertextRecord) -> None:
         """The server's last answer has come after the session had begun."""
@@ -152,28 +205,19 @@ class Client:
             body_bytes=self.body_bytes,
         )
 
-    async def _carry(self, config: ClientConfig | Begin[Completed]) -> Completed:
-        carrier = self._carrier
-        if not isinstance(config, ClientConfig):
-            if isinstance(carrier, UdpClient):
-                raise ConfigurationError(OWN_CARRIAGE)
-            return await carrier.handshake(config)
-        if isinstance(carrier, UdpClient):
-            return await carrier.handshake(lambda: start_client(config))
-        return await carrier.handshake(lambda encoding: open_client(config, encoding))
-
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint; only the server's count."""
         protocol = protocol_of(data)
+        carrier, pump = self._carrier, self._pump
         if address != self._server or protocol is Protocol.GARBAGE:
             self.counters["dropped: garbage"] += 1
+        elif carrier is not None and pump is not None and carrier.claims(data):
+            pump.receive(data, address)
         elif protocol is Protocol.COAP:
-            taken = isinstance(self._carrier, CoapClient) and self._carrier.receive(data, address)
-            if not taken:
-                self.counters["dropped: CoAP message out of place"] += 1
+            self.counters["dropped: CoAP message out of place"] += 1
         elif self._session is not None:
             self._session.on_datagram(data)
-        elif self._taken_by_carrier(data, address):
+        elif not self._done.done() and self._taken_by_carrier(data, address):
             return
         elif len(self._early) < EARLY_RECORDS:
             self._early.append(data)
@@ -181,19 +225,28 @@ class Client:
             self.counters["dropped: early record"] += 1
 
     def _taken_by_carrier(self, data: bytes, address: Address) -> bool:
-        if isinstance(self._carrier, UdpClient):
-            return self._carrier.receive(data, address)
-        return self._carrier.receive_records(data)
+        """Whether the carrier has use for records that no session is there for."""
+        if self._carrier is None or self._pump is None:
+            return False
+        output = self._carrier.unopened(data, address, self._pump.now)
+        if output is not None:
+            self._pump.take(output)
+        return output is not None
 
     def _repeated(self, plaintext: bytes) -> bool:
         """Whether a handshake record repeats the server's last flight: no renegotiation, then."""
-        return isinstance(self._carrier, UdpClient) and self._carrier.repeated(plaintext)
+        if self._carrier is None or self._pump is None:
+            return False
+        output = self._carrier.opened(self._server, "", plaintext, self._pump.now)
+        if output is not None:
+            self._pump.take(output)
+        return output is not None
 
     def on_error(self, error: OSError, address: Address | None) -> None:
         """A network error: a hint for the handshake, nothing for a session."""
         self.counters["network errors"] += 1
-        if self._session is None:
-            self._carrier.on_error(error)
+        if self._session is None and self._carrier is not None and self._pump is not None:
+            self._pump.take(self._carrier.network_error(error, self._pump.now))
 
     async def close(self) -> None:
         """Close the session and the endpoint."""
@@ -202,8 +255,11 @@ class Client:
                 if self._options.early:
                     await self._last_words(self._session)
                 await self._session.close()
-            await self._carrier.close()
         finally:
+            if self._pump is not None:
+                self._pump.close()
+            if self._done.done() and not self._done.cancelled():
+                self._done.exception()  # retrieved, whoever waited for it may be gone
             self._files.close()
             self._endpoint.close()
 

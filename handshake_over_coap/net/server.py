@@ -7,20 +7,21 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeAlias, Unpack
 
-from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Completed
+from handshake_over_coap.carriers.base import Event, HandshakeCompleted, ServerCarrier
+from handshake_over_coap.carriers.carried import CarriedConversation, Completed
 from handshake_over_coap.carriers.coap import CoapServer
 from handshake_over_coap.carriers.conversation import begin_server
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.pump import Pump
 from handshake_over_coap.carriers.udp import UdpServer
 from handshake_over_coap.errors import Closed, ConfigurationError, Error
-from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.timers import Draw, draws_from
 from handshake_over_coap.tls.config import Clock, Rng, ServerConfig
 from handshake_over_coap.tls.credentials import Credential, PskSource, Trust
-from handshake_over_coap.trace.report import TrialFigures
 
 from .associations import Associations
 from .client import OWN_CARRIAGE
@@ -65,6 +66,7 @@ class Server:
         handler: Handler,
         rng: Rng,
         slow: Callable[[bytes], bool] | None = None,
+        draw: Draw | None = None,
     ) -> None:
         self._endpoint = TappedEndpoint(endpoint)
         self._options = options
@@ -74,37 +76,37 @@ class Server:
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
         self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=False)
-        self._flights: Sequence[CarriedFlight] = ()
         self._sessions = Associations(self.counters)
         self._early = EarlyRecords(self.counters)
-        self._carrier: CoapServer | UdpServer
+        self._carrier = self._make_carrier(config, rng, draw or draws_from(rng), slow)
+        self._pump = Pump(self._carrier, self._endpoint, self._on_event)
+        self._endpoint.start(self)
+
+    def _make_carrier(
+        self,
+        config: ServerConfig | Callable[[], CarriedConversation[Completed]],
+        rng: Rng,
+        draw: Draw,
+        slow: Callable[[bytes], bool] | None,
+    ) -> ServerCarrier:
+        options = self._options
         if options.transport == "udp":
             if not isinstance(config, ServerConfig):
                 raise ConfigurationError(OWN_CARRIAGE)
-            self._carrier = UdpServer(
-                self._endpoint,
-                options.udp,
-                config,
-                self._on_established,
-                rng,
-                self.counters,
-            )
-        else:
-            parameters, think = options.coap, None
-            if slow is not None:
-                parameters = dataclasses.replace(parameters, empty_ack_delay=AT_ONCE)
-                think = _after_acknowledging(slow)
-            self._carrier = CoapServer(
-                self._endpoint,
-                parameters,
-                (lambda: begin_server(config)) if isinstance(config, ServerConfig) else config,
-                self._on_established,
-                rng,
-                self.counters,
-                think,
-                self._on_flights if self._files.wants_flights else None,
-            )
-        self._endpoint.start(self)
+            return UdpServer(options.udp, config, rng, self.counters)
+        parameters, think = options.coap, None
+        if slow is not None:
+            parameters = dataclasses.replace(parameters, empty_ack_delay=AT_ONCE)
+            think = _after_acknowledging(slow)
+        return CoapServer(
+            parameters,
+            (lambda: begin_server(config)) if isinstance(config, ServerConfig) else config,
+            rng,
+            draw,
+            self.counters,
+            think,
+            keep_flights=self._files.wants_flights,
+        )
 
     @property
     def address(self) -> HostPort:
@@ -139,45 +141,42 @@ class Server:
 
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint."""
-        protocol = protocol_of(data)
         if self._closing:
             self.counters["dropped: closing"] += 1
-        elif protocol is Protocol.RECORDS:
-            self._records(data, address)
-        elif protocol is Protocol.COAP and isinstance(self._carrier, CoapServer):
-            self._carrier.receive(data, address)
+        elif self._carrier.claims(data):
+            self._pump.receive(data, address)
+        elif protocol_of(data) is Protocol.RECORDS:
+            self._sessions.on_datagram(data, address, lambda: self._unopened(data, address))
         else:
             self.counters["dropped: garbage"] += 1
 
-    def _records(self, data: bytes, address: Address) -> None:
-        """Records belong to sessions; over UDP those in the clear belong to a handshake."""
-        carrier = self._carrier
-        if isinstance(carrier, CoapServer):
-            self._sessions.on_datagram(
-                data, address, lambda: carrier.awaits(address) and self._early.keep(data, address)
-            )
-        elif data[0] <= ContentType.ack and data[3:5] == b"\0\0":
-            carrier.receive(data, address)
-        else:
-            self._sessions.on_datagram(data, address, lambda: carrier.take(data, address))
+    def _unopened(self, data: bytes, address: Address) -> bool:
+        """Whether anybody has use for records that no session can open."""
+        output = self._carrier.unopened(data, address, self._pump.now)
+        if output is not None:
+            self._pump.take(output)
+            return True
+        return self._carrier.awaits(address) and self._early.keep(data, address)
 
     def on_error(self, error: OSError, address: Address | None) -> None:
         """A network error: counted, and no more; anybody can cause one."""
         self.counters["network errors"] += 1
         log.debug("network error for %s: %s", address, error)
 
-    def _on_established(
-        self, address: Address, name: str, established: Completed, figures: TrialFigures
-    ) -> None:
-        if self._closing:
-            return
+    def _on_event(self, event: Event) -> None:
+        """The carrier tells what has happened."""
+        if isinstance(event, HandshakeCompleted) and not self._closing:
+            self._on_completed(event)
+
+    def _on_completed(self, done: HandshakeCompleted) -> None:
+        address, name, established = done.address, done.name, done.established
         connected = established.connected
         idle = self._options.idle_timeout
         session = Session(
             self._endpoint,
             address,
             established,
-            report_of(connected, self._options, figures),
+            report_of(connected, self._options, done.figures),
             options=self._options,
             idle_timeout=SESSION_IDLE_TIMEOUT if idle is None else idle,
             on_end=lambda ended: self._on_end(ended, address, name),
@@ -185,8 +184,7 @@ class Server:
         )
         self.counters["handshakes completed"] += 1
         self._files.established(address, connected)
-        self._files.flights(address, self._flights)
-        self._flights = ()
+        self._files.flights(address, done.flights)
         if not session.closed:  # a goodbye may have come early
             self._sessions.add(session)
         for data in self._early.take(address):
@@ -195,13 +193,12 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _on_flights(self, address: Address, flights: Sequence[CarriedFlight]) -> None:
-        """What the handshake consisted of that is established next."""
-        self._flights = flights
-
     def _repeated(self, address: Address, name: str, plaintext: bytes) -> bool:
-        carrier = self._carrier
-        return isinstance(carrier, UdpServer) and carrier.repeated(address, name, plaintext)
+        """Whether a handshake record repeats the client's last flight: it is answered again."""
+        output = self._carrier.opened(address, name, plaintext, self._pump.now)
+        if output is not None:
+            self._pump.take(output)
+        return output is not None
 
     def _on_end(self, session: Session, address: Address, name: str) -> None:
         """A session has ended whose handshake was made from ``address``."""
@@ -233,7 +230,7 @@ class Server:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._carrier.close()
+            self._pump.close()
             self._early.close()
         finally:
             self._files.close()

@@ -4,7 +4,6 @@ Nothing in here sleeps or looks at the wall clock, and every draw is seeded: one
 trace.
 """
 
-from handshake_over_coap.sim.determinism import seeded_aiocoap
 from handshake_over_coap.sim.devices import DEVICES, Device, Operation, device, think_time
 from handshake_over_coap.sim.draws import Draws
 from handshake_over_coap.sim.loop import DeadlockError, VirtualTimeLoop, run
@@ -56,7 +55,6 @@ __all__ = [
     "Wire",
     "device",
     "run",
-    "seeded_aiocoap",
     "think_time",
     "view",
 ]

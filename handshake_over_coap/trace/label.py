@@ -7,6 +7,8 @@ from enum import IntEnum
 from itertools import islice
 from typing import Final, TypeAlias
 
+from handshake_over_coap.coap.message import Message
+from handshake_over_coap.coap.options import Option
 from handshake_over_coap.records.dtls12 import (
     CID_TYPE,
     HEADER_BEFORE_CID,
@@ -27,17 +29,7 @@ from handshake_over_coap.records.dtls13 import (
 )
 from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
-from handshake_over_coap.trace.coap import (
-    BLOCK1,
-    BLOCK2,
-    CONTENT_FORMAT,
-    ECHO,
-    LOCATION_PATH,
-    TYPES,
-    URI_PATH,
-    CoapSeen,
-    read_coap,
-)
+from handshake_over_coap.trace.coap import TYPES, code_words, path_text, read_coap
 
 _MOST_RECORDS: Final = 4
 
@@ -63,22 +55,22 @@ def datagram_label(data: bytes) -> str:
     return ", ".join([*words, f"{len(data)} B"])
 
 
-def _of_coap(message: CoapSeen) -> list[str]:
-    path = message.path(URI_PATH)
+def _of_coap(message: Message) -> list[str]:
+    path = path_text(message, Option.URI_PATH)
     # A request without a path is to the root.
     root = "/" if 0 < message.code < 32 else ""
-    head = " ".join(filter(None, (TYPES[message.type], message.code_text, path or root)))
+    head = " ".join(filter(None, (TYPES[message.type], code_words(message), path or root)))
     words = [head]
-    location = message.path(LOCATION_PATH)
+    location = path_text(message, Option.LOCATION_PATH)
     if location is not None:
         words.append(f"Location {location}")
-    for name, number in (("Block1", BLOCK1), ("Block2", BLOCK2)):
-        block = message.option(number)
+    for name, number in (("Block1", Option.BLOCK1), ("Block2", Option.BLOCK2)):
+        block = message.get(number)
         if block is not None:
             words.append(f"{name} {_block_text(block)}")
-    if message.option(ECHO) is not None:
+    if message.get(Option.ECHO) is not None:
         words.append("Echo")
-    content_format = message.option(CONTENT_FORMAT)
+    content_format = message.get(Option.CONTENT_FORMAT)
     if content_format is not None:
         words.append(f"ct {_uint_text(content_format, 2)}")
     if not message.intact:

@@ -217,7 +217,7 @@ def test_another_sweep_does_not_go_on_with_these_parts(
     ("changed", "said"),
     [
         ({"code": "0" * 64}, "(other code of this package)"),
-        ({"aiocoap": "0.1"}, f"(aiocoap {version('aiocoap')} there, 0.1 here)"),
+        ({"cryptography": "0.1"}, f"(cryptography {version('cryptography')} there, 0.1 here)"),
         ({"python": "3.99.0"}, f"(python {platform.python_version()} there, 3.99.0 here)"),
     ],
 )

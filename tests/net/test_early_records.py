@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import handshake_over_coap as hoc
+from handshake_over_coap.carriers.base import Output
 from handshake_over_coap.carriers.coap.client import CoapClient
+from handshake_over_coap.carriers.coap.script import Script
 from handshake_over_coap.carriers.datagram import Address
 from tests.support.both_carriers import SERVER
 from tests.support.exchange import virtual
@@ -27,15 +29,24 @@ async def _early(
         while True:
             got.append(await session.receive())
 
-    before = CoapClient._last_flight
+    before, sent = Script._last_flight, list[bytes]()
 
-    async def after_them(self: Any, path: Any, conversation: Any, body: bytes) -> Any:
+    def after_them(self: Any, path: Any, conversation: Any, body: bytes) -> Any:
         for number in range(count):
             data, _ = conversation.protection.writer.seal(3, 23, b"early %d" % number)
-            self._endpoint.send(data, self._server)
-        return await before(self, path, conversation, body)
+            sent.append(data)
+        return (yield from before(self, path, conversation, body))
 
-    monkeypatch.setattr(CoapClient, "_last_flight", after_them)
+    resume = CoapClient._resume
+
+    def with_them(self: Any, output: Output, now: float, result: object = None) -> Output:
+        output = resume(self, output, now, result)
+        output.datagrams[:0] = [(each, self._server) for each in sent]
+        sent.clear()
+        return output
+
+    monkeypatch.setattr(Script, "_last_flight", after_them)
+    monkeypatch.setattr(CoapClient, "_resume", with_them)
     async with world(handler=collect, **over) as here:
         party = await here.connect()
         await party.session.send(b"in time")

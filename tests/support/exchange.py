@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
-from unittest.mock import patch
 
+from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.carried import CarriedConversation, Turn
-from handshake_over_coap.carriers.coap import CoapClient, CoapParameters, CoapServer
-from handshake_over_coap.carriers.coap.scan import Scanned, option_bytes, scan
+from handshake_over_coap.carriers.coap import CoapParameters
 from handshake_over_coap.carriers.conversation import (
     Established,
     Established13,
@@ -23,14 +22,18 @@ from handshake_over_coap.carriers.conversation import (
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.established import AnyEstablished
 from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.coap.message import Message
+from handshake_over_coap.coap.options import encode_options
 from handshake_over_coap.encodings import Encoding
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.sim import run
+from handshake_over_coap.timers.base import Draw
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.trace.report import TrialFigures
 from tests.support.network import Network, Verdict, deliver_all
 from tests.support.parties import PSK_CCM, Scenario, seeded
 from tests.support.parties13 import Scenario13
+from tests.support.pumped import PumpedCoapClient, PumpedCoapServer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,6 +89,7 @@ class TestClient:
         parameters: CoapParameters,
         scenario: Scenario | Scenario13,
         seed: str,
+        draw: Draw,
         **config: Any,
     ) -> None:
         self.address = address
@@ -94,7 +98,8 @@ class TestClient:
         self.ignored: list[bytes] = []
         self.late: list[CiphertextRecord] = []
         self._config = scenario.client(f"client {seed}", **config)
-        self.coap = CoapClient(self.endpoint, SERVER, parameters, seeded(f"coap {seed}"))
+        rng = seeded(f"coap {seed}")
+        self.coap = PumpedCoapClient(self.endpoint, SERVER, parameters, rng, draw)
         self.coap.on_late_record = self.late.append
         self.endpoint.start(self)
 
@@ -121,13 +126,14 @@ class TestClient:
         return established
 
     async def handshake_of_any_version(self) -> AnyEstablished:
-        return await self.coap.handshake(self._begin)
+        result: AnyEstablished = await self.coap.handshake(self._begin)
+        return result
 
     def _begin(self, encoding: Encoding) -> Turn[AnyEstablished]:
         return open_client(self._config, encoding)
 
     async def close(self) -> None:
-        await self.coap.close()
+        self.coap.close()
         self.endpoint.close()
 
 
@@ -162,12 +168,12 @@ class Raw:
         code: int = POST,
         wait: float = 0.2,
         **more: Any,
-    ) -> Scanned:
+    ) -> Message:
         """Make a request and give its one response."""
         self._message_id += 1
         data = request(*options, payload=payload, code=code, mid=self._message_id, **more)
         (response,) = await self.send(data, wait)
-        return scan(response)
+        return Message.decode(response)
 
     async def echo(self, payload: bytes = b"x") -> bytes:
         """An Echo value from the server."""
@@ -189,7 +195,7 @@ def request(
     """A CoAP request as it is on the wire; ``options`` in any order."""
     header = bytes([0x40 | kind << 4 | len(token), code]) + mid.to_bytes(2, "big") + token
     body = b"\xff" + payload if payload else b""
-    return header + option_bytes(sorted(options, key=lambda o: o[0])) + body
+    return header + encode_options(sorted(options, key=lambda o: o[0])) + body
 
 
 def response(
@@ -201,11 +207,11 @@ def response(
     mid: int | None = None,
 ) -> bytes:
     """A response to the request ``to`` as it is on the wire."""
-    request = scan(to)
+    request = Message.decode(to)
     number = request.message_id if mid is None else mid
     header = bytes([0x40 | kind << 4 | len(request.token), code]) + number.to_bytes(2, "big")
     body = b"\xff" + payload if payload else b""
-    return header + request.token + option_bytes(sorted(options, key=lambda o: o[0])) + body
+    return header + request.token + encode_options(sorted(options, key=lambda o: o[0])) + body
 
 
 def uint(value: int) -> bytes:
@@ -248,19 +254,21 @@ class Exchange:
         self._think = think
         self._config = scenario.server("server", **server_config)
         self._rng = seeded("coap server")
+        self.draw = random.Random("jitter").random
         self._loop = asyncio.get_running_loop()
         self.endpoint = network.endpoint(SERVER.host, SERVER.port)
         self.endpoint.start(self)
         self.server = self.new_server()
 
-    def new_server(self) -> CoapServer:
+    def new_server(self) -> PumpedCoapServer:
         """A server that knows nothing, in place of the one before: it has restarted."""
-        self.server = CoapServer(
+        self.server = PumpedCoapServer(
             self.endpoint,
             self.parameters,
             self._begin,
             self._established,
             self._rng,
+            self.draw,
             think=self._think,
         )
         return self.server
@@ -269,11 +277,11 @@ class Exchange:
         self.begun += 1
         return begin_server(self._config)
 
-    def _established(
-        self, address: Address, name: str, established: AnyEstablished, figures: TrialFigures
-    ) -> None:
+    def _established(self, done: HandshakeCompleted) -> None:
         now = self._loop.time()
-        self.completed.append(Completed(now, address, name, established, figures))
+        self.completed.append(
+            Completed(now, done.address, done.name, done.established, done.figures)
+        )
 
     def on_datagram(self, data: bytes, address: Address) -> None:
         if 0x40 <= data[0] < 0x80:
@@ -300,6 +308,7 @@ class Exchange:
             parameters or self.parameters,
             self.scenario,
             seed or f"{host} {port} {len(self.clients)}",
+            self.draw,
             **config,
         )
         self.clients.append(client)
@@ -316,19 +325,16 @@ class Exchange:
 
     def residue(self) -> dict[str, int]:
         """What the server keeps, by place; empty where nothing is left."""
-        messages, tokens = self.server._layer.messages, self.server._layer.tokens
+        peers = self.server.peers
+        exchanges = [peer.exchange for peer in peers]
         sizes = {
-            "peers": len(self.server.peers),
-            "unfinished": self.server.peers.unfinished,
-            "aging": len(self.server.peers._aging),
-            "tasks": len(self.server._answers._tasks),
-            "recent": len(messages._recent_messages),
-            "exchanges": len(messages._active_exchanges or ()),
-            "backlogs": len(messages._backlogs),
-            "piggyback": len(messages._piggyback_opportunities),
-            "request ids": len(messages._request_ids),
-            "incoming": len(tokens.incoming_requests or ()),
-            "outgoing": len(tokens.outgoing_requests or ()),
+            "peers": len(peers),
+            "unfinished": peers.unfinished,
+            "aging": len(peers._aging),
+            "computing": sum(len(peer.computing) for peer in peers),
+            "recent": sum(len(each._recent) for each in exchanges),
+            "exchanges": sum(not each.idle for each in exchanges),
+            "agenda": len(self.server._agenda._deadlines),
         }
         return {place: size for place, size in sizes.items() if size}
 
@@ -347,16 +353,14 @@ async def exchange(
     """A running server with these CoapParameters, which its clients take over by default."""
     network = Network(delay, verdict)
     chosen = CoapParameters(**parameters, limits=limits or Limits())
-    # The one draw of aiocoap that is left to it: the jitter of the first timeout.
-    with patch("aiocoap.messagemanager.random", random.Random("jitter")):
-        here = Exchange(network, scenario, chosen, think, server_config or {})
-        try:
-            yield here
-        finally:
-            for client in here.clients:
-                await client.close()
-            await here.server.close()
-            here.endpoint.close()
+    here = Exchange(network, scenario, chosen, think, server_config or {})
+    try:
+        yield here
+    finally:
+        for client in here.clients:
+            await client.close()
+        here.server.close()
+        here.endpoint.close()
 
 
 def agree(client: Established, server: Established) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from handshake_over_coap.carriers.coap.scan import scan
+from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.tls.codepoints import AlertDescription
 from tests.support.exchange import (
@@ -32,7 +32,7 @@ def is_flight_3(sent: Sent) -> bool:
     """Whether this is (a block of) a POST to a session's resource."""
     if sent.destination != SERVER or not 0x40 <= sent.data[0] < 0x80:
         return False
-    path = scan(sent.data).path
+    path = Message.decode(sent.data).path
     return len(path) == 2 and path[1] != b"dtls"
 
 

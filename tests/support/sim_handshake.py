@@ -22,7 +22,6 @@ from handshake_over_coap.sim import (
     RadioOptions,
     Side,
     run,
-    seeded_aiocoap,
 )
 from handshake_over_coap.tls.credentials import PSK
 
@@ -47,8 +46,7 @@ def handshake(
 ) -> tuple[bool, tuple[Passage, ...], list[FrameSeen]]:
     """Whether a handshake and one exchange completed, and everything that was sent for it."""
     draws = Draws(seed)
-    with seeded_aiocoap(draws):
-        return run(_handshake(draws, Options(transport=transport, mtu=200), link, radio))
+    return run(_handshake(draws, Options(transport=transport, mtu=200), link, radio))
 
 
 async def _handshake(

@@ -5,36 +5,36 @@ Each rule stands in the section "Repeated Flights" or "Session Resources" of the
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
+from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.carried import (
     CarriedConversation,
     CarriedFlight,
     CompletedT,
-    OnCompleted,
-    OnFlights,
     Turn,
 )
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.carriers.rejections import Rejections
+from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.encodings import Encoding, encoding_for, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.trace.report import TrialFigures
+from handshake_over_coap.transfers.base import Answer, Whole
 
-from .blocks import Answer, digest
-from .gate import Code, retry_after
-from .messages import CoapMessage
+from .gate import retry_after
 from .parameters import CoapParameters
-from .peers import Handshake, Peer, PeerTable
+from .peers import Computing, Handshake, Peer, PeerTable
 
 log = logging.getLogger(__name__)
 
@@ -55,43 +55,46 @@ class _Work:
 
 
 class FlightAnswers:
-    """Answers whole bodies for a server, each different body once."""
+    """Answers whole bodies for a server, each different body once.
+
+    ``think`` gives the seconds that answering a body takes beyond computing it, for experiments;
+    ``challenge`` a fresh Echo value for an address at a time.  ``completed`` collects what has been
+    completed until it is taken.  ``keep_flights``: what is in the flights is kept for it.
+    """
 
     def __init__(
         self,
         parameters: CoapParameters,
         peers: PeerTable,
         begin: Callable[[], CarriedConversation[CompletedT]],
-        on_established: OnCompleted[CompletedT],
         rng: Rng,
         counters: Counter[str],
         think: Callable[[bytes], float] | None,
-        challenge: Callable[[Address], bytes],
-        on_flights: OnFlights | None = None,
+        challenge: Callable[[Address, float], bytes],
+        *,
+        keep_flights: bool,
     ) -> None:
         self._parameters = parameters
-        self._on_flights = on_flights
+        self._keep_flights = keep_flights
         self._peers = peers
         self._begin: Callable[[], CarriedConversation[Any]] = begin
-        self._on_established: OnCompleted[Any] = on_established
         self._rng = rng
         self._counters = counters
         self._think = think
         self._challenge = challenge
         self._default = encoding_named(parameters.encoding)
-        self._tasks: set[asyncio.Task[Answer]] = set()
         self._rejections = Rejections()
+        self._now = 0.0
+        self.completed: list[HandshakeCompleted] = []
 
-    async def answer(
-        self, peer: Peer, request: CoapMessage, body: bytes, *, proven: bool
-    ) -> Answer:
-        """What ``body`` gets; computed at most once for each different body.
+    def answer(self, peer: Peer, whole: Whole, now: float) -> Answer | Computing:
+        """What a body gets; computed at most once for each different body.
 
-        ``proven`` tells whether it came with a valid Echo.
+        :class:`~.peers.Computing` where it takes its time: :meth:`computed` has it then.
         """
-        number = request.opt.content_format
-        key = digest(b"" if number is None else int(number).to_bytes(2, "big")) + digest(body)
-        path = request.opt.uri_path
+        self._now = now
+        number, path, body = whole.content_format, whole.path, whole.body
+        key = digest(b"" if number is None else number.to_bytes(2, "big")) + digest(body)
         at_resource = path == self._parameters.path_segments
         for handshake in peer.handshakes.values():
             if not (at_resource or handshake.name == path[-1]):
@@ -99,42 +102,33 @@ class FlightAnswers:
             known = handshake.answers.get(key)
             if known is not None:
                 # Without Location-Path, the gate lets flight 1 pass without an Echo too.
-                if at_resource and not proven and key == handshake.opened_by:
-                    return Answer(Code.UNAUTHORIZED, echo=self._challenge(peer.address))
+                if at_resource and not whole.proven and key == handshake.opened_by:
+                    return self._challenged(peer)
                 self._counters["repeated flights"] += 1
                 return known
-        work = _Work(peer, path, number, body, key, proven)
-        if self._think is None:
-            return self._compute(work)
-        return await self._slowly(work, self._think(body))
+        work = _Work(peer, path, number, body, key, whole.proven)
+        seconds = 0.0 if self._think is None else self._think(body)
+        return self._slowly(work, seconds) if seconds > 0 else self._compute(work)
 
-    async def _slowly(self, work: _Work, seconds: float) -> Answer:
+    def _slowly(self, work: _Work, seconds: float) -> Answer | Computing:
         """The same on a slow device; a repetition waits for the computation under way."""
-        pending = work.peer.pending
-        task = pending.get(work.key)
-        if task is None and len(pending) >= self._parameters.limits.requests_per_peer:
-            return self._busy()
-        if task is None:
-            task = asyncio.ensure_future(self._think_then_compute(work, seconds))
-            pending[work.key] = task
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            task.add_done_callback(lambda _: pending.pop(work.key, None))
-        return await asyncio.shield(task)
+        computing = work.peer.computing
+        if work.key not in computing:
+            if len(computing) >= self._parameters.limits.requests_per_peer:
+                return self._busy()
+            computing[work.key] = Computing(self._now + seconds, work)
+        return computing[work.key]
 
-    async def _think_then_compute(self, work: _Work, seconds: float) -> Answer:
-        await asyncio.sleep(seconds)
-        if self._peers.get(work.peer.address) is not work.peer:
-            return Answer(Code.NOT_FOUND)
-        return self._compute(work)
+    def computed(self, peer: Peer, now: float) -> Iterator[tuple[Computing, Answer]]:
+        """The answers that are there by now, in the order in which they were asked for."""
+        self._now = now
+        for key, each in list(peer.computing.items()):
+            if each.due <= now:
+                del peer.computing[key]
+                yield each, self._compute(each.work)
 
-    async def close(self) -> None:
-        """Give up what is being computed."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+    def _challenged(self, peer: Peer) -> Answer:
+        return Answer(Code.UNAUTHORIZED, echo=self._challenge(peer.address, self._now))
 
     def _compute(self, work: _Work) -> Answer:
         if work.path == self._parameters.path_segments:
@@ -165,7 +159,7 @@ class FlightAnswers:
         if here is not None:
             return self._in_session(work, here)
         if not work.proven:
-            return Answer(Code.UNAUTHORIZED, echo=self._challenge(peer.address))
+            return self._challenged(peer)
         if work.number == ALERT_CONTENT_FORMAT:
             return Answer(Code.NOT_FOUND)
         encoding, replaced = self._encoding(work.number), peer.half_open
@@ -174,7 +168,7 @@ class FlightAnswers:
             turn = self._begin().hear(work.body, encoding)
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
-            self._rejections.say(peer.address, error, asyncio.get_running_loop().time())
+            self._rejections.say(peer.address, error, self._now)
             return alert_answer(error)
         except TooManyHandshakes:
             return self._too_many()
@@ -184,7 +178,7 @@ class FlightAnswers:
         handshake.body_bytes += [len(work.body), len(answer.payload)]
         self._keep(handshake, turn)
         try:
-            self._peers.lease(peer, asyncio.get_running_loop().time())
+            self._peers.lease(peer, self._now)
             peer.add_handshake(handshake)
         except TooManyHandshakes:
             return self._too_many()
@@ -254,7 +248,7 @@ class FlightAnswers:
         except AlertError as error:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
-            self._rejections.say(work.peer.address, error, asyncio.get_running_loop().time())
+            self._rejections.say(work.peer.address, error, self._now)
             # The client's own alert, sealed: it has given up, and there is nothing to answer.
             if error.authenticated:
                 handshake.end()
@@ -270,11 +264,10 @@ class FlightAnswers:
 
     def _keep(self, handshake: Handshake, turn: Turn[Any]) -> None:
         """Remember two flights for whoever wants to know of them."""
-        if self._on_flights is not None:
-            now = asyncio.get_running_loop().time()
+        if self._keep_flights:
             handshake.flights += [
-                CarriedFlight(now, from_client=True, items=turn.heard),
-                CarriedFlight(now, from_client=False, items=turn.said),
+                CarriedFlight(self._now, from_client=True, items=turn.heard),
+                CarriedFlight(self._now, from_client=False, items=turn.said),
             ]
 
     def _complete(self, peer: Peer, handshake: Handshake) -> None:
@@ -287,14 +280,21 @@ class FlightAnswers:
             completed=True,
             datagrams=peer.datagrams,
             bytes=peer.bytes,
-            duration_s=asyncio.get_running_loop().time() - peer.since,
+            duration_s=self._now - peer.since,
             retransmissions=0,
             body_bytes=tuple(handshake.body_bytes),
         )
-        if self._on_flights is not None:
-            self._on_flights(peer.address, handshake.flights)
-            handshake.flights = []
-        self._on_established(peer.address, handshake.name, established, figures)
+        flights, handshake.flights = tuple(handshake.flights), []
+        self.completed.append(
+            HandshakeCompleted(peer.address, handshake.name, established, flights, figures)
+        )
+
+
+def digest(data: bytes) -> bytes:
+    """SHA-256 of ``data``: tells whether a body is one seen before."""
+    context = Hash(SHA256())
+    context.update(data)
+    return context.finalize()
 
 
 def alert_answer(error: AlertError) -> Answer:

@@ -1,374 +1,216 @@
 """The client's side of the exchange: flights out, flights in, until both sides are done.
 
-The client posts its flights: the ClientHello to the resource (and, after a HelloRetryRequest, a
-second one to the session), then its last flight to the session.
-
-Nothing that comes in the clear after flight 1 is a verdict: an error response to the last flight is
-believed only when it stays the same over several attempts, and an answer that does not
-authenticate is asked for again.
+Theory of operation.  The client posts its flights: the ClientHello to the resource (and, after a
+HelloRetryRequest, a second one to the session), then its last flight to the session.  What it does
+is written down in :mod:`.script` as it reads, one step after the other: a generator that says what
+it waits for, a reply or a pause.  :class:`CoapClient` is the engine around it, without I/O: it
+drives the script by datagrams and time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from collections import Counter
+from collections.abc import Sequence
 
-from handshake_over_coap.carriers.carried import (
-    CarriedConversation,
-    CarriedFlight,
-    CompletedT,
-    Turn,
+from handshake_over_coap.carriers.base import (
+    AnswerMissing,
+    HandshakeFailed,
+    Output,
 )
-from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
-from handshake_over_coap.encodings import (
-    DEFAULT,
-    Encoding,
-    FlightItem,
-    Unsealed,
-    encoding_for,
-    encoding_named,
-)
-from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
-from handshake_over_coap.encodings.alert import decode_alert, encode_alert
-from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
-from handshake_over_coap.records.dtls13 import CiphertextRecord
-from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage, alert_error
-from handshake_over_coap.tls.codepoints import HandshakeType
+from handshake_over_coap.carriers.carried import CarriedFlight, CompletedT
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.coap.message import Message, MessageFormatError
+from handshake_over_coap.errors import Error, HandshakeTimeout
+from handshake_over_coap.timers.base import Draw
 from handshake_over_coap.tls.config import Rng
-from handshake_over_coap.tls.flight import HandshakeMessage
 
-from .gate import Code
+from .exchange import ClientExchange
 from .parameters import CoapParameters
-from .peers import is_hello
-from .requests import Incomplete, Reply, Requests, ResetByPeer
+from .script import Begin, Pause, Post, Proof, Script, TimeIsUp
 
 log = logging.getLogger(__name__)
 
-Begin: TypeAlias = Callable[[Encoding], Turn[CompletedT]]
-"""Makes a fresh conversation and its flight 1."""
-
-T = TypeVar("T")
-_AnyConversation: TypeAlias = CarriedConversation[Any]
-
-_REMEDIES = {
-    Code.NOT_FOUND: "it has no handshake resource at this path",
-    Code.METHOD_NOT_ALLOWED: "the resource at this path takes no handshakes",
-    Code.UNSUPPORTED_CONTENT_FORMAT: "it does not know this encoding of the flights",
-    Code.REQUEST_ENTITY_TOO_LARGE: "the flight is larger than it takes: shorten the chain or names",
-    Code.SERVICE_UNAVAILABLE: "it is busy with other handshakes: try again later",
-    Code.PROXYING_NOT_SUPPORTED: "it takes no handshakes through a proxy",
-    Code.BAD_OPTION: "it does not understand an option of the request",
-}
-
-
-_FORGOTTEN = ("4.04", "4.01")
-"""What a later flight gets from a server that lost the handshake; the latter without a Location."""
-
-
-class _StateLost(Error):
-    """The server no longer knows the handshake: begin again from flight 1."""
-
 
 class CoapClient:
-    """One handshake with one server over CoAP.
+    """One handshake with one server over CoAP: an engine without I/O.
 
-    ``body_bytes`` are the sizes of the encoded flights so far, in bytes; ``flights`` what is in
-    them.  With ``early`` a handshake of DTLS 1.3 gives its result once the last flight is on its
-    way.  Where the result does not wait for the server's last answer, ``on_late_record`` gets the
-    records in it, and ``on_unanswered`` the failure if it is never had.
+    ``begin`` makes a fresh conversation and its flight 1.  ``rng`` gives random bytes, ``draw``
+    numbers in [0, 1) for the timers.  With ``early`` a handshake of DTLS 1.3 gives its result once
+    the last flight is on its way; ``counters`` counts what was dropped, by reason.
     """
 
     def __init__(
-        self, endpoint: DatagramEndpoint, server: Address, parameters: CoapParameters, rng: Rng
+        self,
+        server: Address,
+        parameters: CoapParameters,
+        begin: Begin[CompletedT],
+        rng: Rng,
+        draw: Draw,
+        counters: Counter[str] | None = None,
+        *,
+        early: bool = False,
     ) -> None:
-        self._endpoint = endpoint
         self._server = server
+        self._counters: Counter[str] = Counter() if counters is None else counters
         self._parameters = parameters
-        self._loop = asyncio.get_running_loop()
-        self._requests = Requests(endpoint, server, parameters, rng)
-        self._encoding = encoding_named(parameters.encoding)
-        self._number = None if self._encoding is DEFAULT else self._encoding.content_format
-        self._deadline = 0.0
-        self.body_bytes: list[int] = []
-        self.flights: list[CarriedFlight] = []
-        self._confirm: Callable[[bytes], bool] | None = None
-        self._fetching: asyncio.Task[None] | None = None
-        self.early = False
-        self.on_unanswered: Callable[[Error], None] = lambda _: None
-        self.on_late_record: Callable[[CiphertextRecord], None] = lambda _: None
+        self._exchange = ClientExchange(server, parameters, rng, draw)
+        self._script = Script(server, parameters, begin, rng, draw, early=early)
+        self._steps = self._script.run()
+        self._step: Post | Pause | None = None
+        self._until: float | None = None
+        self._ends: float | None = None
+        self._postponed: float | None = None
+        self._ended = False
+
+    # -- what is known of the handshake
+
+    @property
+    def body_bytes(self) -> Sequence[int]:
+        """Bytes of each encoded flight so far."""
+        return self._script.body_bytes
+
+    @property
+    def flights(self) -> Sequence[CarriedFlight]:
+        """What is in the flights so far."""
+        return self._script.flights
 
     @property
     def retransmissions(self) -> int:
         """Confirmable messages sent again so far."""
-        return self._requests.retransmissions
+        return self._exchange.retransmissions
 
-    def receive(self, data: bytes, address: Address) -> bool:
-        """Take a datagram whose first octet says CoAP; False if it is not from the server."""
-        return address == self._server and self._requests.receive(data)
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`on_timer` has something to do."""
+        if self._ended or self._step is None:
+            return None
+        times = (self._exchange.deadline, self._until, self._ends, self._postponed)
+        return min((each for each in times if each is not None), default=None)
 
-    def receive_records(self, data: bytes) -> bool:
-        """Take a datagram of records from the server; False if the handshake cannot use it.
+    def claims(self, data: bytes) -> bool:
+        """Whether the first octet says CoAP."""
+        return bool(data) and data[0] >> 6 == 1
 
-        An answer that has come in this very turn of the loop tells more than any record.
+    # -- what happens
+
+    def start(self, now: float) -> Output:
+        """Send flight 1."""
+        self._ends = now + self._parameters.timeout
+        return self._resume(Output(), now)
+
+    def receive(self, data: bytes, peer: Address, now: float) -> Output:
+        """Take a datagram whose first octet says CoAP."""
+        output = Output()
+        message = self._message(data, peer)
+        if message is None:
+            self._counters["dropped: CoAP message out of place"] += 1
+            return output
+        output.send(self._exchange.receive(message, now), self._server)
+        if output.datagrams and self._exchange.outcome is not None:
+            # The acknowledgement goes out before the reply is looked at, which may take a while.
+            self._postponed = now
+            return output
+        return self._settle(output, now)
+
+    def _message(self, data: bytes, peer: Address) -> Message | None:
+        """What the server may say, ``None`` for all else."""
+        if peer != self._server:
+            return None
+        try:
+            message = Message.decode(data)
+        except MessageFormatError:
+            return None
+        return message if not message.code or message.is_response else None
+
+    def unopened(self, data: bytes, peer: Address, now: float) -> Output | None:
+        """Take a datagram of records before there is a session; ``None`` if it is of no use.
+
+        Any record of the session's own epoch shows that the server has completed.  The answer to
+        the last flight is still asked for then: it may hold a ticket, and its messages count.
         """
-        if self._confirm is None or self._requests.answered:
-            return False
-        return self._confirm(data)
+        proof = self._script.confirm(data) if self._step is not None else None
+        if proof is None:
+            return None
+        self._exchange.stop()
+        return self._resume(Output(), now, proof)
 
-    def on_error(self, error: OSError) -> None:
-        """An ICMP error: believed only while nothing has been heard from the server."""
-        if not self._requests.heard:
-            self._requests.fail(
+    def opened(self, peer: Address, name: str, plaintext: bytes, now: float) -> Output | None:
+        """Flights are never records here."""
+        return None
+
+    def network_error(self, error: OSError, now: float) -> Output:
+        """Believed only while nothing has been heard from the server."""
+        if not self._exchange.heard:
+            self._exchange.fail(
                 f"{self._server} cannot be reached ({error.strerror or error}): "
                 "is a server running there?"
             )
+        return self._settle(Output(), now)
 
-    async def close(self) -> None:
-        """Cancel everything; the endpoint stays open."""
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.wait({self._fetching})
-        await self._requests.close()
+    def on_timer(self, now: float) -> Output:
+        """Repeat what is due, and go on or give up."""
+        output = Output()
+        if self._ends is not None and self._ends <= now:
+            return self._resume(output, now, TimeIsUp("no time is left"))
+        if isinstance(self._step, Pause) and self._until is not None and self._until <= now:
+            return self._resume(output, now)
+        output.send(self._exchange.on_timer(now), self._server)
+        output = self._settle(output, now)
+        if isinstance(self._step, Post) and self._until is not None and self._until <= now:
+            self._exchange.stop()
+            return self._resume(output, now, TimeIsUp("no answer in the time that it may take"))
+        return output
 
-    async def handshake(self, begin: Begin[CompletedT]) -> CompletedT:
-        """Carry a whole handshake.
+    def _settle(self, output: Output, now: float) -> Output:
+        """Let the script go on if what it waits for has come."""
+        outcome, self._postponed = self._exchange.outcome, None
+        if outcome is not None and isinstance(self._step, Post):
+            return self._resume(output, now, outcome)
+        return output
 
-        Raises AlertError (either side refused), HandshakeTimeout, or CarrierError (CoAP failed).
-        """
-        self._deadline = self._loop.time() + self._parameters.timeout
+    def _resume(self, output: Output, now: float, result: object = None) -> Output:
+        """Let the script go on with ``result``, an answer or an error, until it waits again."""
+        script = self._script
+        script.now = now
         try:
-            async with asyncio.timeout_at(self._deadline):
-                for _ in range(1 + self._parameters.restarts):
-                    try:
-                        return await self._attempt(begin)
-                    except _StateLost:
-                        log.info("%s has forgotten the handshake; beginning again", self._server)
-                raise CarrierError(
-                    f"{self._server} has forgotten the handshake every time it was begun", "4.04"
-                )
-        except TimeoutError as error:
-            if isinstance(error, HandshakeTimeout):
-                raise
-            raise HandshakeTimeout(
-                f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
-            ) from None
-
-    async def _attempt(self, begin: Begin[CompletedT]) -> CompletedT:
-        self.body_bytes, self.flights = [], []
-        turn = begin(self._encoding)
-        self._keep_said(turn)
-        reply = await self._flight_1(turn.body)
-        path = self._session_path(reply)
-        try:
-            turn = self._take(reply, turn.after)
-            if any(map(is_hello, turn.said)):
-                # A HelloRetryRequest; a second one is refused by the conversation.
-                turn = await self._second_hello(path, turn)
-        except AlertError as error:
-            if not error.received:
-                await self._reject(path, error)
-            raise
-        self._keep_said(turn)
-        return await self._last_flight(path, turn.after, turn.body)
-
-    def _take(
-        self, reply: Reply, conversation: CarriedConversation[CompletedT]
-    ) -> Turn[CompletedT]:
-        """Take a flight of the server, which leads to the next one; raises AlertError."""
-        turn = self._hear(reply, conversation)
-        if any(map(_is_hello_verify_request, turn.heard)):
-            raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
-        self._keep_heard(reply, turn)
-        return turn
-
-    def _keep_said(self, turn: Turn[Any]) -> None:
-        self.body_bytes.append(len(turn.body))
-        self.flights.append(CarriedFlight(self._loop.time(), from_client=True, items=turn.said))
-
-    def _keep_heard(self, reply: Reply, turn: Turn[Any]) -> None:
-        self.body_bytes.append(len(reply.payload))
-        self.flights.append(CarriedFlight(self._loop.time(), from_client=False, items=turn.heard))
-
-    def _hear(
-        self, reply: Reply, conversation: CarriedConversation[CompletedT]
-    ) -> Turn[CompletedT]:
-        number = reply.content_format
-        encoding = self._encoding if number is None else encoding_for(number, self._encoding)
-        if encoding is None:
-            raise CarrierError(f"{self._server} answered in content format {number}", reply.dotted)
-        return conversation.hear(reply.payload, encoding)
-
-    async def _flight_1(self, body: bytes) -> Reply:
-        """Post flight 1, with the Echo that the server asks for; gives flight 2."""
-        echo: bytes | None = None
-        attempts = 1 + self._parameters.restarts
-        while attempts > 0:
-            attempts -= 1
-            try:
-                reply = await self._requests.post(
-                    self._parameters.path_segments, body, self._number, echo
-                )
-            except (Incomplete, ResetByPeer) as error:
-                log.info("flight 1 has to be sent again: %s", error)
-                continue
-            if reply.code in (Code.CREATED, Code.CHANGED):
-                return reply
-            if reply.code == Code.UNAUTHORIZED and reply.echo is not None:
-                echo = reply.echo
-            elif reply.code == Code.SERVICE_UNAVAILABLE and self._can_wait(reply.max_age):
-                attempts += 1  # waiting its turn costs a client nothing but time
-                await asyncio.sleep(max(1, reply.max_age))
-            else:
-                raise self._refusal(reply)
-        raise CarrierError(
-            f"{self._server} did not take flight 1 in {1 + self._parameters.restarts} attempts"
-        )
-
-    def _can_wait(self, seconds: float) -> bool:
-        return self._loop.time() + max(1, seconds) < self._deadline
-
-    async def _second_hello(
-        self, path: tuple[str, ...], hello: Turn[CompletedT]
-    ) -> Turn[CompletedT]:
-        """Post the second ClientHello until its answer is acceptable; gives what follows it."""
-        self._keep_said(hello)
-        return await self._persist(path, hello.body, lambda reply: self._take(reply, hello.after))
-
-    async def _persist(self, path: tuple[str, ...], body: bytes, accept: Callable[[Reply], T]) -> T:
-        """Post a later flight until ``accept`` takes the answer; all other answers are hints.
-
-        Raises what was last wrong, or that the server has forgotten the handshake.
-        """
-        failure: Error = CarrierError(f"{self._server} gave no answer to a later flight")
-        for attempt in range(1 + self._parameters.hint_retries):
-            if attempt:
-                await asyncio.sleep(self._parameters.ack_timeout)
-            try:
-                reply = await self._requests.post(path, body, self._number)
-                if reply.code == Code.CHANGED:
-                    return accept(reply)
-                failure = self._refusal(reply)
-            except (AlertError, CarrierError, Incomplete, ResetByPeer) as error:
-                failure = error
-            log.info("a later flight, attempt %d: %s", attempt + 1, failure)
-        if isinstance(failure, CarrierError) and failure.code in _FORGOTTEN:
-            raise _StateLost(str(failure))
-        if isinstance(failure, Incomplete | ResetByPeer):
-            failure = CarrierError(f"{self._server}: {failure}")
-        raise failure
-
-    async def _last_flight(
-        self, path: tuple[str, ...], conversation: CarriedConversation[CompletedT], body: bytes
-    ) -> CompletedT:
-        """Post the client's last flight until its answer authenticates; all else are hints.
-
-        A record that shows that the server has completed is as good as the answer.  The answer is
-        still asked for then: it may hold a ticket, and its messages have numbers that count.
-        """
-        if self.early and (provisional := conversation.provisional()) is not None:
-            self._fetching = self._loop.create_task(self._fetch(path, conversation, body))
-            await asyncio.sleep(0)  # the flight goes out before anything that is sent after it
-            return provisional
-        confirmed: list[CompletedT] = []
-
-        def confirm(datagram: bytes) -> bool:
-            established = None if confirmed else conversation.confirm(datagram)
-            if established is not None:
-                confirmed.append(established)
-                self._requests.interrupt()
-            return established is not None
-
-        self._confirm = confirm
-        try:
-            established = await self._persist(path, body, lambda r: self._finish(conversation, r))
+            while True:
+                if isinstance(result, Error | Proof):
+                    step = self._steps.throw(result)
+                else:
+                    step = self._steps.send(result)
+                result = None
+                self._step, self._until = None, None
+                if isinstance(step, Post):
+                    self._step = step
+                    output.send(self._exchange.post(step.posting, now), self._server)
+                    result = self._exchange.outcome
+                    self._until = None if step.limit is None else now + step.limit
+                    if result is None:
+                        break
+                elif isinstance(step, Pause):
+                    self._step, self._until = step, now + step.seconds
+                    break
+                else:
+                    output.events.append(step)
+                    self._ends = now + self._parameters.timeout  # for what is still to be fetched
+        except StopIteration:
+            self._end()
         except Error as error:
-            if confirmed:
-                self._fetching = self._loop.create_task(self._fetch(path, conversation, body))
-                return confirmed[0]
-            if isinstance(error, AlertError) and not error.received:
-                self._send_sealed_alert(conversation, error)
-            raise
-        finally:
-            self._confirm = None
-        if confirmed:  # both came in one turn of the loop, and the record must not be lost
-            self._fetching = self._loop.create_task(self._fetch(path, conversation, body))
-            return confirmed[0]
-        return established
+            self._end()
+            output.events.append(self._failure(error))
+        if script.farewell is not None:
+            output.send((script.farewell,), self._server)
+            script.farewell = None
+        return output
 
-    async def _fetch(
-        self, path: tuple[str, ...], conversation: _AnyConversation, body: bytes
-    ) -> None:
-        """Get the answer that nobody waits for, and hand on what is sealed in it."""
+    def _failure(self, error: Error) -> HandshakeFailed | AnswerMissing:
+        if isinstance(error, TimeIsUp):
+            error = HandshakeTimeout(
+                f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
+            )
+        return HandshakeFailed(error)
 
-        def authentic(reply: Reply) -> tuple[FlightItem, ...]:
-            return self._hear(reply, conversation).heard
-
-        self._requests.resume()
-        try:
-            async with asyncio.timeout(self._parameters.timeout):
-                items = await self._persist(path, body, authentic)
-        except (Error, TimeoutError) as failure:
-            log.info("the answer to the last flight was not had: %s", failure)
-            if not isinstance(failure, Error):
-                failure = HandshakeTimeout("no answer to the last flight in time")
-            self.on_unanswered(failure)
-            return
-        for item in items:
-            record = item.standard() if isinstance(item, Unsealed) else item
-            if isinstance(record, CiphertextRecord):
-                self.on_late_record(record)
-
-    def _finish(self, conversation: CarriedConversation[CompletedT], reply: Reply) -> CompletedT:
-        turn = self._hear(reply, conversation)
-        established = turn.after.established
-        if established is None:
-            raise CarrierError(f"{self._server} answered the last flight with half a flight")
-        self._keep_heard(reply, turn)
-        return established
-
-    def _session_path(self, reply: Reply) -> tuple[str, ...]:
-        """Where flight 3 goes; a Location other than a sibling of the resource is refused."""
-        resource = self._parameters.path_segments
-        if not reply.location:
-            return resource
-        sibling = len(reply.location) == len(resource) and reply.location[:-1] == resource[:-1]
-        if not sibling or reply.location[-1] in ("", ".", ".."):
-            named = "/" + "/".join(reply.location)
-            raise CarrierError(f"{self._server} names {named}, which is no sibling of the resource")
-        return reply.location
-
-    def _refusal(self, reply: Reply) -> Error:
-        """The error that a response stands for."""
-        if reply.content_format == ALERT_CONTENT_FORMAT:
-            try:
-                alert = decode_alert(reply.payload)
-            except AlertError:
-                return CarrierError(f"{self._server} sent an alert that is none", reply.dotted)
-            detail = f"unsealed, in a {reply.dotted} from {self._server}"
-            return alert_error(alert.description, received=True, level=alert.level, detail=detail)
-        known = {int(code): text for code, text in _REMEDIES.items()}
-        remedy = known.get(reply.code, "this is no answer of the handshake")
-        return CarrierError(f"{self._server} answered {reply.dotted}: {remedy}", reply.dotted)
-
-    async def _reject(self, path: tuple[str, ...], error: AlertError) -> None:
-        """Tell the server why flight 2 was not acceptable, as far as it listens."""
-        body = encode_alert(error.alert)
-        wait = min(2 * self._parameters.ack_timeout, max(0.0, self._deadline - self._loop.time()))
-        try:
-            async with asyncio.timeout(wait):
-                await self._requests.post(path, body, ALERT_CONTENT_FORMAT)
-        except (Error, TimeoutError) as failure:
-            log.debug("the alert was not delivered: %s", failure)
-
-    def _send_sealed_alert(self, conversation: _AnyConversation, error: AlertError) -> None:
-        """The server may be complete while we are not: only a sealed alert ends its session."""
-        record = conversation.sealed_alert(error)
-        if record is not None:
-            self._endpoint.send(record, self._server)
-
-
-def _is_hello_verify_request(item: FlightItem) -> bool:
-    verify = HandshakeType.hello_verify_request
-    return isinstance(item, HandshakeMessage) and item.type == verify
+    def _end(self) -> None:
+        self._exchange.stop()
+        self._step, self._ended = None, True

@@ -10,11 +10,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.coap.message import Message
+from handshake_over_coap.coap.options import BLOCK_SIZES
 from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.timers.base import Draw, TimerPolicy
+from handshake_over_coap.timers.rfc7252 import Rfc7252
+from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.transfers import BY_NAME, Transfer
+from handshake_over_coap.transfers.base import Terms
+from handshake_over_coap.transfers.blockwise import BLOCKWISE
 
-BLOCK_SIZES = (16, 32, 64, 128, 256, 512, 1024)
-"""Sizes of a block in bytes, RFC 7959 section 2.2; the exponent is the index."""
+__all__ = ["BLOCK_SIZES", "CoapParameters", "option_size"]
+
+SEPARATE_RETRANSMIT = 4
+"""How often a separate response is sent again where ``max_retransmit`` sets no limit.
+
+A client that misses it asks anew; one that has vanished must not be written to for ever.
+"""
 
 _BLOCK_0_OVERHEAD = 4 + 3 + 10 + 4 + 1
 """Bytes of header, Block1, Echo, Request-Tag and payload marker in the first block of a body."""
@@ -35,7 +48,9 @@ class CoapParameters:
     ``repost_after`` when a client that has only such an acknowledgement asks again, ``None``:
     four times ``ack_timeout``, doubling.  With ``adapt_timer`` a client takes one and a half round
     trips for ``ack_timeout`` as soon as it has measured one, as DTLS 1.3 does over UDP (RFC 9147
-    section 5.8.2; RFC 7252 section 4.7 leaves room for it).
+    section 5.8.2; RFC 7252 section 4.7 leaves room for it).  ``timer`` is another policy for when
+    to send again, in place of what these five say; ``transfer`` is how a client's bodies cross: a
+    server takes every way that there is.
     """
 
     resource: str = "/.well-known/dtls"
@@ -53,6 +68,8 @@ class CoapParameters:
     empty_ack_delay: float | None = None
     repost_after: float | None = None
     adapt_timer: bool = False
+    timer: TimerPolicy | None = None
+    transfer: Transfer = BLOCKWISE
     restarts: int = 4
     hint_retries: int = 2
     limits: Limits = field(default_factory=Limits)
@@ -100,6 +117,53 @@ class CoapParameters:
             raise ConfigurationError("empty_ack_delay and repost_after are positive, or none")
 
     @property
+    def timing(self) -> TimerPolicy:
+        """When to send again."""
+        return self._timing(self.max_retransmit) if self.timer is None else self.timer
+
+    @property
+    def separate_timing(self) -> TimerPolicy:
+        """When to send a separate response again."""
+        limited = self.max_retransmit is not None
+        return self._timing(self.max_retransmit if limited else SEPARATE_RETRANSMIT)
+
+    def _timing(self, max_retransmit: int | None) -> Rfc7252:
+        return Rfc7252(
+            ack_timeout=self.ack_timeout,
+            ack_random_factor=self.ack_random_factor,
+            max_interval=self.max_interval,
+            max_retransmit=max_retransmit,
+            adapt=self.adapt_timer,
+        )
+
+    @property
+    def repost_interval(self) -> float:
+        """Seconds after which a request is made anew that is acknowledged and not answered."""
+        return self.repost_after or 4 * self.ack_timeout
+
+    def terms(self, rng: Rng, draw: Draw) -> Terms:
+        """What a transfer has to keep to."""
+        return Terms(
+            mtu=self.mtu,
+            token_length=self.token_length,
+            largest_block=self.largest_block,
+            body_limit=self.limits.body,
+            bodies=self.limits.bodies_per_peer,
+            timer=self.timing,
+            rng=rng,
+            draw=draw,
+        )
+
+    @property
+    def served_transfers(self) -> tuple[Transfer, ...]:
+        """The ways in which a server takes bodies; blocks, which claim all, come last."""
+        return _served(self.transfer)
+
+    def transfer_of(self, request: Message) -> Transfer:
+        """The way in which a request that has reached a server crosses."""
+        return next(each for each in self.served_transfers if each.claims(request))
+
+    @property
     def separate_after(self) -> float:
         """Seconds after which an answer that is not ready is sent separately."""
         return self.ack_timeout / 4 if self.empty_ack_delay is None else self.empty_ack_delay
@@ -118,6 +182,11 @@ class CoapParameters:
     def state_lifetime(self) -> float:
         """How long unfinished state is kept: as long as a client's timers can still come back."""
         return max(self.limits.lifetime, self.timeout)
+
+
+def _served(own: Transfer) -> tuple[Transfer, ...]:
+    every = {**BY_NAME, own.name: own}
+    return tuple(sorted(every.values(), key=lambda each: each.name == BLOCKWISE.name))
 
 
 @lru_cache(maxsize=64)

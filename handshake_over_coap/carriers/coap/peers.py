@@ -1,34 +1,31 @@
 """What a server keeps for endpoints that have proven their address, and for how long.
 
-There is a :class:`Peer` only after a valid Echo.  Quota state has an absolute age, so that
+There is a :class:`Peer` only after a valid Echo.  Unfinished state has an absolute age, so that
 nobody keeps it alive by repeating himself; the numbers of unfinished handshakes are bounded in all
 and by address.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Turn
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, Quota, TooManyHandshakes
+from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings import Encoding, FlightItem
 from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.transfers.base import Answer, ServerSide, Terms, Transfer, Whole
 
-from .blocks import Answer, Transfer
-from .messages import Remote
+from .server_exchange import ServerExchange
 
 HANDSHAKES_PER_PEER = 8
 """Handshakes of one endpoint that are kept at once, complete and over ones included."""
-
-TransferKey = tuple[tuple[str, ...], bytes | None]
-"""Path and Request-Tag; the endpoint is the peer's."""
 
 
 @dataclass(slots=True)
@@ -109,26 +106,57 @@ def is_hello(item: FlightItem) -> TypeGuard[HandshakeMessage]:
 
 
 @dataclass(slots=True)
+class Computing:
+    """A body whose answer is there at ``due`` seconds, and the requests that wait for it."""
+
+    due: float
+    work: Any
+    waiting: list[tuple[ServerSide, Whole]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Peer:
     """An endpoint that has proven its address.
 
-    ``block_size`` is the size in bytes it asked for; ``pending`` holds answers being computed, by
-    the digest of the body.  ``datagrams`` and ``bytes`` count both directions of CoAP since the
-    handshake under way was admitted, at ``since``.
+    ``exchange`` is its message layer, ``sides`` are what transfers keep of its bodies, by name;
+    ``computing`` are the bodies whose answers are being computed, by digest.  ``in_flight`` counts
+    requests that wait for those.  ``datagrams`` and ``bytes`` count both directions of CoAP since
+    the handshake under way was admitted, at ``since``.
     """
 
     address: Address
-    remote: Remote
+    exchange: ServerExchange
     unfinished: bool = False
-    transfers: OrderedDict[TransferKey, Transfer] = field(default_factory=OrderedDict)
+    sides: dict[str, ServerSide] = field(default_factory=dict)
     handshakes: dict[str, Handshake] = field(default_factory=dict)
-    pending: dict[bytes, asyncio.Task[Answer]] = field(default_factory=dict)
+    computing: dict[bytes, Computing] = field(default_factory=dict)
     next_name: int | None = None
-    block_size: int | None = None
     in_flight: int = 0
     since: float = 0.0
     datagrams: int = 0
     bytes: int = 0
+
+    def side(self, transfer: Transfer, terms: Terms) -> ServerSide:
+        """What ``transfer`` keeps of this endpoint's bodies."""
+        side = self.sides.get(transfer.name)
+        if side is None:
+            side = self.sides[transfer.name] = transfer.server(terms)
+        return side
+
+    def continues(self, transfer: Transfer, request: Message) -> bool:
+        """Whether a request that is not the first of a body goes on with one that is here."""
+        side = self.sides.get(transfer.name)
+        return side is not None and side.continues(request)
+
+    @property
+    def deadline(self) -> float | None:
+        """When something of this endpoint's is due."""
+        times = [
+            self.exchange.deadline,
+            *(each.deadline for each in self.sides.values()),
+            *(each.due for each in self.computing.values()),
+        ]
+        return min((each for each in times if each is not None), default=None)
 
     @property
     def half_open(self) -> Handshake | None:
@@ -151,21 +179,6 @@ class Peer:
             del self.handshakes[name]
         self.handshakes[handshake.name] = handshake
 
-    def transfer(self, key: TransferKey, limits: Limits) -> Transfer:
-        """The transfer under ``key``, begun if it is new; the oldest makes room.
-
-        The oldest for the same path, if there is one: anybody can begin some for a session in the
-        peer's name, and those do not drive out what goes on at the resource.
-        """
-        found = self.transfers.get(key)
-        if found is None:
-            found = self.transfers[key] = Transfer(limits.body)
-            while len(self.transfers) > limits.bodies_per_peer:
-                others = [each for each in self.transfers if each != key]
-                alike = [each for each in others if each[0] == key[0]]
-                del self.transfers[(alike or others)[0]]
-        return found
-
 
 @dataclass(frozen=True, slots=True)
 class Expired:
@@ -176,10 +189,16 @@ class Expired:
 
 
 class PeerTable:
-    """All peers of a server, bounded in number and time; ``now`` is in seconds."""
+    """All peers of a server, bounded in number and time; ``now`` is in seconds.
 
-    def __init__(self, limits: Limits, lifetime: float) -> None:
+    ``exchange`` makes the message layer of a new one.
+    """
+
+    def __init__(
+        self, limits: Limits, lifetime: float, exchange: Callable[[], ServerExchange]
+    ) -> None:
         self._lifetime = lifetime
+        self._exchange = exchange
         self._peers: dict[Address, Peer] = {}
         self._aging: OrderedDict[Address, float] = OrderedDict()
         self._unfinished = Quota.of_handshakes(limits)
@@ -213,7 +232,7 @@ class PeerTable:
         """
         peer = self._peers.get(address)
         if peer is None:
-            peer = Peer(address, Remote(address))
+            peer = Peer(address, self._exchange())
             self.begin(peer)
             try:
                 self._quota.begin(address)
@@ -266,8 +285,9 @@ class PeerTable:
             del self._aging[address]
             peer = self._peers[address]
             half_open = peer.half_open
-            peer.transfers.clear()
-            peer.remote.recent.clear()
+            for side in peer.sides.values():
+                side.clear()
+            peer.exchange.forget()
             peer.handshakes = {
                 name: each
                 for name, each in peer.handshakes.items()

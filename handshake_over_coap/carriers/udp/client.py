@@ -1,13 +1,13 @@
-"""The client's side of the classic carrier: an asyncio pump around the engine."""
+"""The client's side of the classic carrier: one handshake with one server, without I/O."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
-from handshake_over_coap.carriers.established import AnyEstablished
+from handshake_over_coap.carriers.base import HandshakeCompleted, HandshakeFailed, Output
+from handshake_over_coap.carriers.carried import CarriedFlight
+from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.timers import Draw, undrawn
 from handshake_over_coap.tls.alerts import AlertError
@@ -18,126 +18,137 @@ from .versions import AnyEngine, client_engine, successor
 
 
 class UdpClient:
-    """One classic handshake with one server; ``draw`` spreads timers that are spread."""
+    """One classic handshake with one server: an engine of the version that is spoken inside.
+
+    ``begin`` gives the client's first step, ``draw`` spreads timers that are spread.
+    """
 
     def __init__(
         self,
-        endpoint: DatagramEndpoint,
         server: Address,
         parameters: UdpParameters,
+        begin: Callable[[], Step],
         counters: Counter[str],
         draw: Draw = undrawn,
     ) -> None:
-        self._endpoint = endpoint
         self._server = server
-        self._parameters = parameters
-        self._counters = counters
         self._draw = draw
-        self._loop = asyncio.get_running_loop()
+        self._parameters = parameters
+        self._begin = begin
+        self._counters = counters
         self._engine: AnyEngine | None = None
-        self._done: asyncio.Future[AnyEstablished] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._ends: float | None = None
         self._heard = False
-        self.body_bytes: list[int] = []
+        self._done = False
+        self.body_bytes: tuple[int, ...] = ()
+        self.flights: tuple[CarriedFlight, ...] = ()
 
     @property
     def retransmissions(self) -> int:
         """Datagrams sent again so far."""
         return 0 if self._engine is None else self._engine.retransmissions
 
-    async def handshake(self, start: Callable[[], Step]) -> AnyEstablished:
-        """Make a whole handshake; ``start`` gives the client's first step.
-
-        Raises AlertError (either side refused), HandshakeTimeout, or CarrierError.
-        """
-        step = start()
-        self._engine = engine = client_engine(step, self._parameters, self._counters, self._draw)
-        self._done = self._loop.create_future()
-        try:
-            async with asyncio.timeout(self._parameters.timeout):
-                self._run(lambda: engine.start(step, self._loop.time()))
-                return await self._done
-        except TimeoutError as error:
-            if isinstance(error, HandshakeTimeout):
-                raise
-            raise self._too_late() from None
-        finally:
-            self._stop_timer()
-
-    def receive(self, data: bytes, address: Address) -> bool:
-        """Take a datagram of records from the server; False if it is not the server's."""
+    @property
+    def deadline(self) -> float | None:
+        """When a flight is due again, or the time is up."""
         engine = self._engine
-        if address != self._server or engine is None or self._done is None or self._done.done():
-            return False
-        self._heard = True
-        self._run(lambda: engine.receive(data, self._loop.time()))
-        return True
+        if engine is None or self._done:
+            return None
+        times = (engine.deadline, self._ends)
+        return min((each for each in times if each is not None), default=None)
 
-    def repeated(self, plaintext: bytes) -> bool:
-        """A session opened a handshake record: True if it repeats the server's last flight.
+    def claims(self, data: bytes) -> bool:
+        """Records go to the session first, once there is one."""
+        return False
+
+    def start(self, now: float) -> Output:
+        """Send flight 1."""
+        step = self._begin()
+        self._engine = engine = client_engine(step, self._parameters, self._counters, self._draw)
+        self._ends = now + self._parameters.timeout
+        return self._run(lambda: engine.start(step, now))
+
+    def receive(self, data: bytes, peer: Address, now: float) -> Output:
+        """Take a datagram of records from the server."""
+        return self.unopened(data, peer, now) or Output()
+
+    def unopened(self, data: bytes, peer: Address, now: float) -> Output | None:
+        """Take a datagram of records from the server; None if it is not the server's."""
+        engine = self._engine
+        if peer != self._server or engine is None or self._done:
+            return None
+        self._heard = True
+        return self._run(lambda: engine.receive(data, now))
+
+    def opened(self, peer: Address, name: str, plaintext: bytes, now: float) -> Output | None:
+        """A session opened a handshake record: not None if it repeats the server's last flight.
 
         It is late or a copy, and wants no answer: whoever sent it has completed.
         """
         engine = self._engine
-        return engine is not None and engine.take_opened(plaintext, self._loop.time()) is not None
+        known = engine is not None and engine.take_opened(plaintext, now) is not None
+        return Output() if known else None
 
-    def on_error(self, error: OSError) -> None:
+    def network_error(self, error: OSError, now: float) -> Output:
         """An ICMP error: believed only while nothing has been heard from the server."""
-        if not self._heard and self._done is not None and not self._done.done():
-            self._done.set_exception(
+        output = Output()
+        if not self._heard and not self._done:
+            self._end(
+                output,
                 CarrierError(
                     f"{self._server} cannot be reached ({error.strerror or error}): "
                     "is a server running there?"
-                )
+                ),
             )
+        return output
 
-    async def close(self) -> None:
-        """Cancel the timer; the endpoint stays open."""
-        self._stop_timer()
+    def on_timer(self, now: float) -> Output:
+        """Repeat what is due, or give up."""
+        engine = self._engine
+        if engine is None or self._done:
+            return Output()
+        if self._ends is not None and self._ends <= now:
+            output = Output()
+            self._end(output, self._too_late(output))
+            return output
+        if engine.deadline is None or engine.deadline > now:
+            return Output()
+        return self._run(lambda: engine.on_timer(now))
 
-    def _run(self, work: Callable[[], list[bytes]]) -> None:
-        """Let the engine work, send what it says, and see whether that was all."""
-        engine, done = self._engine, self._done
-        if engine is None or done is None or done.done():
-            return
+    def _run(self, work: Callable[[], list[bytes]]) -> Output:
+        """Let the engine work, and see whether that was all."""
+        output, engine = Output(), self._engine
+        if engine is None:
+            return output
         try:
             datagrams = work()
         except Error as error:
-            self._tell(successor(engine), error)
-            done.set_exception(error)
-            return
-        for datagram in datagrams:
-            self._endpoint.send(datagram, self._server)
+            self._tell(successor(engine), error, output)
+            self._end(output, error)
+            return output
+        output.send(datagrams, self._server)
         self._engine = engine = successor(engine)
         established = engine.established
         if established is not None:
-            done.set_result(established)
-            return
-        self._stop_timer()
-        if engine.deadline is not None:
-            self._timer = self._loop.call_at(engine.deadline, self._on_timer)
+            self._done = True
+            output.events.append(HandshakeCompleted(self._server, "", established))
+        return output
 
-    def _tell(self, engine: AnyEngine, error: Error) -> None:
+    def _end(self, output: Output, error: Error) -> None:
+        self._done = True
+        output.events.append(HandshakeFailed(error))
+
+    def _tell(self, engine: AnyEngine, error: Error, output: Output) -> None:
         """Send the alert for what this side finds wrong."""
         if isinstance(error, AlertError) and not error.received:
-            self._endpoint.send(engine.alert(error), self._server)
+            output.send((engine.alert(error),), self._server)
 
-    def _too_late(self) -> Error:
+    def _too_late(self, output: Output) -> Error:
         """Why the handshake is not complete in time, as far as somebody has said so."""
         engine = self._engine
         if engine is None or engine.reason is None:
             return HandshakeTimeout(
                 f"no completed handshake with {self._server} in {self._parameters.timeout:g} s"
             )
-        self._tell(engine, engine.reason)
+        self._tell(engine, engine.reason, output)
         return engine.reason
-
-    def _on_timer(self) -> None:
-        engine = self._engine
-        if engine is not None:
-            self._run(lambda: engine.on_timer(self._loop.time()))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

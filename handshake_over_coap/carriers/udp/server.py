@@ -1,15 +1,15 @@
-"""The server's side of the classic carrier: many handshakes on one endpoint."""
+"""The server's side of the classic carrier: any number of handshakes, without I/O."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from handshake_over_coap.carriers.address_check import AddressProof
-from handshake_over_coap.carriers.conversation import OnEstablished
-from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.agenda import Agenda
+from handshake_over_coap.carriers.base import HandshakeCompleted, Output
+from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
 from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.errors import Error, HandshakeTimeout
@@ -42,7 +42,6 @@ class _Half:
     hello: HandshakeMessage
     deadline: float
     since: float
-    timer: asyncio.TimerHandle | None = None
     datagrams: int = 0
     bytes: int = 0
 
@@ -61,7 +60,7 @@ class _Peer:
 
 
 class UdpServer:
-    """Classic handshakes on one datagram endpoint, for any number of clients.
+    """Classic handshakes, for any number of clients: an engine without I/O.
 
     ``config`` says what the server speaks and accepts; ``counters`` counts what was refused or
     dropped, by reason.
@@ -69,22 +68,18 @@ class UdpServer:
 
     def __init__(
         self,
-        endpoint: DatagramEndpoint,
         parameters: UdpParameters,
         config: ServerConfig,
-        on_established: OnEstablished,
         rng: Rng,
         counters: Counter[str],
     ) -> None:
-        self._endpoint = endpoint
         self._parameters = parameters
-        self._on_established = on_established
-        self._loop = asyncio.get_running_loop()
         proof = AddressProof(rng(32), parameters.state_lifetime)
         self._greeting = Greeting(config, parameters, proof, counters)
         self._draw = draws_from(rng)
         self._rejections = Rejections()
         self._peers: dict[Address, _Peer] = {}
+        self._agenda: Agenda[Address] = Agenda()
         self._unfinished = Quota.of_handshakes(parameters.limits)
         self._quota = Quota.of_peers(parameters.limits)
         self.counters = counters
@@ -112,37 +107,61 @@ class UdpServer:
         )
         return sum(engine.retransmissions for engine in known)
 
-    def receive(self, data: bytes, address: Address) -> None:
+    @property
+    def deadline(self) -> float | None:
+        """When the next flight is due again, or an unfinished handshake is given up."""
+        return self._agenda.next
+
+    def awaits(self, address: Address) -> bool:
+        """Nothing is kept for later: handshakes take their own records."""
+        return False
+
+    def claims(self, data: bytes) -> bool:
+        """Records in the clear belong to handshakes, all others to sessions first."""
+        return bool(data) and data[0] <= ContentType.ack and data[3:5] == b"\0\0"
+
+    def receive(self, data: bytes, peer: Address, now: float) -> Output:
         """Take a datagram of records that no session has opened.  Never raises for its content."""
-        now = self._loop.time()
-        peer = self._peers.get(address)
-        if _begins_with_hello(data) and not _goes_on_with(peer, data):
-            self._hello(data, address, now)
-        elif peer is not None and peer.half_open is not None:
-            self._feed(address, peer, peer.half_open, data, now)
-        elif peer is not None and peer.complete:
-            done = next(reversed(peer.complete.values()))
-            self._send_all(done.engine.receive(data, now), address)
+        output, address, known = Output(), peer, self._peers.get(peer)
+        if _begins_with_hello(data) and not _goes_on_with(known, data):
+            self._hello(data, address, now, output)
+        elif known is not None and known.half_open is not None:
+            self._feed(address, known, known.half_open, data, now, output)
+        elif known is not None and known.complete:
+            done = next(reversed(known.complete.values()))
+            output.send(done.engine.receive(data, now), address)
         else:
             self.counters["dropped: record without a session"] += 1
+        return output
 
-    def take(self, data: bytes, address: Address) -> bool:
+    def unopened(self, data: bytes, peer: Address, now: float) -> Output | None:
         """Take a sealed datagram that no session can open, if a handshake is under way."""
-        peer = self._peers.get(address)
-        if peer is None or peer.half_open is None:
-            return False
-        self._feed(address, peer, peer.half_open, data, self._loop.time())
-        return True
+        known = self._peers.get(peer)
+        if known is None or known.half_open is None:
+            return None
+        output = Output()
+        self._feed(peer, known, known.half_open, data, now, output)
+        return output
 
-    def repeated(self, address: Address, name: str, plaintext: bytes) -> bool:
-        """A session opened a handshake record: True if it repeats the handshake's last flight."""
-        peer = self._peers.get(address)
-        done = None if peer is None else peer.complete.get(name)
-        answer = None if done is None else done.engine.take_opened(plaintext, self._loop.time())
+    def opened(self, peer: Address, name: str, plaintext: bytes, now: float) -> Output | None:
+        """A session opened a handshake record: the answer, if it repeats the last flight."""
+        known = self._peers.get(peer)
+        done = None if known is None else known.complete.get(name)
+        answer = None if done is None else done.engine.take_opened(plaintext, now)
         if answer is None:
-            return False
-        self._send_all(answer, address)
-        return True
+            return None
+        output = Output()
+        output.send(answer, peer)
+        return output
+
+    def on_timer(self, now: float) -> Output:
+        """Repeat the flights that are due, and give up what has had its time."""
+        output = Output()
+        for address in self._agenda.due(now):
+            peer = self._peers.get(address)
+            if peer is not None and peer.half_open is not None:
+                self._on_timer(address, peer, peer.half_open, now, output)
+        return output
 
     def release(self, address: Address, name: str) -> None:
         """A session has ended: what was kept to repeat its last flight can go."""
@@ -151,20 +170,14 @@ class UdpServer:
             peer.complete.pop(name, None)
             self._drop_if_empty(address, peer)
 
-    async def close(self) -> None:
-        """Stop answering; the endpoint stays open."""
-        for address in list(self._peers):
-            self._abandon(address)
-        self._peers.clear()
-
-    def _hello(self, data: bytes, address: Address, now: float) -> None:
+    def _hello(self, data: bytes, address: Address, now: float, output: Output) -> None:
         found = self._greeting.find(data, address, now)
         if found is None:
             return
         peer = self._peers.get(address)
         half = None if peer is None else peer.half_open
         if half is not None and isinstance(found, Hello) and half.hello == found.message:
-            self._send_all(half.engine.repeat(now), address, half)
+            self._send_all(half.engine.repeat(now), address, half, output)
             return
         if peer is not None and isinstance(found, Hello) and peer.has_completed(found.message):
             # A late copy: a new handshake would take what is meant for the one that it made.
@@ -172,11 +185,11 @@ class UdpServer:
             return
         answer = self._greeting.greet(found, address, now)
         if isinstance(answer, Begin):
-            self._start(answer, address, now)
+            self._start(answer, address, now, output)
         else:
-            self._send_all(list(answer.datagrams), address)
+            output.send(answer.datagrams, address)
 
-    def _start(self, begin: Begin, address: Address, now: float) -> None:
+    def _start(self, begin: Begin, address: Address, now: float, output: Output) -> None:
         peer = self._peers.get(address)
         if peer is not None and len(peer.complete) >= SESSIONS_PER_ENDPOINT:
             self.counters["refused: too many handshakes"] += 1
@@ -191,7 +204,7 @@ class UdpServer:
         peer = self._peers.setdefault(address, _Peer())
         half = _Half(engine, begin.message, now + self._parameters.state_lifetime, now)
         peer.half_open = half
-        self._run(address, peer, half, lambda: engine.take_message(begin.message, now))
+        self._run(address, peer, half, lambda: engine.take_message(begin.message, now), now, output)
 
     def _admit(self, address: Address) -> None:
         """Count a new handshake; raises TooManyHandshakes where a bound forbids it."""
@@ -203,22 +216,30 @@ class UdpServer:
                 self._unfinished.end(address)
                 raise
 
-    def _feed(self, address: Address, peer: _Peer, half: _Half, data: bytes, now: float) -> None:
+    def _feed(
+        self, address: Address, peer: _Peer, half: _Half, data: bytes, now: float, output: Output
+    ) -> None:
         half.datagrams += 1
         half.bytes += len(data)
-        self._run(address, peer, half, lambda: half.engine.receive(data, now))
+        self._run(address, peer, half, lambda: half.engine.receive(data, now), now, output)
 
     def _run(
-        self, address: Address, peer: _Peer, half: _Half, work: Callable[[], list[bytes]]
+        self,
+        address: Address,
+        peer: _Peer,
+        half: _Half,
+        work: Callable[[], list[bytes]],
+        now: float,
+        output: Output,
     ) -> None:
         """Let the engine work, send what it says, and see what became of the handshake."""
         try:
             datagrams = work()
         except AlertError as error:
             self.counters[f"failed: {error.name}"] += 1
-            self._rejections.say(address, error, self._loop.time())
+            self._rejections.say(address, error, now)
             if not error.received:
-                self._endpoint.send(half.engine.alert(error), address)
+                output.send((half.engine.alert(error),), address)
             self._abandon(address)
             return
         except HandshakeTimeout:
@@ -230,30 +251,30 @@ class UdpServer:
             self.counters[f"failed: {type(error).__name__}"] += 1
             self._abandon(address)
             return
-        self._send_all(datagrams, address, half)
+        self._send_all(datagrams, address, half, output)
         if half.engine.established is None:
-            self._set_timer(address, peer, half)
+            self._schedule(address, half)
         else:
-            self._complete(address, peer, half)
+            self._complete(address, peer, half, now, output)
 
-    def _set_timer(self, address: Address, peer: _Peer, half: _Half) -> None:
-        if half.timer is not None:
-            half.timer.cancel()
+    def _schedule(self, address: Address, half: _Half) -> None:
         deadline = half.engine.deadline
         when = half.deadline if deadline is None else min(deadline, half.deadline)
-        half.timer = self._loop.call_at(when, self._on_timer, address, peer, half)
+        self._agenda.set(address, when)
 
-    def _on_timer(self, address: Address, peer: _Peer, half: _Half) -> None:
-        now = self._loop.time()
-
+    def _on_timer(
+        self, address: Address, peer: _Peer, half: _Half, now: float, output: Output
+    ) -> None:
         def work() -> list[bytes]:
             if now >= half.deadline:
                 raise half.engine.reason or HandshakeTimeout("not complete in time")
             return half.engine.on_timer(now)
 
-        self._run(address, peer, half, work)
+        self._run(address, peer, half, work, now, output)
 
-    def _complete(self, address: Address, peer: _Peer, half: _Half) -> None:
+    def _complete(
+        self, address: Address, peer: _Peer, half: _Half, now: float, output: Output
+    ) -> None:
         established = half.engine.established
         if established is None:
             return
@@ -263,19 +284,18 @@ class UdpServer:
         figures = TrialFigures(
             datagrams=half.datagrams,
             bytes=half.bytes,
-            duration_s=self._loop.time() - half.since,
+            duration_s=now - half.since,
             retransmissions=half.engine.retransmissions,
         )
         self._abandon(address)
-        self._on_established(address, name, established, figures)
+        output.events.append(HandshakeCompleted(address, name, established, figures=figures))
 
     def _abandon(self, address: Address) -> None:
         """The half-open handshake of ``address`` is over, one way or the other."""
         peer = self._peers.get(address)
         if peer is None or peer.half_open is None:
             return
-        if peer.half_open.timer is not None:
-            peer.half_open.timer.cancel()
+        self._agenda.set(address, None)
         peer.half_open = None
         self._unfinished.end(address)
         self._drop_if_empty(address, peer)
@@ -286,13 +306,11 @@ class UdpServer:
             self._quota.end(address)
 
     def _send_all(
-        self, datagrams: list[bytes], address: Address, half: _Half | None = None
+        self, datagrams: list[bytes], address: Address, half: _Half, output: Output
     ) -> None:
-        for datagram in datagrams:
-            if half is not None:
-                half.datagrams += 1
-                half.bytes += len(datagram)
-            self._endpoint.send(datagram, address)
+        half.datagrams += len(datagrams)
+        half.bytes += sum(map(len, datagrams))
+        output.send(datagrams, address)
 
 
 def _begins_with_hello(data: bytes) -> bool:

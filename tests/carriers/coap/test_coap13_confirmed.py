@@ -250,7 +250,8 @@ async def test_the_last_flight_is_repeated_by_the_timers_of_coap_until_either_co
         client = here.client()
         established = await client.handshake13()
         assert early(established) == [DATA]
-        posts = here.network.between(client.address, SERVER)[2:]
+        *posts, asked = here.network.between(client.address, SERVER)[2:]
+        assert asked.data != posts[0].data  # what still asks for the answer, after the record
         assert {each.data for each in posts} == {posts[0].data}
         gaps = [after.time - before.time for before, after in pairwise(posts)]
         assert gaps == pytest.approx([gaps[0] * 2**n for n in range(len(gaps))])

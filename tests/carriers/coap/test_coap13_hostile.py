@@ -112,7 +112,7 @@ async def restarted_at(here: Exchange, at: int) -> None:
     established = await here.client().handshake13()
     assert agree13(established, here.completed[-1].established13)
     assert here.server is not old
-    await old.close()
+    old.close()
 
 
 @both

@@ -5,14 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_over_coap.carriers.coap.blocks import (
-    BadBlock,
-    BodyIncomplete,
-    BodyTooLarge,
-    Transfer,
-    block_at,
-)
-from handshake_over_coap.carriers.coap.scan import Block
+from handshake_over_coap.coap.options import Block
+from handshake_over_coap.transfers.base import BadPart, BodyIncomplete, BodyTooLarge
+from handshake_over_coap.transfers.blocks import block_at
+from handshake_over_coap.transfers.blockwise_server import Assembly
 from tests.support.exchange import (
     block,
 )
@@ -28,7 +24,7 @@ from tests.support.exchange import (
 def test_blocks_of_changing_sizes_join_to_the_body(
     body: bytes, sizes: list[int], draw: object
 ) -> None:
-    transfer, offset, step = Transfer(1000), 0, 0
+    transfer, offset, step = Assembly(1000), 0, 0
     while True:
         each = block_at(offset, len(body), sizes[step % len(sizes)])
         payload = body[offset : offset + each.size]
@@ -53,11 +49,11 @@ def test_blocks_of_changing_sizes_join_to_the_body(
 def test_no_sequence_of_blocks_does_more_than_refuse(
     blocks: list[tuple[int, bool, int, bytes]],
 ) -> None:
-    transfer = Transfer(600)
+    transfer = Assembly(600)
     for number, more, size, payload in blocks:
         try:
             whole = transfer.add(Block(number, more, size), payload)
-        except (BadBlock, BodyIncomplete, BodyTooLarge):
+        except (BadPart, BodyIncomplete, BodyTooLarge):
             continue
         assert (whole is None) is more
         if whole is not None:
@@ -67,7 +63,7 @@ def test_no_sequence_of_blocks_does_more_than_refuse(
 
 
 def test_a_shorter_body_with_the_same_beginning_is_not_the_longer_one() -> None:
-    transfer = Transfer(600)
+    transfer = Assembly(600)
     transfer.add(Block(0, True, 16), bytes(16))
     assert transfer.add(Block(1, False, 16), b"a" * 16) == bytes(16) + b"a" * 16
     transfer.add(Block(0, True, 16), bytes(16))

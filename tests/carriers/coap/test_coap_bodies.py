@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import pytest
 
 from handshake_over_coap.carriers.coap import CoapParameters
-from handshake_over_coap.carriers.coap.scan import Block, Scanned, option_bytes, scan
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.coap.message import Content, Message
+from handshake_over_coap.coap.options import Block
 from handshake_over_coap.encodings.plain import write_body
 from tests.support.exchange import (
     BLOCK1,
@@ -45,7 +46,7 @@ async def put(
     tag: bytes | None = b"tg",
     echo: bytes | None = None,
     more: bool | None = None,
-) -> Scanned:
+) -> Message:
     """Send one block of ``body`` to the resource."""
     rest = len(body) > (number + 1) * size
     options = [(BLOCK1, block(number, rest if more is None else more, size))]
@@ -130,7 +131,7 @@ async def test_a_body_that_becomes_too_large_is_refused_with_the_limit(limit: in
         assert reply.code == 0x8D
         assert reply.uint(SIZE1) == limit
         (peer,) = here.server.peers
-        assert len(peer.transfers) == 0
+        assert len(peer.sides["blockwise"].assemblies) == 0
         jump = await put(raw, body, 0, 64, echo=await raw.echo())
         assert jump.code == 0x5F
         far = ((BLOCK1, block(2**20 - 1, False, 1024)), (REQUEST_TAG, b"tg"))
@@ -162,12 +163,16 @@ async def test_a_server_that_prefers_smaller_blocks_says_so_and_gets_them() -> N
         established = await client.handshake()
         assert agree(established, here.completed[0].established)
         sizes = {
-            Block.decode(scan(s.data).get(BLOCK1) or b"").size
+            Block.decode(Message.decode(s.data).get(BLOCK1) or b"").size
             for s in here.network.between(client.address, SERVER)
-            if scan(s.data).get(BLOCK1) is not None
+            if Message.decode(s.data).get(BLOCK1) is not None
         }
         assert sizes == {128, 32}
-        large = [s for s in here.network.between(SERVER, None) if len(scan(s.data).payload) > 32]
+        large = [
+            s
+            for s in here.network.between(SERVER, None)
+            if len(Message.decode(s.data).payload) > 32
+        ]
         assert large == []
 
 
@@ -235,7 +240,7 @@ async def test_what_one_endpoint_may_have_in_assembly_is_bounded() -> None:
             tag = bytes([number])
             assert (await put(raw, bytes(99), 0, 64, tag=tag, echo=echo)).code == 0x5F
         (peer,) = here.server.peers
-        assert len(peer.transfers) == 4
+        assert len(peer.sides["blockwise"].assemblies) == 4
         assert (await put(raw, bytes(99), 1, 64, tag=b"\0")).code == 0x88
         assert (await put(raw, bytes(99), 1, 64, tag=bytes([49]))).code == 0x80
 
@@ -257,7 +262,7 @@ async def test_a_block_that_is_not_the_last_has_its_full_length(length: int) -> 
         raw = here.raw()
         options = ((BLOCK1, block(0, True, 16)), (ECHO, await raw.echo()))
         assert (await raw.ask(*RESOURCE, *options, payload=bytes(length))).code == 0x80
-        assert here.server.counters["refused: BadBlock"] == 1
+        assert here.server.counters["refused: BadPart"] == 1
 
 
 @virtual
@@ -289,7 +294,7 @@ async def test_an_answer_that_changes_between_its_blocks_is_fetched_anew(what: s
         done: list[Sent] = []
 
         def verdict(sent: Sent) -> Iterable[bytes]:
-            message = scan(sent.data)
+            message = Message.decode(sent.data)
             value = message.get(BLOCK2)
             answer = sent.source == SERVER and message.code in {0x41, 0x44}
             if not done and answer and value and Block.decode(value).num == 2:
@@ -304,12 +309,16 @@ async def test_an_answer_that_changes_between_its_blocks_is_fetched_anew(what: s
         assert here.begun == 1
 
 
-def _changed(message: Scanned, what: str) -> bytes:
+def _changed(message: Message, what: str) -> bytes:
     options = [
         (number, b"other" if number == ETAG and what == "etag" else value)
         for number, value in message.options
     ]
-    data = bytearray(message.bare() + option_bytes(options) + b"\xff" + message.payload)
+    data = bytearray(
+        Content(message.code, tuple(options), message.payload).encode(
+            message.type, message.message_id, message.token
+        )
+    )
     if what != "etag":
         data[1] = {"code": 0x45, "forgotten": 0x88}[what]
     return bytes(data)
@@ -320,7 +329,7 @@ async def test_state_that_is_lost_while_the_answer_is_fetched_begins_the_handsha
     async with exchange(RPK, block_size=32) as here:
 
         def verdict(sent: Sent) -> Iterable[bytes]:
-            value = scan(sent.data).get(BLOCK2)
+            value = Message.decode(sent.data).get(BLOCK2)
             if sent.destination == SERVER and value and Block.decode(value).num == 3:
                 here.network.verdict = lambda s: (s.data,)
                 here.new_server()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 
 from handshake_over_coap.carriers.coap import CoapParameters
 from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER, PeerTable
+from handshake_over_coap.carriers.coap.server_exchange import ServerExchange
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
@@ -117,7 +119,7 @@ async def test_first_blocks_for_a_session_do_not_drive_out_what_goes_on_at_the_r
             spoofed = (BLOCK1, block(0, True, 16)), (REQUEST_TAG, bytes([number]))
             assert (await raw.ask(*path, *spoofed, payload=bytes(16))).code == 0x5F
         (peer,) = here.server.peers
-        assert len(peer.transfers) == here.parameters.limits.bodies_per_peer
+        assert len(peer.sides["blockwise"].assemblies) == here.parameters.limits.bodies_per_peer
         more = await raw.ask(*RESOURCE, (BLOCK2, block(1, False, 16)), tag)
         assert more.code == 0x41
         assert more.payload
@@ -134,7 +136,7 @@ async def test_hundreds_of_half_open_handshakes_of_one_endpoint_leave_a_few() ->
             assert response.code == 0x41
         (peer,) = here.server.peers
         assert len(peer.handshakes) <= HANDSHAKES_PER_PEER
-        assert len(peer.remote.recent) <= 16
+        assert len(peer.exchange._recent) <= 16
         assert here.server.peers.unfinished == 1
         await asyncio.sleep(61)
         assert here.residue() == {}
@@ -261,10 +263,10 @@ async def test_blocks_for_a_live_session_are_forgotten_in_time_too() -> None:
             first = ((27, b"\x0e"), (292, bytes([tag])))  # block 0 of 1024 bytes, more to come
             assert (await raw.ask(*session_path(name), *first, payload=bytes(1024))).code == 0x5F
         (peer,) = here.server.peers
-        assert len(peer.transfers) == 4
+        assert len(peer.sides["blockwise"].assemblies) == 4
         await asyncio.sleep(61)
-        assert len(peer.transfers) == 0
-        assert len(peer.remote.recent) == 0
+        assert len(peer.sides["blockwise"].assemblies) == 0
+        assert len(peer.exchange._recent) == 0
         assert here.residue() == {"peers": 1}
 
 
@@ -284,7 +286,7 @@ async def test_nothing_stays_behind_of_a_rejected_first_flight() -> None:
 
 def test_sessions_of_one_address_are_bounded_too() -> None:
     limits = Limits(sessions_per_address=2, per_address=1)
-    table = PeerTable(limits, 60.0)
+    table = PeerTable(limits, 60.0, exchange=lambda: cast(ServerExchange, None))
     peers = []
     for port in range(1, 4):
         peers.append(table.admit(Address("192.0.2.9", port), 0.0))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_over_coap.carriers.address_check import PROOF_LENGTH, AddressProof
-from handshake_over_coap.carriers.coap.scan import scan
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings.plain import write_body
 from tests.support.exchange import (
     ACCEPT,
@@ -121,13 +121,13 @@ async def test_a_replayed_echo_opens_nothing_once_the_state_it_opened_is_gone() 
         raw = here.raw()
         echo = await raw.echo()
         flight = request(*RESOURCE, (ECHO, echo), payload=HELLO, mid=900)
-        assert [scan(r).code for r in await raw.send(flight)] == [0x41]
+        assert [Message.decode(r).code for r in await raw.send(flight)] == [0x41]
         first = raw.received[-1]
         for _ in range(200):
             await asyncio.sleep(0.5)
             await raw.send(flight)
         # While the state was there the same answer came; afterwards the address is asked again.
-        codes = [scan(r).code for r in raw.received[1:]]
+        codes = [Message.decode(r).code for r in raw.received[1:]]
         change = codes.index(0x81)
         assert set(codes[:change]) == {0x41}
         assert set(codes[change:]) == {0x81}

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from handshake_over_coap.carriers.coap.scan import scan
 from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.tls.codepoints import AlertDescription
 from tests.support.by_hand import answer_to, hello, open_half, session_path
@@ -229,7 +229,7 @@ class _Spoofer:
     def verdict(self, sent: Sent) -> tuple[bytes, ...]:
         if sent.source == SERVER and sent.data[1] == 0x41 and not self._done:
             self._done = True
-            name = scan(sent.data).values(8)[-1]
+            name = Message.decode(sent.data).values(8)[-1]
             alert = self._what == "alert"
             options = ((CONTENT_FORMAT, uint(ALERT)),) if alert else ()
             for number in range(8):
@@ -319,8 +319,8 @@ async def test_a_closed_server_is_silent_and_harmless() -> None:
     async with exchange() as here:
         raw = here.raw()
         name, flight3 = await open_half(raw)
-        await here.server.close()
-        await here.server.close()
+        here.server.close()
+        here.server.close()
         assert await raw.send(request(*session_path(name), payload=flight3)) == []
         assert await raw.send(request(*RESOURCE, payload=flight3)) == []
         assert await raw.send(b"\x70\0\0\1") == []
@@ -338,6 +338,6 @@ async def test_requests_that_reuse_a_token_at_once_do_no_harm(
             raw.endpoint.send(data, SERVER)
         raw.endpoint.send(request(*session_path(name), payload=flight3, mid=99), SERVER)
         await asyncio.sleep(1)
-        assert scan(raw.received[-1]).code == 0x44
+        assert Message.decode(raw.received[-1]).code == 0x44
         assert len(here.completed) == 1
     assert not [r for r in caplog.records if r.levelname == "ERROR"]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from handshake_over_coap.carriers.coap import BLOCK_SIZES, CoapParameters
-from handshake_over_coap.carriers.coap.scan import Block, scan
+from handshake_over_coap.coap.message import Message
+from handshake_over_coap.coap.options import Block
 from handshake_over_coap.errors import ConfigurationError
 from tests.support.exchange import (
     BLOCK1,
@@ -40,14 +41,14 @@ async def completed(
 def block_sizes(here: Exchange, option: int) -> set[int]:
     found = set()
     for sent in here.network.sent:
-        value = scan(sent.data).get(option)
+        value = Message.decode(sent.data).get(option)
         if value is not None:
             found.add(Block.decode(value).size)
     return found
 
 
 def largest_payload(here: Exchange) -> int:
-    return max(len(scan(s.data).payload) for s in here.network.sent)
+    return max(len(Message.decode(s.data).payload) for s in here.network.sent)
 
 
 @pytest.mark.parametrize("location", [True, False])
@@ -73,7 +74,9 @@ async def test_every_block_size_chosen_by_the_client(size: int) -> None:
 @virtual
 async def test_every_block_size_chosen_by_the_server(size: int) -> None:
     here = await completed(RPK, {}, block_size=size)
-    assert max(len(scan(s.data).payload) for s in here.network.between(SERVER, None)) <= size
+    assert (
+        max(len(Message.decode(s.data).payload) for s in here.network.between(SERVER, None)) <= size
+    )
 
 
 @pytest.mark.parametrize("client", BLOCK_SIZES)
@@ -82,7 +85,7 @@ async def test_every_block_size_chosen_by_the_server(size: int) -> None:
 async def test_every_pair_of_block_sizes(client: int, server: int) -> None:
     here = await completed(RPK, {"block_size": client}, block_size=server)
     for sent in here.network.between(SERVER, None):
-        assert len(scan(sent.data).payload) <= min(client, server)
+        assert len(Message.decode(sent.data).payload) <= min(client, server)
     assert largest_payload(here) <= client
 
 
@@ -90,8 +93,8 @@ async def test_every_pair_of_block_sizes(client: int, server: int) -> None:
 @virtual
 async def test_every_token_length(length: int) -> None:
     here = await completed(RPK, token_length=length, block_size=64)
-    assert {len(scan(s.data).token) for s in here.network.sent} == {length}
-    tokens = [scan(s.data).token for s in here.network.between(None, SERVER)]
+    assert {len(Message.decode(s.data).token) for s in here.network.sent} == {length}
+    tokens = [Message.decode(s.data).token for s in here.network.between(None, SERVER)]
     if length > 3:
         assert len(set(tokens)) == len(tokens)
 
@@ -102,7 +105,7 @@ async def test_the_cheapest_handshake_costs_as_few_bytes_as_it_says() -> None:
     sent = [s.data for s in here.network.sent]
     assert len(sent) == 6
     # Beside the bodies: 4 of header, 2 of path and 1 of marker; the Echo adds 10 once each way.
-    bodies = [len(scan(d).payload) for d in sent]
+    bodies = [len(Message.decode(d).payload) for d in sent]
     overhead = [len(d) - b for d, b in zip(sent, bodies, strict=True)]
     assert overhead == [7, 14, 17, 5, 7, 5]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -94,6 +95,11 @@ def holds_nothing(here: Place) -> bool:
     return here.server.peers == here.server.half_open == 0 and not here.server.sessions
 
 
+def carrier_of(here: Place) -> Any:
+    """The carrier, to look inside."""
+    return here.server._carrier
+
+
 def is_server_hello(answer: bytes) -> bool:
     return answer[0] == ContentType.handshake and answer[13] == HandshakeType.server_hello
 
@@ -142,7 +148,7 @@ async def test_a_cookie_ends_with_its_lifetime() -> None:
 @virtual
 async def test_a_client_whose_cookie_is_out_of_date_asks_for_another() -> None:
     async with place(PLAIN_PSK, transport="udp") as here:
-        greeting = here.server._carrier._greeting  # type: ignore[union-attr]
+        greeting = carrier_of(here)._greeting
         loop = asyncio.get_running_loop()
         # The server begins anew, with another secret, while its first cookie is on its way.
         again = AddressProof(bytes(32), 60.0)
@@ -195,7 +201,7 @@ async def test_a_flood_of_begun_hellos_keeps_no_more_than_the_pool() -> None:
         for port in range(1000, 1000 + 4 * POOL):
             here.network.inject(begun, Address(VISITOR.host, port), SERVER)
         await asyncio.sleep(1)
-        pool = here.server._carrier._greeting._prelude._pool  # type: ignore[union-attr]
+        pool = carrier_of(here)._greeting._prelude._pool
         assert len(pool) == POOL
         assert holds_nothing(here)
 
@@ -383,12 +389,12 @@ async def test_an_error_that_is_no_alert_ends_its_own_handshake_and_nothing_else
     async with place(PLAIN_PSK, transport="udp") as here:
         raw = Raw(here.network)
         await raw.ask(datagram(hello(await raw.cookie(), 1), 1))
-        half = here.server._carrier._peers[VISITOR].half_open  # type: ignore[union-attr]
+        half = carrier_of(here)._peers[VISITOR].half_open
 
         def cannot(data: bytes, now: float) -> list[bytes]:
             raise hoc.ConfigurationError("this cannot be done")
 
-        half.engine.receive = cannot  # type: ignore[method-assign,union-attr]
+        half.engine.receive = cannot
         assert await raw.ask(record(ContentType.handshake, bytes(12))) == []
         assert holds_nothing(here)
         assert here.server.counters["failed: ConfigurationError"] == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.established import AnyEstablished, Established13
 from handshake_over_coap.carriers.limits import Limits
@@ -22,6 +23,7 @@ from handshake_over_coap.trace.report import TrialFigures
 from tests.support.exchange import virtual
 from tests.support.network import Network, Verdict, deliver_all, dropping
 from tests.support.parties import IDENTITY, seeded
+from tests.support.pumped import PumpedClient, PumpedServer
 from tests.support.udp_pair13 import BOTH, PSK_DHE, PSK_KE, RPK, Case
 
 SERVER = Address("192.0.2.1", 5684)
@@ -30,7 +32,7 @@ SERVER = Address("192.0.2.1", 5684)
 class Receiver:
     """Hands what comes to one carrier."""
 
-    def __init__(self, carrier: UdpClient | UdpServer, endpoint: DatagramEndpoint) -> None:
+    def __init__(self, carrier: PumpedClient | PumpedServer, endpoint: DatagramEndpoint) -> None:
         self._carrier = carrier
         endpoint.start(self)
 
@@ -58,27 +60,21 @@ class Place:
         self.counters = Counter[str]()
         endpoint = self.network.endpoint(SERVER.host, SERVER.port)
         self.server = UdpServer(
-            endpoint,
-            self.parameters,
-            case.server(**(server or {})),
-            self._on_established,
-            seeded("server"),
-            self.counters,
+            self.parameters, case.server(**(server or {})), seeded("server"), self.counters
         )
-        Receiver(self.server, endpoint)
+        Receiver(PumpedServer(endpoint, self.server, self._on_completed), endpoint)
 
-    def _on_established(
-        self, address: Address, name: str, established: AnyEstablished, figures: TrialFigures
-    ) -> None:
-        self.established[address] = established, figures
+    def _on_completed(self, done: HandshakeCompleted) -> None:
+        self.established[done.address] = done.established, done.figures
 
     async def connect(self, port: int = 40000, **changes: Any) -> AnyEstablished:
         """A client's handshake, and time for what follows it."""
         endpoint = self.network.endpoint("192.0.2.7", port)
-        client = UdpClient(endpoint, SERVER, self.parameters, self.counters)
+        client = PumpedClient(endpoint, SERVER)
         Receiver(client, endpoint)
         config = self.case.client(**changes)
-        established = await client.handshake(lambda: start_client(config))
+        carrier = UdpClient(SERVER, self.parameters, lambda: start_client(config), self.counters)
+        established: AnyEstablished = await client.run(carrier)
         await asyncio.sleep(1)
         return established
 

@@ -1,0 +1,396 @@
+"""What a client does, step by step: the exchange of ``spec/`` as it reads there.
+
+A generator: it yields what it waits for (:class:`Post`, :class:`Pause`) and what it has to tell
+(an event), and is sent the reply to what it has posted.  Errors are thrown into it, and so is the
+:class:`Proof` that the server has completed.
+
+Nothing that comes in the clear after flight 1 is a verdict: an error response to a later flight is
+believed only when it stays the same over several attempts, and an answer that does not
+authenticate is asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from handshake_over_coap.carriers.base import (
+    AnswerMissing,
+    Event,
+    HandshakeCompleted,
+    LateRecord,
+)
+from handshake_over_coap.carriers.carried import (
+    CarriedConversation,
+    CarriedFlight,
+    CompletedT,
+    Turn,
+)
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.coap.codes import Code
+from handshake_over_coap.encodings import (
+    DEFAULT,
+    Encoding,
+    FlightItem,
+    Unsealed,
+    encoding_for,
+    encoding_named,
+)
+from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
+from handshake_over_coap.encodings.alert import decode_alert, encode_alert
+from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.records.dtls13 import CiphertextRecord
+from handshake_over_coap.timers.base import Draw
+from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage, alert_error
+from handshake_over_coap.tls.codepoints import HandshakeType
+from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.transfers.base import Incomplete, Posting, Reply, Upload
+
+from .exchange import ResetByPeer
+from .parameters import CoapParameters
+from .peers import is_hello
+
+log = logging.getLogger(__name__)
+
+Begin: TypeAlias = Callable[[Encoding], Turn[CompletedT]]
+"""Makes a fresh conversation and its flight 1."""
+
+T = TypeVar("T")
+_AnyConversation: TypeAlias = CarriedConversation[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Carry a body and give its reply; after ``limit`` seconds, if any, :class:`TimeIsUp`."""
+
+    posting: Posting
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait."""
+
+    seconds: float
+
+
+Steps: TypeAlias = Generator[Post | Pause | Event, Any, T]
+"""A part of the script that ends in a value."""
+
+
+class TimeIsUp(Error):
+    """What was waited for has not come in time."""
+
+
+class Proof(Exception):
+    """A record has shown that the server has completed; ``established`` is the result."""
+
+    def __init__(self, established: Any) -> None:
+        super().__init__()
+        self.established = established
+
+
+class _StateLost(Error):
+    """The server no longer knows the handshake: begin again from flight 1."""
+
+
+_FORGOTTEN = ("4.04", "4.01")
+"""What a later flight gets from a server that lost the handshake; the latter without a Location."""
+
+_REMEDIES = {
+    Code.NOT_FOUND: "it has no handshake resource at this path",
+    Code.METHOD_NOT_ALLOWED: "the resource at this path takes no handshakes",
+    Code.UNSUPPORTED_CONTENT_FORMAT: "it does not know this encoding of the flights",
+    Code.REQUEST_ENTITY_TOO_LARGE: "the flight is larger than it takes: shorten the chain or names",
+    Code.SERVICE_UNAVAILABLE: "it is busy with other handshakes: try again later",
+    Code.PROXYING_NOT_SUPPORTED: "it takes no handshakes through a proxy",
+    Code.BAD_OPTION: "it does not understand an option of the request",
+}
+
+
+class Script(Generic[CompletedT]):
+    """One client's handshake.
+
+    ``now`` is the time in seconds, set by whoever drives the script before it goes on.
+    ``body_bytes`` are the sizes of the encoded flights so far, ``flights`` what is in them;
+    ``farewell`` a datagram to send when the script has ended: a sealed alert.
+    """
+
+    def __init__(
+        self,
+        server: Address,
+        parameters: CoapParameters,
+        begin: Begin[CompletedT],
+        rng: Rng,
+        draw: Draw,
+        *,
+        early: bool,
+    ) -> None:
+        self._server = server
+        self._parameters = parameters
+        self._begin = begin
+        self._early = early
+        self._side = parameters.transfer.client(parameters.terms(rng, draw))
+        self._encoding = encoding_named(parameters.encoding)
+        self._number = None if self._encoding is DEFAULT else self._encoding.content_format
+        self._unconfirmed: CarriedConversation[CompletedT] | None = None
+        self._ends = 0.0
+        self.now = 0.0
+        self.body_bytes: list[int] = []
+        self.flights: list[CarriedFlight] = []
+        self.farewell: bytes | None = None
+
+    def confirm(self, datagram: bytes) -> Proof | None:
+        """The proof to throw, if a datagram of records is one and the script waits for it."""
+        conversation = self._unconfirmed
+        established = None if conversation is None else conversation.confirm(datagram)
+        return None if established is None else Proof(established)
+
+    def run(self) -> Steps[None]:
+        """The whole handshake, begun again where the server has forgotten it.
+
+        Raises AlertError (either side refused), HandshakeTimeout, or CarrierError (CoAP failed).
+        """
+        self._ends = self.now + self._parameters.timeout
+        for _ in range(1 + self._parameters.restarts):
+            try:
+                yield from self._attempt()
+            except _StateLost:
+                log.info("%s has forgotten the handshake; beginning again", self._server)
+            else:
+                return
+        raise CarrierError(
+            f"{self._server} has forgotten the handshake every time it was begun", "4.04"
+        )
+
+    def _attempt(self) -> Steps[None]:
+        self.body_bytes, self.flights = [], []
+        turn = self._begin(self._encoding)
+        self._keep_said(turn)
+        reply = yield from self._flight_1(turn.body)
+        path = self._session_path(reply)
+        try:
+            turn = self._take(reply, turn.after)
+            if any(map(is_hello, turn.said)):
+                # A HelloRetryRequest; a second one is refused by the conversation.
+                turn = yield from self._second_hello(path, turn)
+        except AlertError as error:
+            if not error.received:
+                yield from self._reject(path, error)
+            raise
+        self._keep_said(turn)
+        yield from self._last_flight(path, turn.after, turn.body)
+
+    # -- flights and bodies
+
+    def _take(
+        self, reply: Reply, conversation: CarriedConversation[CompletedT]
+    ) -> Turn[CompletedT]:
+        """Take a flight of the server, which leads to the next one; raises AlertError."""
+        turn = self._hear(reply, conversation)
+        if any(map(_is_hello_verify_request, turn.heard)):
+            raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
+        self._keep_heard(reply, turn)
+        return turn
+
+    def _keep_said(self, turn: Turn[Any]) -> None:
+        self.body_bytes.append(len(turn.body))
+        self.flights.append(CarriedFlight(self.now, from_client=True, items=turn.said))
+
+    def _keep_heard(self, reply: Reply, turn: Turn[Any]) -> None:
+        self.body_bytes.append(len(reply.payload))
+        self.flights.append(CarriedFlight(self.now, from_client=False, items=turn.heard))
+
+    def _hear(
+        self, reply: Reply, conversation: CarriedConversation[CompletedT]
+    ) -> Turn[CompletedT]:
+        number = reply.content_format
+        encoding = self._encoding if number is None else encoding_for(number, self._encoding)
+        if encoding is None:
+            raise CarrierError(f"{self._server} answered in content format {number}", reply.dotted)
+        return conversation.hear(reply.payload, encoding)
+
+    # -- posting
+
+    def _post(
+        self,
+        path: tuple[str, ...],
+        body: bytes,
+        content_format: int | None,
+        echo: bytes | None = None,
+        *,
+        limit: float | None = None,
+    ) -> Steps[Reply]:
+        """Post a body.
+
+        Raises Incomplete where it has to be begun again, ResetByPeer, HandshakeTimeout when the
+        server does not answer, CarrierError when it cannot be reached.
+        """
+        posting = self._side.post(Upload(path, body, content_format, echo))
+        reply = yield Post(posting, limit)
+        assert isinstance(reply, Reply)  # noqa: S101 - what the engine sends, not what a peer does
+        return reply
+
+    def _flight_1(self, body: bytes) -> Steps[Reply]:
+        """Post flight 1, with the Echo that the server asks for; gives flight 2."""
+        echo: bytes | None = None
+        attempts = 1 + self._parameters.restarts
+        while attempts > 0:
+            attempts -= 1
+            path = self._parameters.path_segments
+            try:
+                reply = yield from self._post(path, body, self._number, echo)
+            except (Incomplete, ResetByPeer) as error:
+                log.info("flight 1 has to be sent again: %s", error)
+                continue
+            if reply.code in (Code.CREATED, Code.CHANGED):
+                return reply
+            if reply.code == Code.UNAUTHORIZED and reply.echo is not None:
+                echo = reply.echo
+            elif reply.code == Code.SERVICE_UNAVAILABLE and self._can_wait(reply.max_age):
+                attempts += 1  # waiting its turn costs a client nothing but time
+                yield Pause(max(1, reply.max_age))
+            else:
+                raise self._refusal(reply)
+        raise CarrierError(
+            f"{self._server} did not take flight 1 in {1 + self._parameters.restarts} attempts"
+        )
+
+    def _can_wait(self, seconds: float) -> bool:
+        return self.now + max(1, seconds) < self._ends
+
+    def _second_hello(
+        self, path: tuple[str, ...], hello: Turn[CompletedT]
+    ) -> Steps[Turn[CompletedT]]:
+        """Post the second ClientHello until its answer is acceptable; gives what follows it."""
+        self._keep_said(hello)
+        return (yield from self._persist(path, hello.body, lambda r: self._take(r, hello.after)))
+
+    def _persist(
+        self, path: tuple[str, ...], body: bytes, accept: Callable[[Reply], T]
+    ) -> Steps[T]:
+        """Post a later flight until ``accept`` takes the answer; all other answers are hints.
+
+        Raises what was last wrong, or that the server has forgotten the handshake.
+        """
+        failure: Error = CarrierError(f"{self._server} gave no answer to a later flight")
+        for attempt in range(1 + self._parameters.hint_retries):
+            if attempt:
+                yield Pause(self._parameters.ack_timeout)
+            try:
+                reply = yield from self._post(path, body, self._number)
+                if reply.code == Code.CHANGED:
+                    return accept(reply)
+                failure = self._refusal(reply)
+            except (AlertError, CarrierError, Incomplete, ResetByPeer) as error:
+                failure = error
+            log.info("a later flight, attempt %d: %s", attempt + 1, failure)
+        if isinstance(failure, CarrierError) and failure.code in _FORGOTTEN:
+            raise _StateLost(str(failure))
+        if isinstance(failure, Incomplete | ResetByPeer):
+            failure = CarrierError(f"{self._server}: {failure}")
+        raise failure
+
+    # -- the end
+
+    def _last_flight(
+        self, path: tuple[str, ...], conversation: CarriedConversation[CompletedT], body: bytes
+    ) -> Steps[None]:
+        """Post the client's last flight until its answer authenticates; all else are hints.
+
+        A record that shows that the server has completed is as good as the answer.  The answer is
+        still asked for then: it may hold a ticket, and its messages have numbers that count.
+        """
+        if self._early and (provisional := conversation.provisional()) is not None:
+            yield self._completed(provisional)
+            yield from self._fetch(path, conversation, body)
+            return
+        self._unconfirmed = conversation
+        try:
+            established = yield from self._persist(
+                path, body, lambda r: self._finish(conversation, r)
+            )
+        except Proof as proof:
+            self._unconfirmed = None
+            yield self._completed(proof.established)
+            yield from self._fetch(path, conversation, body)
+            return
+        except AlertError as error:
+            if not error.received:
+                # The server may be complete while we are not: only a sealed alert ends its session.
+                self.farewell = conversation.sealed_alert(error)
+            raise
+        self._unconfirmed = None
+        yield self._completed(established)
+
+    def _completed(self, established: CompletedT) -> HandshakeCompleted:
+        return HandshakeCompleted(self._server, "", established, tuple(self.flights))
+
+    def _fetch(
+        self, path: tuple[str, ...], conversation: _AnyConversation, body: bytes
+    ) -> Steps[None]:
+        """Get the answer that nobody waits for, and hand on what is sealed in it."""
+
+        def authentic(reply: Reply) -> tuple[FlightItem, ...]:
+            return self._hear(reply, conversation).heard
+
+        try:
+            items = yield from self._persist(path, body, authentic)
+        except Error as failure:
+            log.info("the answer to the last flight was not had: %s", failure)
+            late = HandshakeTimeout("no answer to the last flight in time")
+            yield AnswerMissing(late if isinstance(failure, TimeIsUp) else failure)
+            return
+        for item in items:
+            record = item.standard() if isinstance(item, Unsealed) else item
+            if isinstance(record, CiphertextRecord):
+                yield LateRecord(record)
+
+    def _finish(self, conversation: CarriedConversation[CompletedT], reply: Reply) -> CompletedT:
+        turn = self._hear(reply, conversation)
+        established = turn.after.established
+        if established is None:
+            raise CarrierError(f"{self._server} answered the last flight with half a flight")
+        self._keep_heard(reply, turn)
+        return established
+
+    def _session_path(self, reply: Reply) -> tuple[str, ...]:
+        """Where flight 3 goes; a Location other than a sibling of the resource is refused."""
+        resource = self._parameters.path_segments
+        if not reply.location:
+            return resource
+        sibling = len(reply.location) == len(resource) and reply.location[:-1] == resource[:-1]
+        if not sibling or reply.location[-1] in ("", ".", ".."):
+            named = "/" + "/".join(reply.location)
+            raise CarrierError(f"{self._server} names {named}, which is no sibling of the resource")
+        return reply.location
+
+    def _refusal(self, reply: Reply) -> Error:
+        """The error that a response stands for."""
+        if reply.content_format == ALERT_CONTENT_FORMAT:
+            try:
+                alert = decode_alert(reply.payload)
+            except AlertError:
+                return CarrierError(f"{self._server} sent an alert that is none", reply.dotted)
+            detail = f"unsealed, in a {reply.dotted} from {self._server}"
+            return alert_error(alert.description, received=True, level=alert.level, detail=detail)
+        known = {int(code): text for code, text in _REMEDIES.items()}
+        remedy = known.get(reply.code, "this is no answer of the handshake")
+        return CarrierError(f"{self._server} answered {reply.dotted}: {remedy}", reply.dotted)
+
+    def _reject(self, path: tuple[str, ...], error: AlertError) -> Steps[None]:
+        """Tell the server why flight 2 was not acceptable, as far as it listens."""
+        body = encode_alert(error.alert)
+        wait = min(2 * self._parameters.ack_timeout, max(0.0, self._ends - self.now))
+        try:
+            yield from self._post(path, body, ALERT_CONTENT_FORMAT, limit=wait)
+        except Error as failure:
+            log.debug("the alert was not delivered: %s", failure)
+
+
+def _is_hello_verify_request(item: FlightItem) -> bool:
+    verify = HandshakeType.hello_verify_request
+    return isinstance(item, HandshakeMessage) and item.type == verify

@@ -1,0 +1,184 @@
+"""A client's part in blockwise transfer (RFC 7959): one block after the other, each answered."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from handshake_over_coap.coap.codes import Code, is_success
+from handshake_over_coap.coap.message import Content, Message
+from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue, uint
+from handshake_over_coap.errors import CarrierError, ConfigurationError
+
+from .base import (
+    Incomplete,
+    Outgoing,
+    Reply,
+    Terms,
+    Upload,
+)
+from .blocks import block_at, sizes_up_to
+
+REQUEST_TAG_LENGTH = 2
+"""Bytes of a Request-Tag: random, so that bodies of one endpoint do not mix (RFC 9175 3)."""
+
+DEFAULT_MAX_AGE = 60
+"""Seconds of a response without Max-Age (RFC 7252 section 5.10.5)."""
+
+
+class BlockwiseClient:
+    """Posts bodies block by block.
+
+    ``signalled`` is whether the server knows our block size by now: it is told once, before the
+    first reply, where the server may not choose the largest by itself (section 2.3).
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.signalled = False
+
+    def post(self, upload: Upload) -> BlockwisePosting:
+        """A body to the server."""
+        return BlockwisePosting(self, upload)
+
+
+class BlockwisePosting:
+    """One body out by Block1, one reply back by Block2."""
+
+    several = False
+    deadline: None = None
+
+    def __init__(self, side: BlockwiseClient, upload: Upload) -> None:
+        self._side = side
+        self._terms = side.terms
+        self._upload = upload
+        self._path = tuple((int(Option.URI_PATH), each.encode()) for each in upload.path)
+        self._steps = self._exchange()
+        self.reply: Reply | None = None
+
+    def start(self, now: float) -> Sequence[Outgoing]:
+        """The first block, or all of the body."""
+        return (Outgoing(next(self._steps)),)
+
+    def answered(self, response: Message, now: float) -> Sequence[Outgoing]:
+        """The next block, or the request for the next of the reply."""
+        try:
+            return (Outgoing(self._steps.send(response)),)
+        except StopIteration as end:
+            self.reply = end.value
+            return ()
+
+    def on_timer(self, now: float) -> Sequence[Outgoing]:
+        """Nothing: what is repeated, the message layer repeats."""
+        return ()
+
+    def _exchange(self) -> Generator[Content, Message, Reply]:
+        """The whole exchange, from one request to the next response."""
+        body, largest = self._upload.body, self._terms.largest_block
+        content, block, tag = self._first(body, largest)
+        while True:
+            response = yield content
+            if block is None or not block.more:
+                break
+            acknowledged = response.get(Option.BLOCK1)
+            if response.code != Code.CONTINUE or acknowledged is None:
+                break
+            asked = Block.decode(acknowledged).size
+            content, block = self._block(body, block.offset + block.size, min(largest, asked), tag)
+        if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
+            raise Incomplete("the server misses a part of the body (4.08)")
+        return (yield from self._collect(tag, response))
+
+    def _first(self, body: bytes, largest: int) -> tuple[Content, Block | None, bytes | None]:
+        """The body in one message, or its first block, and the Request-Tag of that."""
+        if len(body) <= largest:
+            more: tuple[OptionValue, ...] = ()
+            if largest < BLOCK_SIZES[-1] and not self._side.signalled:
+                more = ((int(Option.BLOCK2), Block(0, False, largest).encode()),)
+            content = self._request(body, *more, first=True)
+            if self._fits(content):
+                return content, None, None
+        tag = self._terms.rng(REQUEST_TAG_LENGTH)
+        content, block = self._block(body, 0, largest, tag, first=True)
+        return content, block, tag
+
+    def _block(
+        self, body: bytes, offset: int, largest: int, tag: bytes | None, *, first: bool = False
+    ) -> tuple[Content, Block]:
+        """The request with the block at ``offset``, as large as the mtu lets it be."""
+        size = 0
+        for limit in sizes_up_to(largest):
+            block = block_at(offset, len(body), limit)
+            content = self._request(
+                body[offset : offset + block.size],
+                (int(Option.BLOCK1), block.encode()),
+                tag=tag,
+                first=first,
+            )
+            if self._fits(content):
+                return content, block
+            size = content.size(self._terms.token_length)
+        raise ConfigurationError(
+            f"an mtu of {self._terms.mtu} bytes is too small: a request to this path with a "
+            f"block of {BLOCK_SIZES[0]} bytes takes {size}; raise the mtu or shorten the path"
+        )
+
+    def _request(
+        self, payload: bytes, *blocks: OptionValue, tag: bytes | None = None, first: bool = False
+    ) -> Content:
+        """A POST with what the blocks of one body have in common."""
+        options, upload = self._path, self._upload
+        if upload.content_format is not None:
+            options += ((int(Option.CONTENT_FORMAT), uint(upload.content_format)),)
+        options += blocks
+        if first and upload.echo is not None:
+            options += ((int(Option.ECHO), upload.echo),)
+        if tag is not None:
+            options += ((int(Option.REQUEST_TAG), tag),)
+        return Content(Code.POST, options, payload)
+
+    def _fits(self, content: Content) -> bool:
+        return content.size(self._terms.token_length) <= self._terms.mtu
+
+    def _collect(self, tag: bytes | None, first: Message) -> Generator[Content, Message, Reply]:
+        """Fetch the rest of the reply by Block2; every block has to have the same ETag."""
+        # A refusal may come from a server that keeps nothing, such as a challenge.
+        self._side.signalled = is_success(first.code)
+        payload, block = bytearray(), self._append(bytearray(), first)
+        payload += first.payload
+        while block is not None and block.more:
+            size = min(block.size, self._terms.largest_block)
+            asked = Block(len(payload) // size, False, size)
+            options = (*self._path, (int(Option.BLOCK2), asked.encode()))
+            if tag is not None:
+                options += ((int(Option.REQUEST_TAG), tag),)
+            response = yield Content(Code.POST, options)
+            block = self._append(payload, response)
+            same = response.get(Option.ETAG) == first.get(Option.ETAG)
+            if response.code != first.code or not same or block is None:
+                raise Incomplete("the reply changed between two blocks")
+            payload += response.payload
+        return _reply(first, bytes(payload))
+
+    def _append(self, payload: bytearray, response: Message) -> Block | None:
+        """The Block2 of a part of a reply, which has to follow what has come before."""
+        value, limit = response.get(Option.BLOCK2), self._terms.body_limit
+        block = None if value is None else Block.decode(value)
+        if block is not None and (
+            block.offset != len(payload) or (block.more and len(response.payload) != block.size)
+        ):
+            raise Incomplete("the blocks of the reply do not follow one another")
+        if len(payload) + len(response.payload) > limit:
+            raise CarrierError(f"the reply passes {limit} bytes")
+        return block
+
+
+def _reply(first: Message, payload: bytes) -> Reply:
+    age = first.uint(Option.MAX_AGE)
+    return Reply(
+        code=first.code,
+        payload=payload,
+        location=tuple(each.decode() for each in first.values(Option.LOCATION_PATH)),
+        content_format=first.uint(Option.CONTENT_FORMAT),
+        echo=first.get(Option.ECHO),
+        max_age=DEFAULT_MAX_AGE if age is None else age,
+    )
