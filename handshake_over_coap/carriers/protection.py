@@ -278,7 +278,8 @@ class _Form:
 
         def standard() -> StandardRecord:
             sealer = Sealer13(self.keys, short_header=True, next_sequence_number=number)
-            return sealer.seal(content_type, plaintext, last=self.last)
+            data = sealer.seal_datagram(content_type, plaintext, last=self.last)
+            return CiphertextRecord.from_bytes(data)
 
         return Unsealed(self.keys.epoch, number, content_type, plaintext, standard)
 

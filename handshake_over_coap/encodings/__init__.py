@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from handshake_over_coap.encodings.base import Encoding, EpochContext, FlightContext
+from handshake_over_coap.encodings.compact import COMPACT
 from handshake_over_coap.encodings.items import BodyItem, FlightItem, Unsealed
 from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.errors import ConfigurationError
@@ -34,7 +35,7 @@ __all__ = [
 DEFAULT: Encoding = PLAIN
 """What a resource speaks when no Content-Format says otherwise."""
 
-_ALL: tuple[Encoding, ...] = (PLAIN,)
+_ALL: tuple[Encoding, ...] = (PLAIN, COMPACT)
 
 BY_NAME: Mapping[str, Encoding] = MappingProxyType({each.name: each for each in _ALL})
 

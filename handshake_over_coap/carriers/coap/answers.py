@@ -29,6 +29,7 @@ from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.transfers.base import Answer, Whole
 
@@ -200,11 +201,11 @@ class FlightAnswers:
         if work.number != ALERT_CONTENT_FORMAT:
             # A ClientHello is the first item of flight 1 and of no other flight, unless it is the
             # second one of a handshake under way.
-            hello = self._encoding(work.number).hello(work.body)
+            encoding = self._encoding(work.number)
+            hello = encoding.hello(work.body)
             here = peer.half_open
-            if hello is not None:
-                again = here is not None and here.continues(hello)
-                return here if again else None
+            if hello is not None and not _goes_on(here, hello, encoding, work.body):
+                return None
         return peer.half_open or next(reversed(peer.handshakes.values()))
 
     def _name(self, peer: Peer) -> str:
@@ -295,6 +296,25 @@ def digest(data: bytes) -> bytes:
     context = Hash(SHA256())
     context.update(data)
     return context.finalize()
+
+
+def _goes_on(
+    here: Handshake | None, hello: HandshakeMessage, encoding: Encoding, body: bytes
+) -> bool:
+    """Whether a body that may be a ClientHello belongs to the handshake under way.
+
+    As the second hello after a HelloRetryRequest, or as a flight whose sealed part happens to look
+    like a hello: then it authenticates.
+    """
+    if here is None:
+        return False
+    if here.continues(hello):
+        return True
+    try:
+        here.hear(encoding, body)
+    except AlertError:
+        return False
+    return True
 
 
 def alert_answer(error: AlertError) -> Answer:

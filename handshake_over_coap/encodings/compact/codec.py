@@ -1,0 +1,263 @@
+"""Which short form each flight has, and where its sealed part begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from handshake_over_coap.encodings.base import FlightContext
+from handshake_over_coap.encodings.items import FlightItem, Unsealed
+from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage, split_messages
+from handshake_over_coap.tls.wire import Reader
+
+from . import cbor, clear, hello, server_hello
+from .flights12 import ClientFlight, ServerFlight
+from .proof import Known, is_raw_key, reference_size
+from .sealing import Sealing, is_finished12
+from .setting import Older, Said, known_by_us, takes_raw_keys
+from .strict import decoding, encoding
+
+_HELLO: Final = int(HandshakeType.client_hello)
+_ANSWER: Final = int(HandshakeType.server_hello)
+_CERTIFICATE: Final = int(HandshakeType.certificate)
+_REQUEST: Final = int(HandshakeType.certificate_request)
+
+_HANDSHAKE: Final = int(ContentType.handshake)
+_ESCAPE: Final = bytes((cbor.ARRAY,))
+
+
+@dataclass(frozen=True, slots=True)
+class CompactEncoding:
+    """The encoding that this package describes; it has no settings."""
+
+    name: str = field(default="compact", init=False)
+    content_format: int = field(default=65002, init=False)
+
+    def encode(self, flight: Sequence[FlightItem], context: FlightContext) -> bytes:
+        """The body of a flight.
+
+        Raises ConfigurationError for a flight that no handshake has, and for records whose keys
+        are not known here.
+        """
+        messages, records = _parted(flight)
+        if messages and messages[0].type == _HELLO:
+            if len(flight) > 1:
+                raise ConfigurationError("a ClientHello is a flight of its own")
+            size = reference_size(context.pins) if takes_raw_keys(messages[0]) else 0
+            return _write_hello(messages[0], size)
+        before = Said.of(context.messages)
+        said = Said.of([*context.messages, *messages])
+        known = Known(context.references, _own_keys(messages))
+        references = reference_size(context.pins) if _asks(messages, records) else 0
+        with encoding():
+            begun = _write_begun(before, context, messages, references, known, records)
+        if not records:
+            return begun
+        sealing = Sealing(self.content_format, said, context, begun, len(messages), known)
+        return begun + sealing.write(records, references)
+
+    def decode(self, body: bytes, context: FlightContext) -> Iterator[FlightItem]:
+        """The items of ``body``; what is sealed is verified before it is decoded.
+
+        Raises DecodeError for anything that is not the one encoding of its flight, BadRecordMac
+        where it does not authenticate.
+        """
+        said = Said.of(context.messages)
+        if context.from_client and said.answer is None:
+            with decoding():
+                message, context.references = _read_hello(body, context.next_message_seq)
+            yield message
+            return
+        known, reader = known_by_us(said, context), Reader(body)
+        with decoding():
+            messages, context.references = _read_begun(said, context, reader, body, known)
+        yield from messages
+        if said.answer is None and not reader.remaining:
+            return
+        said = Said.of([*context.messages, *messages])
+        begun = body[: len(body) - reader.remaining]
+        sealing = Sealing(self.content_format, said, context, begun, len(messages), known)
+        yield from sealing.read(reader.rest())
+
+    def hello(self, body: bytes) -> HandshakeMessage | None:
+        """The ClientHello that ``body`` is, taken as flight 1.
+
+        Later flights begin with bytes that may be any, so that one of them may look like it.
+        """
+        try:
+            with decoding():
+                return _read_hello(body, 0)[0]
+        except DecodeError:
+            return None
+
+
+def _parted(flight: Sequence[FlightItem]) -> tuple[list[HandshakeMessage], list[Unsealed]]:
+    """The messages in the clear and the sealed records of a flight; raises ConfigurationError.
+
+    ChangeCipherSpec stands before a sealed handshake message of 1.2 and is implied there.
+    """
+    messages: list[HandshakeMessage] = []
+    records: list[Unsealed] = []
+    changed = False
+    for item in flight:
+        if isinstance(item, Unsealed):
+            records.append(item)
+        elif isinstance(item, HandshakeMessage) and not records and not changed:
+            messages.append(item)
+        elif isinstance(item, ChangeCipherSpec) and not records and not changed:
+            changed = True
+        else:
+            raise ConfigurationError(
+                "this encoding seals in its own way: it needs the keys, and messages in order"
+            )
+    implied = bool(records) and records[0].epoch == 1 and records[0].content_type == _HANDSHAKE
+    if changed is not implied:
+        raise ConfigurationError("ChangeCipherSpec stands before Finished, and nowhere else")
+    return messages, records
+
+
+def _own_keys(messages: Sequence[HandshakeMessage]) -> frozenset[bytes]:
+    """The raw keys that messages in the clear show: they can be referred to."""
+    shown = (each.body[3:] for each in messages if each.type == _CERTIFICATE)
+    return frozenset(filter(is_raw_key, shown))
+
+
+def _asks(messages: Sequence[HandshakeMessage], records: Sequence[Unsealed]) -> bool:
+    """Whether a flight asks for a key of the client: under the seal in 1.3."""
+    sealed = (
+        message
+        for record in records
+        if record.content_type == _HANDSHAKE
+        for message in split_messages(record.plaintext, record.epoch)
+    )
+    return any(message.type == _REQUEST for message in (*messages, *sealed))
+
+
+def _write_hello(message: HandshakeMessage, references: int) -> bytes:
+    short = hello.write(message, references)
+    return clear.write([message], references) if short is None else short
+
+
+def _read_hello(body: bytes, message_seq: int) -> tuple[HandshakeMessage, int]:
+    """The ClientHello of a body, and how many bytes name a key that the client knows."""
+    reader = Reader(body)
+    if body[:1] >= _ESCAPE:
+        messages, references = clear.read(reader, message_seq)
+        reader.done()
+        if len(messages) != 1 or messages[0].type != _HELLO:
+            raise DecodeError("not a ClientHello")
+        message = messages[0]
+    else:
+        content, references = hello.read(reader)
+        message = HandshakeMessage(_HELLO, content, message_seq)
+    if references and not takes_raw_keys(message):
+        raise DecodeError("references to keys in a hello that takes none")
+    if _write_hello(message, references) != body:
+        raise DecodeError("not the one encoding of a ClientHello")
+    return message, references
+
+
+def _write_begun(
+    said: Said,
+    context: FlightContext,
+    messages: Sequence[HandshakeMessage],
+    references: int,
+    known: Known,
+    records: Sequence[Unsealed],
+) -> bytes:
+    """What a flight after the first has in the clear."""
+    if context.from_client or not messages:
+        usual = said.is_1_3 or is_finished12(records)
+        return _write_later(said, context, messages, known, usual=usual)
+    return _write_answer(said, messages, references, known)
+
+
+def _write_answer(
+    said: Said, messages: Sequence[HandshakeMessage], references: int, known: Known
+) -> bytes:
+    """The messages in the clear of the server's first flight, and of a HelloRetryRequest."""
+    if messages[0].type == _ANSWER and server_hello.is_1_3(messages[0].body):
+        # What a server of 1.3 knows of keys it says under the seal.
+        short = server_hello.write(messages[0].body, said.parts) if len(messages) == 1 else None
+        return clear.write(messages) if short is None else short
+    pairs = [(each.type, each.body) for each in messages]
+    older = ServerFlight(said.parts, known).write(pairs, references)
+    return clear.write(messages, references) if older is None else older
+
+
+def _write_later(
+    said: Said,
+    context: FlightContext,
+    messages: Sequence[HandshakeMessage],
+    known: Known,
+    *,
+    usual: bool,
+) -> bytes:
+    """The messages in the clear of a later flight; ``usual`` tells that its sealed part is short.
+
+    There are none in 1.3, nor in a usual last flight of the server.
+    """
+    if said.is_1_3:
+        if messages:
+            raise ConfigurationError("messages in the clear after the hellos of 1.3")
+        return b""
+    if not context.from_client:
+        return b"" if usual and not messages else clear.write(messages)
+    older = Older.of(said, from_client=True)
+    flight = ClientFlight(known, older.psk, older.finished_size)
+    short = flight.write([(each.type, each.body) for each in messages]) if usual else None
+    return clear.write(messages) if short is None else short
+
+
+def _read_begun(
+    said: Said, context: FlightContext, reader: Reader, body: bytes, known: Known
+) -> tuple[list[HandshakeMessage], int]:
+    """The messages in the clear of a flight after the first; ``reader`` is then where they end."""
+    if said.answer is None:
+        return _read_answer(said, context, reader, body, known)
+    if said.is_1_3:
+        return [], 0
+    older = Older.of(said, from_client=context.from_client)
+    if not context.from_client and len(body) == older.finished_size:
+        return [], 0
+    if body[:1] >= _ESCAPE:
+        messages, references = clear.read(reader, context.next_message_seq)
+    else:
+        if not context.from_client:
+            raise DecodeError("no last flight of a server begins like this")
+        flight = ClientFlight(known, older.psk, older.finished_size)
+        messages, references = _numbered(flight.read(reader), context), 0
+    usual = reader.remaining == older.finished_size
+    begun = body[: len(body) - reader.remaining]
+    if references or _write_later(said, context, messages, known, usual=usual) != begun:
+        raise DecodeError("not the one encoding of a flight")
+    return messages, 0
+
+
+def _read_answer(
+    said: Said, context: FlightContext, reader: Reader, body: bytes, known: Known
+) -> tuple[list[HandshakeMessage], int]:
+    """The messages in the clear of the server's first flight, or a HelloRetryRequest."""
+    references = 0
+    if body[:1] >= _ESCAPE:
+        messages, references = clear.read(reader, context.next_message_seq)
+    elif body and body[0] >> 1 < server_hello.HEADS_OF_1_3:
+        messages = _numbered([(_ANSWER, server_hello.read(reader, said.parts))], context)
+    else:
+        found, references = ServerFlight(said.parts, known).read(reader)
+        messages = _numbered(found, context)
+    begun = body[: len(body) - reader.remaining]
+    if references and all(each.type != _REQUEST for each in messages):
+        raise DecodeError("references to keys in a flight that asks for none")
+    if not messages or _write_answer(said, messages, references, known) != begun:
+        raise DecodeError("not the one encoding of a server's flight")
+    return messages, references
+
+
+def _numbered(found: Sequence[tuple[int, bytes]], context: FlightContext) -> list[HandshakeMessage]:
+    first = context.next_message_seq
+    return [HandshakeMessage(kind, body, first + n) for n, (kind, body) in enumerate(found)]

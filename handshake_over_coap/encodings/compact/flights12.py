@@ -1,0 +1,316 @@
+"""What is in the clear in the flights of 1.2 after the first.
+
+::
+
+    head [flags [suite 16] [cid]] random [share] [key signature]      the server's
+    head [share] [key signature] [identity]                           the client's, then sealed
+
+The head of a server says which messages there are, how share and key stand in them and whether it
+asks for a key of the client; these heads begin where those of a ServerHello of 1.3 end.  Its flags
+say what does not follow from the ClientHello, and how many bytes name a client's key that it knows.
+The signature is that of ServerKeyExchange, or of the client's CertificateVerify.  All else is
+escaped (:mod:`.clear`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType
+from handshake_over_coap.tls.wire import Reader, u8, u16, vec8, vec16, vec24
+
+from . import points, proof
+from .hello import RANDOM_SIZE, Opened, read_extensions, write_extensions
+from .proof import FORMS, REFERENCE, Known, Proof
+from .server_hello import HEADS_OF_1_3, first_suite
+from .shapes import CID, CLIENT_TYPE, EMS, LIMIT, SERVER_TYPE
+
+_HELLO: Final = int(HandshakeType.server_hello)
+_CERTIFICATE: Final = int(HandshakeType.certificate)
+_SERVER_KEY: Final = int(HandshakeType.server_key_exchange)
+_REQUEST: Final = int(HandshakeType.certificate_request)
+_DONE: Final = int(HandshakeType.server_hello_done)
+_VERIFY: Final = int(HandshakeType.certificate_verify)
+_CLIENT_KEY: Final = int(HandshakeType.client_key_exchange)
+
+_RENEGOTIATION: Final = int(ExtensionType.renegotiation_info)
+_SCSV = b"\x00\xff"
+_USUAL_REQUEST: Final = bytes.fromhex("01400004040308070000")
+_LARGEST_LIMIT: Final = u16(2**14)
+_NAMED_CURVE = b"\3"
+_NO_HINT = b"\0\0"
+_NO_CHAIN: Final = b"\0\0\0"
+_RAW, _X509 = b"\2", b"\0"
+
+_REFERENCES, _SUITE, _CID, _NO_EMS = 3, 4, 8, 16
+_CODES: Final = (points.EVEN, points.ODD, points.X25519, points.OTHER)
+
+Message = tuple[int, bytes]
+Messages = Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class _ServerHead:
+    """How share and key stand, None for none, and whether a key of the client is asked for."""
+
+    share: int | None = None
+    form: int | None = None
+    asked: bool = False
+
+
+_SERVER_HEADS: Final = (
+    _ServerHead(),
+    *(_ServerHead(code) for code in _CODES),
+    *(_ServerHead(*each) for each in product(_CODES[:-1], range(FORMS), (False, True))),
+)
+_SERVER_NUMBERS: Final = {head: number for number, head in enumerate(_SERVER_HEADS, HEADS_OF_1_3)}
+
+
+def _short_point(key: bytes) -> tuple[int, bytes]:
+    """Code and bytes of an ephemeral key, whichever its group is."""
+    short = points.compressed(key)
+    if short is not None:
+        return short
+    return (points.X25519, key) if len(key) == points.SIZE else (points.OTHER, vec8(key))
+
+
+def _read_point(code: int, reader: Reader) -> bytes:
+    if code == points.OTHER:
+        return reader.vec8()
+    key = reader.take(points.SIZE)
+    return key if code == points.X25519 else points.restored(code, key)
+
+
+def _chain_of(body: bytes) -> tuple[bool, tuple[bytes, ...]] | None:
+    """Whether a Certificate message holds a raw key, and the DER in it; None if it is empty."""
+    reader = Reader(body)
+    whole = reader.vec24()
+    reader.done()
+    if proof.is_raw_key(whole):
+        return True, (whole,)
+    entries, found = Reader(whole), []
+    while entries.remaining:
+        found.append(entries.vec24())
+    return (False, tuple(found)) if found else None
+
+
+def _certificate(shown: Proof) -> bytes:
+    if shown.raw:
+        return vec24(shown.chain[0])
+    return vec24(b"".join(map(vec24, shown.chain)))
+
+
+def _proof(certificate: bytes, signed: Reader, known: Known) -> tuple[int, bytes] | None:
+    """Form and bytes of a certificate, and of scheme and signature that ``signed`` ends with."""
+    scheme, signature = signed.u16(), signed.vec16()
+    signed.done()
+    shown = _chain_of(certificate)
+    return None if shown is None else proof.write(Proof(*shown, scheme, signature), known)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFlight:
+    """The server's first flight, which answers ``hello``."""
+
+    hello: Opened | None
+    known: Known
+
+    def write(self, messages: Messages, references: int) -> bytes | None:
+        """The short form; None if it has none."""
+        try:
+            return self._write(messages, references)
+        except DecodeError:
+            return None
+
+    def _write(self, messages: Messages, references: int) -> bytes | None:
+        kinds = tuple(kind for kind, _ in messages)
+        bodies = dict(messages)
+        asked = _REQUEST in kinds
+        share = field = b""
+        code: int | None = None
+        form: int | None = None
+        if kinds != (_HELLO, _DONE):
+            exchange = Reader(bodies.get(_SERVER_KEY, b""))
+            hint = exchange.take(2) if _CERTIFICATE not in kinds else b""
+            curve, key = exchange.take(3), exchange.vec8()
+            code, share = _short_point(key)
+            share = curve[1:] + share if code == points.OTHER else share
+            if curve[:1] != _NAMED_CURVE or hint != _NO_HINT[: len(hint)]:
+                return None
+            if _CERTIFICATE in kinds:
+                found = _proof(bodies[_CERTIFICATE], exchange, self.known)
+                if found is None:
+                    return None
+                form, field = found
+        head = _ServerHead(code, form, asked)
+        begun = self._begin(bodies.get(_HELLO, b""), head, references)
+        short = None if begun is None else begun + share + field
+        if short is None or head not in _SERVER_NUMBERS:
+            return None
+        rebuilt, _ = self.read(Reader(short))
+        return short if rebuilt == list(messages) else None
+
+    def _begin(self, hello: bytes, head: _ServerHead, references: int) -> bytes | None:
+        """Head, flags and random of a ServerHello."""
+        reader = Reader(hello)
+        reader.take(2)
+        random = reader.take(RANDOM_SIZE)
+        reader.vec8()
+        suite = reader.u16()
+        reader.take(1)
+        extensions = dict(read_extensions(reader))
+        flags, said = references, b""
+        if suite != first_suite(self.hello):
+            flags, said = flags | _SUITE, u16(suite)
+        cid = extensions.get(CID)
+        if cid is not None:
+            if len(cid) > 0xFF:
+                return None
+            flags, said = flags | _CID, said + vec8(cid)
+        if EMS not in extensions:
+            flags |= _NO_EMS
+        number = _SERVER_NUMBERS.get(head, 0) << 1
+        return (u8(number | 1) + u8(flags) + said if flags else u8(number)) + random
+
+    def read(self, reader: Reader) -> tuple[list[Message], int]:
+        """The messages, and how many bytes name a key that the server knows; raises DecodeError."""
+        first = reader.u8()
+        number = (first >> 1) - HEADS_OF_1_3
+        if not 0 <= number < len(_SERVER_HEADS):
+            raise DecodeError(f"no server's flight has the head {first}")
+        head = _SERVER_HEADS[number]
+        flags = reader.u8() if first & 1 else 0
+        suite = reader.u16() if flags & _SUITE else first_suite(self.hello)
+        if suite is None or flags >> 5:
+            raise DecodeError("a ServerHello of no suite, or with unknown flags")
+        cid = reader.vec8() if flags & _CID else None
+        random = reader.take(RANDOM_SIZE)
+        extensions = self._extensions(head, cid, ems=not flags & _NO_EMS)
+        hello = b"\xfe\xfd" + random + b"\0" + u16(suite) + b"\0" + extensions
+        messages = [(_HELLO, hello), *self._read_keys(head, reader)]
+        reader.done()
+        return [*messages, (_DONE, b"")], flags & _REFERENCES
+
+    def _read_keys(self, head: _ServerHead, reader: Reader) -> list[Message]:
+        if head.share is None:
+            return []
+        group = reader.take(2) if head.share == points.OTHER else _group(head.share)
+        key = _read_point(head.share, reader)
+        exchange = _NAMED_CURVE + group + vec8(key)
+        if head.form is None:
+            return [(_SERVER_KEY, _NO_HINT + exchange)]
+        shown = proof.read(head.form, reader, self.known, 0)
+        signed = exchange + u16(shown.scheme) + vec16(shown.signature)
+        request = [(_REQUEST, _USUAL_REQUEST)] if head.asked else []
+        return [(_CERTIFICATE, _certificate(shown)), (_SERVER_KEY, signed), *request]
+
+    def _extensions(self, head: _ServerHead, cid: bytes | None, *, ems: bool) -> bytes:
+        """The extensions of ServerHello as they follow from those of the ClientHello."""
+        offered = {} if self.hello is None else dict(self.hello.extensions)
+        suites = b"" if self.hello is None else self.hello.suites
+        found: list[tuple[int, bytes]] = []
+        if suites[-2:] == _SCSV or _RENEGOTIATION in offered:
+            found.append((_RENEGOTIATION, b"\0"))
+        if head.form is not None and SERVER_TYPE in offered:
+            form = _RAW if head.form <= REFERENCE else _X509
+            found.append((SERVER_TYPE, form))
+            if head.asked and CLIENT_TYPE in offered:
+                found.append((CLIENT_TYPE, form))
+        if ems:
+            found.append((EMS, b""))
+        if LIMIT in offered:
+            found.append((LIMIT, _LARGEST_LIMIT))
+        if cid is not None:
+            found.append((CID, cid))
+        return write_extensions(tuple(found)) if found else b""
+
+
+def _group(code: int) -> bytes:
+    return u16(0x001D) if code == points.X25519 else u16(0x0017)
+
+
+_NO_KEY: Final = FORMS
+
+
+@dataclass(frozen=True, slots=True)
+class _ClientHead:
+    """How share and key stand (``_NO_KEY``: asked for one, and has none), None for none."""
+
+    share: int | None = None
+    form: int | None = None
+    psk: bool = False
+
+
+_CLIENT_HEADS: Final = (
+    _ClientHead(psk=True),
+    *(_ClientHead(code, psk=True) for code in _CODES),
+    *(_ClientHead(code, form) for code in _CODES for form in (None, *range(FORMS), _NO_KEY)),
+)
+_CLIENT_NUMBERS: Final = {head: number for number, head in enumerate(_CLIENT_HEADS)}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFlight:
+    """The client's second flight up to what is sealed, which has ``after`` bytes.
+
+    With ``psk`` the suite has a pre-shared key in it.
+    """
+
+    known: Known
+    psk: bool
+    after: int
+
+    def write(self, messages: Messages) -> bytes | None:
+        """The short form; None if it has none."""
+        try:
+            short = self._write(messages)
+            if short is None:
+                return None
+            rebuilt = self.read(Reader(short + bytes(self.after)))
+        except DecodeError:
+            return None
+        return short if rebuilt == list(messages) else None
+
+    def _write(self, messages: Messages) -> bytes | None:
+        bodies = dict(messages)
+        exchange = Reader(bodies.get(_CLIENT_KEY, b""))
+        identity = exchange.vec16() if self.psk else b""
+        code: int | None = None
+        share, form, field = b"", None, b""
+        if not self.psk or exchange.remaining:
+            code, share = _short_point(exchange.vec8())
+        if _VERIFY in bodies:
+            signed = Reader(bodies[_VERIFY])
+            found = _proof(bodies.get(_CERTIFICATE, _NO_CHAIN), signed, self.known)
+            if found is None:
+                return None
+            form, field = found
+        elif _CERTIFICATE in bodies:
+            form = _NO_KEY
+        number = _CLIENT_NUMBERS.get(_ClientHead(code, form, self.psk))
+        return None if number is None else u8(number) + share + field + identity
+
+    def read(self, reader: Reader) -> list[Message]:
+        """The messages up to what is sealed; raises DecodeError."""
+        first = reader.u8()
+        if first >= len(_CLIENT_HEADS):
+            raise DecodeError(f"no client's flight has the head {first}")
+        head = _CLIENT_HEADS[first]
+        if head.psk is not self.psk:
+            raise DecodeError("a client's flight for another kind of suite")
+        key = b"" if head.share is None else vec8(_read_point(head.share, reader))
+        if head.psk:
+            identity = reader.take(max(0, reader.remaining - self.after))
+            return [(_CLIENT_KEY, vec16(identity) + key)]
+        exchange = (_CLIENT_KEY, key)
+        if head.form is None:
+            return [exchange]
+        if head.form == _NO_KEY:
+            return [(_CERTIFICATE, _NO_CHAIN), exchange]
+        shown = proof.read(head.form, reader, self.known, self.after)
+        verify = u16(shown.scheme) + vec16(shown.signature)
+        return [(_CERTIFICATE, _certificate(shown)), exchange, (_VERIFY, verify)]

@@ -1,0 +1,127 @@
+"""Which flight a body is, and what it takes to read it: told from the messages before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from handshake_over_coap.encodings.base import FlightContext
+from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.codepoints import CertificateType, HandshakeType, ProtocolVersion
+from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.tls.suites import KeyExchange, suite_by_id
+from handshake_over_coap.tls.wire import Reader
+
+from . import server_hello
+from .hello import RANDOM_SIZE, Opened, opened, read_extensions
+from .proof import Known, reference_size
+from .shapes import CID, EMS, SERVER_TYPE
+
+_HELLO: Final = int(HandshakeType.client_hello)
+_ANSWER: Final = int(HandshakeType.server_hello)
+_REQUEST: Final = int(HandshakeType.certificate_request)
+_RAW: Final = int(CertificateType.RawPublicKey)
+
+FINISHED12_SIZE: Final = 12
+_DTLS_HEADER: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the hellos before a flight say; None for one that has not been said.
+
+    After a HelloRetryRequest, the ClientHello that it answered counts as not said.
+    """
+
+    hello: HandshakeMessage | None
+    answer: HandshakeMessage | None
+    asked_for_key: bool
+
+    @classmethod
+    def of(cls, messages: Sequence[HandshakeMessage]) -> Said:
+        """From the messages of both sides so far."""
+        hello = answer = None
+        asked = False
+        for message in messages:
+            if message.type == _HELLO:
+                hello, answer = message, None
+            elif message.type == _ANSWER and server_hello.is_retry(message.body):
+                hello = None
+            elif message.type == _ANSWER:
+                answer = message
+            asked |= message.type == _REQUEST
+        return cls(hello, answer, asked)
+
+    @property
+    def parts(self) -> Opened | None:
+        """The ClientHello in its parts."""
+        return None if self.hello is None else opened(self.hello.body)
+
+    @property
+    def is_1_3(self) -> bool:
+        """Whether the ServerHello has chosen 1.3."""
+        return self.answer is not None and server_hello.is_1_3(self.answer.body)
+
+    @property
+    def version(self) -> ProtocolVersion:
+        """The version that was chosen."""
+        return ProtocolVersion.DTLS_1_3 if self.is_1_3 else ProtocolVersion.DTLS_1_2
+
+
+def takes_raw_keys(hello: HandshakeMessage | None) -> bool:
+    """Whether a ClientHello lets the server show a raw public key."""
+    parts = None if hello is None else opened(hello.body)
+    types = None if parts is None else parts.get(SERVER_TYPE)
+    return types is not None and _RAW in types[1:]
+
+
+def known_by_us(said: Said, context: FlightContext) -> Known:
+    """The keys that this side, which reads the flight, has said it knows."""
+    told = said.asked_for_key if context.from_client else takes_raw_keys(said.hello)
+    return Known(reference_size(context.pins), context.pins) if told else Known()
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """What a ServerHello of 1.2 settles: the kind of suite, and the length of a tag in bytes.
+
+    ``extended`` tells whether there is an extended master secret; ``cid`` is the connection ID in
+    the records that the reader of a flight gets.
+    """
+
+    psk: bool
+    tag: int
+    extended: bool
+    cid: bytes
+
+    @classmethod
+    def of(cls, said: Said, *, from_client: bool) -> Older:
+        """From the hellos; raises DecodeError for a suite that is not known."""
+        if said.answer is None or said.hello is None:
+            raise DecodeError("a flight before there is a ServerHello")
+        reader = Reader(said.answer.body)
+        reader.take(2 + RANDOM_SIZE)
+        reader.vec8()
+        suite = suite_by_id(reader.u16())
+        reader.take(1)
+        answered = dict(read_extensions(reader)) if reader.remaining else {}
+        if suite is None:
+            raise DecodeError("a cipher suite that is not known")
+        offered = said.parts
+        cid = answered.get(CID)
+        if cid is not None and not from_client:
+            cid = None if offered is None else offered.get(CID)
+        return cls(
+            psk=suite.key_exchange is not KeyExchange.ECDHE_ECDSA,
+            tag=suite.aead.tag_length,
+            extended=EMS in answered,
+            cid=b"" if not cid else Reader(cid).vec8(),
+        )
+
+    @property
+    def finished_size(self) -> int:
+        """Bytes of a sealed Finished in its usual form."""
+        if self.extended:
+            return FINISHED12_SIZE + self.tag
+        return _DTLS_HEADER + FINISHED12_SIZE + bool(self.cid) + self.tag
