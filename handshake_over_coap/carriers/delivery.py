@@ -195,6 +195,13 @@ class Delivery:
                 piece.hinted = True
         return news
 
+    def has_keys(self) -> bool:
+        """The peer has all that was said in the clear, as its keys show; True if that is new."""
+        clear = [piece for piece in self._pieces if not (piece.message.epoch or piece.acked)]
+        for piece in clear:
+            piece.acked = True
+        return bool(clear)
+
     def _open(self) -> Iterator[Piece]:
         return (piece for piece in self._pieces if not (piece.acked or piece.hinted))
 

@@ -211,10 +211,23 @@ class Reassembly:
         """Whether nothing is kept."""
         return not self._partial
 
+    @property
+    def protected(self) -> bool:
+        """Whether anything is kept that came sealed."""
+        return any(partial.epoch for partial in self._partial.values())
+
     def peek(self) -> HandshakeMessage | None:
         """The next message, if it is whole; it stays until :meth:`advance`."""
-        partial = self._partial.get(self.next_seq)
-        return None if partial is None else partial.whole(self.next_seq)
+        return self.whole(self.next_seq)
+
+    def whole(self, seq: int) -> HandshakeMessage | None:
+        """The message of that number, if it is whole."""
+        partial = self._partial.get(seq)
+        return None if partial is None else partial.whole(seq)
+
+    def holds(self, seq: int) -> bool:
+        """Whether anything of that message is kept."""
+        return seq in self._partial
 
     def advance(self) -> None:
         """The next message has been taken."""
@@ -229,7 +242,11 @@ class Reassembly:
 
     def forget_next(self) -> None:
         """Drop the next message, which was wrong: another may come in its place."""
-        self._partial.pop(self.next_seq, None)
+        self.forget(self.next_seq)
+
+    def forget(self, seq: int) -> None:
+        """Drop what has come of that message."""
+        self._partial.pop(seq, None)
 
     def forget_unprotected(self) -> None:
         """Drop what came in the clear: from here on everything is protected."""

@@ -237,7 +237,6 @@ class Options:
                 initial_timeout=self.initial_timeout,
                 max_interval=self.max_interval,
                 max_retransmit=most,
-                keep=False,
             ),
             timeout=self.timeout,
             address_check=self.address_check,

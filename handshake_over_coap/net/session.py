@@ -23,7 +23,7 @@ from handshake_over_coap.errors import (
 )
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.errors import NumbersExhausted, RecordDropped
-from handshake_over_coap.tls.alerts import Alert, AlertError
+from handshake_over_coap.tls.alerts import Alert, AlertError, sealed_alert
 from handshake_over_coap.tls.codepoints import AlertDescription, AlertLevel, ContentType
 from handshake_over_coap.tls.dtls13 import Connected13
 from handshake_over_coap.tls.handshake import Connected, PeerIdentity
@@ -335,20 +335,19 @@ class Session:
 
     def _on_alert(self, plaintext: bytes) -> None:
         try:
-            alert = Alert.decode(plaintext)
-        except AlertError:
-            self.counters["dropped: malformed alert"] += 1
+            alert = sealed_alert(plaintext, single=isinstance(self._layer, Layer13))
+        except AlertError as error:
+            self._fail(error)
             return
         if alert.description == AlertDescription.close_notify:
             self._send_alert(_CLOSE_NOTIFY)
             self.end(Closed("the peer closed the session"))
         elif alert.level == AlertLevel.fatal or self._always_fatal(alert):
-            error = alert.sealed_error()
-            self._end_by(error, f"the peer ended the session: {error}")
+            self._end_by(alert, f"the peer ended the session: {alert}")
         else:
             self.counters["warning alerts"] += 1
 
-    def _always_fatal(self, alert: Alert) -> bool:
+    def _always_fatal(self, alert: AlertError) -> bool:
         """In 1.3 the level means nothing, and all errors are fatal (RFC 8446 section 6)."""
         return (
             isinstance(self._layer, Layer13) and alert.description != AlertDescription.user_canceled

@@ -323,3 +323,25 @@ class Alert:
         if len(data) != 2:
             raise DecodeError(f"alert of {len(data)} bytes")
         return cls(data[0], data[1])
+
+
+def sealed_alert(content: bytes, *, single: bool = False) -> AlertError:
+    """The exception for what the peer has said in a sealed record of alerts.
+
+    1.2 lets several share a record (RFC 5246 section 6.2.1), and the gravest counts; a record of
+    1.3 holds a ``single`` one (RFC 8446 section 5.1).  Raises DecodeError for any other length, and
+    UnexpectedMessage for a record of 1.3 without content.
+    """
+    if single and not content:
+        raise UnexpectedMessage("an alert record without content")
+    if single or not content:
+        return Alert.decode(content).sealed_error()
+    alerts = [Alert.decode(content[at : at + 2]) for at in range(0, len(content), 2)]
+    return max(alerts, key=_gravity).sealed_error()
+
+
+def _gravity(alert: Alert) -> int:
+    """How much an alert means: whatever ends the connection means more than a warning."""
+    if alert.level == AlertLevel.fatal:
+        return 2
+    return alert.description == AlertDescription.close_notify

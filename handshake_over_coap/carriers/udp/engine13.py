@@ -23,7 +23,7 @@ from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.writer13 import Writer13, joined
 from handshake_over_coap.records.opener13 import Opener13
 from handshake_over_coap.timers import Draw, undrawn
-from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
@@ -243,6 +243,7 @@ class Engine13:
             self._parameters,
             self._counters,
             reassembly=self._incoming.reassembly,
+            flight_start=self._incoming.flight_start,
             first_record=self._writer.next_clear,
             flight=outgoing.flight,
             deadline=outgoing.resend_at,
@@ -290,6 +291,9 @@ class Engine13:
         incoming, opener = self._incoming, self._incoming.opener
         if opener is None:
             return []
+        if incoming.reassembly.protected:
+            # Keys change behind Finished, and no message may span that (RFC 8446 section 5.1).
+            raise UnexpectedMessage("a message under the keys of the handshake after Finished")
         is_client = connected.ongoing.client
         out = self._send(flight, now) if is_client else self._acknowledge(last=not flight)
         self._post = PostHandshake(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handshake_over_coap.carriers.reassembly import MESSAGE_HEADER, fragment
-from handshake_over_coap.records.dtls12 import HEADER, VERSION, PlaintextRecord
+from handshake_over_coap.records.dtls12 import HEADER, MAX_PLAINTEXT, VERSION, PlaintextRecord
 from handshake_over_coap.records.sealer import Sealer
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
@@ -20,6 +20,10 @@ _BEYOND_MTU = 16
 """What a datagram holds that has no room for a single byte.
 
 The peer may ask for a connection ID as long as the mtu, and nothing else can be done for it."""
+
+
+CHANGE_CIPHER_SPEC = b"\x01"
+"""The body of a ChangeCipherSpec."""
 
 
 class Numbers:
@@ -54,7 +58,7 @@ class Packer:
             if isinstance(item, HandshakeMessage):
                 self._message(item, sealer if item.epoch else None)
             else:
-                self._put(self._plain(ContentType.change_cipher_spec, b"\x01"))
+                self._put(self._plain(ContentType.change_cipher_spec, CHANGE_CIPHER_SPEC))
         self._flush()
         return self._datagrams
 
@@ -77,7 +81,7 @@ class Packer:
                 room = self._mtu - overhead
             if room < _LEAST_FRAGMENT:
                 room = _BEYOND_MTU
-            length = min(size - offset, room)
+            length = min(size - offset, room, MAX_PLAINTEXT - MESSAGE_HEADER)
             yield offset, length
             offset += length
             if offset >= size:

@@ -29,7 +29,7 @@ from .engine import Engine
 from .engine13 import Engine13
 from .fragments import Numbers, Packer, plain_record
 from .parameters import UdpParameters
-from .prelude import Hello, Opening, Prelude
+from .prelude import Found, Hello, Malformed, Prelude
 from .versions import AnyEngine
 
 
@@ -103,12 +103,14 @@ class Greeting:
         self._keep_first = speaks_13 or not self._checked
         self._prelude = Prelude(counters)
 
-    def find(self, datagram: bytes, address: Address, now: float) -> Hello | Opening | None:
+    def find(self, datagram: bytes, address: Address, now: float) -> Found | None:
         """The hello in a datagram, or the beginning of one; None for nothing (yet)."""
         return self._prelude.receive(datagram, address, now, keep_first=self._keep_first)
 
-    def greet(self, found: Hello | Opening, address: Address, now: float) -> Answer | Begin:
+    def greet(self, found: Found, address: Address, now: float) -> Answer | Begin:
         """What to do about a hello: answer it and forget it, or begin a handshake."""
+        if isinstance(found, Malformed):
+            return self._refuse(found.error, found.record_number, address, now)
         if not isinstance(found, Hello):
             return self._verify_request(0, found.record_number, address, now)
         try:
@@ -116,14 +118,20 @@ class Greeting:
             if version == ProtocolVersion.DTLS_1_3:
                 return self._greet_13(found, address, now)
         except AlertError as error:
-            self._counters[f"refused: {error.name}"] += 1
-            self._rejections.say(address, error, now)
-            body = error.alert.encode()
-            return Answer((plain_record(ContentType.alert, found.record_number, body),))
+            return self._refuse(error, found.record_number, address, now)
         if self._checked and not self._proof.verify(found.hello.cookie, address, now):
             sequence = found.message.message_seq
             return self._verify_request(sequence, found.record_number, address, now)
         return Begin(found, start_server(self._config), version)
+
+    def _refuse(
+        self, error: AlertError, record_number: int, address: Address, now: float
+    ) -> Answer:
+        """An alert in the clear, which is shorter than any hello."""
+        self._counters[f"refused: {error.name}"] += 1
+        self._rejections.say(address, error, now)
+        body = error.alert.encode()
+        return Answer((plain_record(ContentType.alert, record_number, body),))
 
     def _greet_13(self, found: Hello, address: Address, now: float) -> Answer | Begin:
         version, message = ProtocolVersion.DTLS_1_3, found.message

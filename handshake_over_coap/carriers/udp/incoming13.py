@@ -26,7 +26,13 @@ from handshake_over_coap.records.dtls13 import (
 )
 from handshake_over_coap.records.errors import MalformedRecord, RecordDropped, WrongEpoch
 from handshake_over_coap.records.opener13 import Opened, Opener13
-from handshake_over_coap.tls.alerts import Alert, DecodeError, IllegalParameter
+from handshake_over_coap.tls.alerts import (
+    Alert,
+    DecodeError,
+    IllegalParameter,
+    UnexpectedMessage,
+    sealed_alert,
+)
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 
@@ -144,7 +150,7 @@ class Incoming:
 
     def _opened(self, opened: Opened) -> None:
         if opened.content_type == ContentType.alert and opened.epoch == HANDSHAKE_EPOCH:
-            raise Alert.decode(opened.plaintext).sealed_error()
+            raise sealed_alert(opened.plaintext, single=True)
         if opened.content_type == ContentType.ack:
             numbers = Ack.decode(opened.plaintext).record_numbers
             if any(number.epoch > opened.epoch for number in numbers):
@@ -162,7 +168,12 @@ class Incoming:
         return has_room(kept, size, self._counters)
 
     def _fragments(self, data: bytes, number: RecordNumber) -> None:
-        """Take the fragments in a record; raises DecodeError for anything else."""
+        """Take the fragments in a record; raises DecodeError for anything else.
+
+        And UnexpectedMessage for a sealed record without any (RFC 8446 section 5.1).
+        """
+        if number.epoch and not data:
+            raise UnexpectedMessage("a handshake record without content")
         parts = read_fragments(data, number.epoch)
         keyed, next_seq = self.opener is not None, self.reassembly.next_seq
         if number.epoch == 0 and keyed and any(part.message_seq >= next_seq for part in parts):

@@ -118,6 +118,8 @@ class Outgoing:
         if delivery is None:
             return []
         news = delivery.acknowledge(numbers, now, authentic=authentic)
+        if authentic:
+            news |= delivery.has_keys()
         if delivery.done:
             self.resend_at = None
             return []

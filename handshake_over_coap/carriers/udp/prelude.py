@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.reassembly import Fragment, Placed, Reassembly, read_fragments
 from handshake_over_coap.records.dtls12 import PlaintextRecord, split_datagram
+from handshake_over_coap.records.dtls13 import split13
 from handshake_over_coap.records.errors import RecordDropped
-from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.alerts import AlertError, DecodeError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import ClientHello
@@ -34,6 +36,9 @@ MAX_FIRST_SEQ = 255
 """The largest message_seq of a hello: it counts the cookies that the client was sent before."""
 MAX_FIRST_RECORD = (1 << 47) - 1
 """The largest number of the record of a hello: the server's own numbers go on from there."""
+
+_HANDSHAKE = bytes((ContentType.handshake, 0xFE))
+"""What a record of a hello begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,18 @@ class Opening:
     record_number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A whole ClientHello that cannot be read, and the number of the record that it came in."""
+
+    error: DecodeError
+    record_number: int
+
+
+Found: TypeAlias = Hello | Opening | Malformed
+"""What a datagram of a stranger amounts to."""
+
+
 class Prelude:
     """Finds the ClientHello in what a stranger sends."""
 
@@ -61,29 +78,36 @@ class Prelude:
 
     def receive(
         self, datagram: bytes, address: Address, now: float, *, keep_first: bool
-    ) -> Hello | Opening | None:
+    ) -> Found | None:
         """What a datagram of a stranger amounts to; None for nothing (yet).
+
+        A hello counts wherever in the datagram it stands.
 
         With ``keep_first`` a first hello is put together too: no cookies are asked for, or 1.3 is
         spoken.
         """
-        try:
-            for record in split_datagram(datagram):
-                if not isinstance(record, PlaintextRecord):
-                    continue
-                if record.content_type != ContentType.handshake:
-                    continue
-                for part in read_fragments(record.fragment, 0):
-                    found = self._part(part, record.sequence_number, address, now, keep_first)
-                    if found is not None:
-                        return found
-        except (RecordDropped, AlertError):
+        records, whole = clear_records(datagram)
+        for record in records:
+            if record.content_type != ContentType.handshake:
+                continue
+            for part in self._parts(record.fragment):
+                found = self._part(part, record.sequence_number, address, now, keep_first)
+                if found is not None:
+                    return found
+        if not whole:
             self._counters["dropped: malformed"] += 1
         return None
 
+    def _parts(self, data: bytes) -> list[Fragment]:
+        try:
+            return read_fragments(data, 0)
+        except DecodeError:
+            self._counters["dropped: malformed"] += 1
+            return []
+
     def _part(
         self, part: Fragment, number: int, address: Address, now: float, keep_first: bool
-    ) -> Hello | Opening | None:
+    ) -> Found | None:
         if part.type != HandshakeType.client_hello or part.length > MAX_HELLO:
             self._counters["dropped: no ClientHello"] += 1
             return None
@@ -92,12 +116,12 @@ class Prelude:
             return None
         if len(part.data) == part.length:
             message = HandshakeMessage(part.type, part.data, part.message_seq)
-            return Hello(message, ClientHello.decode(part.data), number)
+            return _read(message, number)
         if part.message_seq == 0 and not keep_first:
             return Opening(number) if part.offset == 0 else None
         return self._join(part, number, address, now)
 
-    def _join(self, part: Fragment, number: int, address: Address, now: float) -> Hello | None:
+    def _join(self, part: Fragment, number: int, address: Address, now: float) -> Found | None:
         while self._pool and next(iter(self._pool.values()))[0] < now - AGE:
             self._pool.popitem(last=False)
         entry = self._pool.get(address)
@@ -116,4 +140,40 @@ class Prelude:
         if message is None:
             return None
         del self._pool[address]
+        return _read(message, number)
+
+
+def hello_in(datagram: bytes) -> int | None:
+    """The message_seq of the first ClientHello in a datagram, or of a part of one; None for none.
+
+    A hello may stand behind other records.
+    """
+    if _HANDSHAKE not in datagram:
+        return None  # in next to no time, as almost all datagrams are other ones
+    for record in clear_records(datagram)[0]:
+        begins = record.fragment[:1] == bytes((HandshakeType.client_hello,))
+        if record.content_type == ContentType.handshake and begins:
+            return int.from_bytes(record.fragment[4:6], "big")
+    return None
+
+
+def clear_records(datagram: bytes) -> tuple[list[PlaintextRecord], bool]:
+    """The records in the clear among those of either version, and whether all could be told."""
+    best: list[PlaintextRecord] = []
+    for split in (split_datagram, split13):
+        found: list[PlaintextRecord] = []
+        try:
+            found.extend(each for each in split(datagram) if isinstance(each, PlaintextRecord))
+        except RecordDropped:
+            best = max(best, found, key=len)
+        else:
+            return found, True
+    return best, False
+
+
+def _read(message: HandshakeMessage, number: int) -> Hello | Malformed:
+    """A whole hello; what cannot be read of it is a decode_error, whatever part it is."""
+    try:
         return Hello(message, ClientHello.decode(message.body), number)
+    except AlertError as error:
+        return Malformed(DecodeError(error.detail), number)

@@ -13,10 +13,9 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
 from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.errors import Error, HandshakeTimeout
-from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.timers import draws_from
 from handshake_over_coap.tls.alerts import AlertError
-from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.config import Rng, ServerConfig
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.trace.report import TrialFigures
@@ -24,14 +23,11 @@ from handshake_over_coap.trace.report import TrialFigures
 from .engine13 import Engine13
 from .greeting import Begin, Greeting
 from .parameters import UdpParameters
-from .prelude import Hello
+from .prelude import Hello, hello_in
 from .versions import AnyEngine
 
 SESSIONS_PER_ENDPOINT = 8
 """Sessions that may have begun at one endpoint: all but two have moved away by connection ID."""
-
-_MESSAGE_SEQ = 4
-"""Where message_seq stands in the header of a handshake message."""
 
 
 @dataclass(slots=True)
@@ -123,7 +119,8 @@ class UdpServer:
     def receive(self, data: bytes, peer: Address, now: float) -> Output:
         """Take a datagram of records that no session has opened.  Never raises for its content."""
         output, address, known = Output(), peer, self._peers.get(peer)
-        if _begins_with_hello(data) and not _goes_on_with(known, data):
+        hello = hello_in(data)
+        if hello is not None and not _goes_on_with(known, hello):
             self._hello(data, address, now, output)
         elif known is not None and known.half_open is not None:
             self._feed(address, known, known.half_open, data, now, output)
@@ -135,7 +132,12 @@ class UdpServer:
         return output
 
     def unopened(self, data: bytes, peer: Address, now: float) -> Output | None:
-        """Take a sealed datagram that no session can open, if a handshake is under way."""
+        """Take a sealed datagram that no session can open, if a handshake is under way or begins.
+
+        A hello may stand behind records of a session that is over.
+        """
+        if hello_in(data) is not None:
+            return self.receive(data, peer, now)
         known = self._peers.get(peer)
         if known is None or known.half_open is None:
             return None
@@ -313,20 +315,9 @@ class UdpServer:
         output.send(datagrams, address)
 
 
-def _begins_with_hello(data: bytes) -> bool:
-    """Whether the first record is unprotected and begins with a part of a ClientHello."""
-    return (
-        len(data) > HEADER.size
-        and data[0] == ContentType.handshake
-        and data[3:5] == b"\0\0"
-        and data[HEADER.size] == HandshakeType.client_hello
-    )
-
-
-def _goes_on_with(peer: _Peer | None, data: bytes) -> bool:
+def _goes_on_with(peer: _Peer | None, message_seq: int) -> bool:
     """Whether a hello is the second one of a handshake of 1.3 under way, which has asked for it."""
     half = None if peer is None else peer.half_open
     if half is None or not isinstance(half.engine, Engine13):
         return False
-    at = HEADER.size + _MESSAGE_SEQ
-    return int.from_bytes(data[at : at + 2], "big") > half.hello.message_seq
+    return message_seq > half.hello.message_seq

@@ -34,6 +34,7 @@ from handshake_over_coap.tls.config import (
 )
 from handshake_over_coap.tls.credentials import DEFAULT_FORM, identity_of
 from handshake_over_coap.tls.extensions import (
+    UNCOMPRESSED,
     ClientCertificateType,
     ConnectionId,
     ECPointFormats,
@@ -43,6 +44,7 @@ from handshake_over_coap.tls.extensions import (
     RenegotiationInfo,
     ServerCertificateType,
     ServerName,
+    ServerNameAcknowledged,
     SignatureAlgorithms,
     SupportedGroups,
     TypedExtension,
@@ -120,8 +122,8 @@ def _extensions(config: ClientConfig) -> list[TypedExtension]:
     if config.sni is not None:
         found.append(ServerName(config.sni))
     if any(exchange.uses_ecdhe for exchange in exchanges):
-        # No ec_point_formats: without it the server assumes the one form there is (RFC 8422 5.1).
-        found.append(SupportedGroups(groups12(config.groups)))
+        # The one form there is goes without saying, but some servers want it said (RFC 8422 4).
+        found += [SupportedGroups(groups12(config.groups)), ECPointFormats((UNCOMPRESSED,))]
     if KeyExchange.ECDHE_ECDSA in exchanges:
         found.append(SignatureAlgorithms(SCHEMES))
         credential = config.credential
@@ -221,8 +223,9 @@ class ExpectServerHello:
         renegotiation = extensions.find(RenegotiationInfo)
         if renegotiation is not None and renegotiation.renegotiated_connection:
             raise HandshakeFailure("renegotiation_info is not empty in a first handshake")
+        extensions.find(ServerNameAcknowledged)
         formats = extensions.find(ECPointFormats)
-        if formats is not None and 0 not in formats.formats:
+        if formats is not None and UNCOMPRESSED not in formats.formats:
             raise IllegalParameter("the server takes no uncompressed points")
 
 

@@ -27,6 +27,7 @@ from handshake_over_coap.tls.config import (
 )
 from handshake_over_coap.tls.credentials import DEFAULT_FORM, AsymmetricCredential
 from handshake_over_coap.tls.extensions import (
+    UNCOMPRESSED,
     ClientCertificateType,
     ConnectionId,
     ECPointFormats,
@@ -37,6 +38,7 @@ from handshake_over_coap.tls.extensions import (
     SelectedClientCertificateType,
     SelectedServerCertificateType,
     ServerCertificateType,
+    ServerNameAcknowledged,
     SignatureAlgorithms,
     SupportedGroups,
     SupportedVersions,
@@ -123,7 +125,8 @@ def _check_version(hello: ClientHello) -> None:
         if Version.DTLS_1_2 not in versions.versions:
             raise ProtocolVersion("the client does not offer DTLS 1.2")
     # DTLS counts versions downwards: a greater number is an older version.
-    elif hello.version > Version.DTLS_1_2 or hello.version >> 8 != Version.DTLS_1_2 >> 8:
+    # Below the upper half are the versions of TLS, which counts upwards from 3.0.
+    elif not 0x8000 <= hello.version <= Version.DTLS_1_2:
         raise ProtocolVersion(f"the client's version {hello.version:#06x} is not DTLS 1.2 or later")
     if 0 not in hello.compression_methods:
         raise IllegalParameter("null compression is not offered")
@@ -144,7 +147,7 @@ def _offer(extensions: Extensions) -> _Offer:
     default = (int(DEFAULT_FORM),)
     return _Offer(
         groups=None if groups is None else groups.groups,
-        uncompressed=formats is None or 0 in formats.formats,
+        uncompressed=formats is None or UNCOMPRESSED in formats.formats,
         schemes=None if schemes is None else schemes.schemes,
         server_types=default if server_types is None else server_types.types,
         client_types=default if client_types is None else client_types.types,
@@ -213,6 +216,10 @@ def server_hello(
     signalled = CipherSuiteId.TLS_EMPTY_RENEGOTIATION_INFO_SCSV in hello.cipher_suites
     if signalled or RenegotiationInfo.extension_type in hello.extensions:
         found.append(RenegotiationInfo(b""))
+    if choice.server_name is not None:
+        found.append(ServerNameAcknowledged())
+    if choice.suite.key_exchange.uses_ecdhe and ECPointFormats.extension_type in hello.extensions:
+        found.append(ECPointFormats((UNCOMPRESSED,)))
     if choice.credential is not None:
         if ServerCertificateType.extension_type in hello.extensions:
             found.append(SelectedServerCertificateType(choice.credential.form))

@@ -18,9 +18,11 @@ from handshake_over_coap.tls.codepoints import (
 from handshake_over_coap.tls.config import ClientConfig
 from handshake_over_coap.tls.credentials import DEFAULT_FORM, issuer_schemes
 from handshake_over_coap.tls.extensions import (
+    UNCOMPRESSED,
     ClientCertificateType,
     ConnectionId,
     Cookie,
+    ECPointFormats,
     ExtendedMasterSecret,
     Extension,
     Extensions,
@@ -221,6 +223,8 @@ def _extensions(config: ClientConfig, keys: tuple[OfferedKey, ...]) -> list[Type
         found.append(ServerName(config.sni))
     if ephemeral or _wants_groups(config, keys):
         found.append(SupportedGroups(config.groups))
+    if ephemeral:
+        found.append(ECPointFormats((UNCOMPRESSED,)))
     if config.offers_certificates:
         found += _certificate_extensions(config)
     if config.usable_suites:

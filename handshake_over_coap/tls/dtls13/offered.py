@@ -18,6 +18,7 @@ from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
 from handshake_over_coap.tls.config import ServerConfig
 from handshake_over_coap.tls.credentials import DEFAULT_FORM
 from handshake_over_coap.tls.extensions import (
+    CertificateAuthorities,
     ClientCertificateType,
     ConnectionId,
     KeyShares,
@@ -70,11 +71,12 @@ def read_hello(config: ServerConfig, hello: ClientHello) -> Offered:
     modes, groups = find(PskKeyExchangeModes), find(SupportedGroups)
     schemes, shares = find(SignatureAlgorithms), find(KeyShares)
     server_types, client_types = find(ServerCertificateType), find(ClientCertificateType)
-    # Of these two only the form matters: there is no early data here, and but one chain to show,
+    # Of these three only the form matters: there is no early data here, and but one chain to show,
     # whoever has signed it (section 4.4.2.2).
     if hello.extensions.get(ExtensionType.early_data):
         raise DecodeError("early_data in a ClientHello is empty")
     find(SignatureAlgorithmsCert)
+    find(CertificateAuthorities)
     offered = Offered(
         hello=hello,
         server_name=asked_name(config, hello.extensions),

@@ -22,6 +22,7 @@ from handshake_over_coap.tls.extensions import (
     SelectedServerCertificateType,
     SelectedVersion,
     ServerCertificateType,
+    ServerNameAcknowledged,
     SignatureAlgorithms,
     SignatureAlgorithmsCert,
     TypedExtension,
@@ -175,6 +176,8 @@ def _server_hello(
 def _encrypted_extensions(config: ServerConfig, choice: Selection) -> EncryptedExtensions:
     found: list[TypedExtension] = []
     extensions = choice.offered.hello.extensions
+    if choice.offered.server_name is not None:
+        found.append(ServerNameAcknowledged())
     if choice.credential is not None:
         if ServerCertificateType.extension_type in extensions:
             found.append(SelectedServerCertificateType(choice.credential.form))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from .block import NO_EXTENSIONS, Extension, Extensions, TypedExtension
 from .hello import (
+    UNCOMPRESSED,
     ClientCertificateType,
     ConnectionId,
     ECPointFormats,
@@ -43,6 +44,7 @@ from .tls13 import (
 
 __all__ = [
     "NO_EXTENSIONS",
+    "UNCOMPRESSED",
     "CertificateAuthorities",
     "ClientCertificateType",
     "ConnectionId",

@@ -14,6 +14,8 @@ from ..codepoints import ExtensionType, NameType
 from ..wire import Reader, join_u16, u8, u16, u16_items, vec8, vec16
 
 MAX_HOST_NAME = 255
+UNCOMPRESSED = 0
+"""The point format that all have to take (RFC 8422 section 5.1.2)."""
 MIN_RECORD_SIZE_LIMIT = 64
 MAX_U16_LIST = 0xFFFE  # longest list of 16-bit numbers behind a 16-bit length, in bytes
 

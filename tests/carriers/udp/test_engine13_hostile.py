@@ -281,7 +281,10 @@ def test_a_sealed_alert_ends_the_handshake_and_garbage_under_the_keys_does_too()
     alert = Alert(AlertLevel.fatal, AlertDescription.decrypt_error).encode()
     for kind, data, expected in (
         (ContentType.alert, alert, DecryptError),
-        (ContentType.handshake, b"", DecodeError),
+        (ContentType.handshake, b"", UnexpectedMessage),
+        (ContentType.handshake, b"\0", DecodeError),
+        (ContentType.alert, b"", UnexpectedMessage),
+        (ContentType.alert, alert + alert, DecodeError),
         (ContentType.handshake, message(HandshakeType.certificate, b"", 1), UnexpectedMessage),
     ):
         pair, server = waiting_server(PSK_DHE)

@@ -206,7 +206,7 @@ def test_sealed_records_before_there_are_keys_are_kept_within_a_bound() -> None:
     engine = Engine(start_server(PLAIN_PSK.server()), UdpParameters(), counters := Counter[str]())
     for number in range(3 * EARLY_RECORDS):
         engine.receive(record(22, bytes(60), epoch=1, number=number), 0.0)
-    assert len(engine._sealed) == EARLY_RECORDS
+    assert len(engine._incoming._sealed) == EARLY_RECORDS
     assert counters["dropped: early record"] == 2 * EARLY_RECORDS
 
 
@@ -215,7 +215,8 @@ def test_datagrams_before_there_are_keys_are_kept_within_a_bound_of_bytes() -> N
     for number in range(EARLY_RECORDS):
         engine.receive(record(25, bytes(9000), epoch=1, number=number), 0.0)
         engine.receive(record(23, bytes(9000), epoch=1, number=number), 0.0)
-    kept = sum(map(len, engine._tails)) + sum(len(each.fragment) for each in engine._sealed)
+    kept = sum(map(len, engine._incoming._tails))
+    kept += sum(len(each.fragment) for each in engine._incoming._sealed)
     assert EARLY_BYTES - 9013 < kept <= EARLY_BYTES
     assert counters["dropped: early record"] == 2 * EARLY_RECORDS - 3
 

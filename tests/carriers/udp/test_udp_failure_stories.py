@@ -69,8 +69,8 @@ def test_story_1_a_client_that_has_completed_does_not_answer_the_repeated_flight
         assert pair.client.receive(again, pair.now + later) == []
         *_, finished = split_datagram(again)
         assert isinstance(finished, SealedRecord)
-        assert pair.client._opener is not None
-        plaintext = pair.client._opener.open(finished)
+        assert pair.client._incoming.opener is not None
+        plaintext = pair.client._incoming.opener.open(finished)
         assert pair.client.take_opened(plaintext, pair.now + later) == []
 
 
@@ -181,9 +181,9 @@ def test_story_8_ten_percent_loss_with_many_fragments_completes_within_bounds(se
     largest = 0
     while pair.step():
         for engine in (pair.client, pair.server):
-            held = sum(each.length for each in engine._reassembly._partial.values())
+            held = sum(each.length for each in engine._incoming.reassembly._partial.values())
             largest = max(largest, held)
-            assert len(engine._sealed) <= EARLY_RECORDS
+            assert len(engine._incoming._sealed) <= EARLY_RECORDS
     assert pair.complete
     assert 0 < largest <= MAX_HANDSHAKE
     assert len(pair.wire) < 8 * len(undisturbed(MUTUAL, 64).wire)
