@@ -24,7 +24,7 @@ BUILD := spec/build
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full interop lint spec bench evidence notebooks clean
+.PHONY: help demo test test-rest test-full interop lint spec bench evidence notebooks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,11 +32,15 @@ help: ## list the targets
 demo: $(STAMP)-core ## a handshake over CoAP on loopback, then application data
 	$(BIN)/hoc demo
 
-test: lint ## lint, types, and the fast tests (at most 10 minutes on 2 cores)
+test: lint ## lint, types, and the fast tests (at most 6 minutes on 2 cores)
 	$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not slow and not peer' $(PYTEST_ARGS)
 
 test-full: $(STAMP)-peers $(STAMP)-notebooks ## every test: also the slow ones, those against real peers, and more examples
 	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -n $(TEST_JOBS) --timeout 1200 $(PYTEST_ARGS)
+
+test-rest: $(STAMP)-peers $(STAMP)-notebooks ## what `make test` leaves out: slow tests, real peers, and more examples
+	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -n $(TEST_JOBS) --timeout 1200 \
+	  -m 'slow or peer or hypothesis' $(PYTEST_ARGS)
 
 interop: $(STAMP)-peers ## the tests against other DTLS stacks; writes the table in docs/interop.md
 	@rm -f build/interop.jsonl

@@ -24,7 +24,7 @@ class Place(NamedTuple):
 Bytes: TypeAlias = Mapping[Place, int]
 """How many bytes of a flight stand where."""
 
-Options: TypeAlias = dict[str, str | bool]
+Chosen: TypeAlias = dict[str, str | bool]
 
 CLEAR: Final = "record in the clear"
 SEALED: Final = "sealed record"
@@ -165,13 +165,13 @@ def _with_cid(flights: tuple[Bytes, ...]) -> tuple[Bytes, ...]:
     return tuple(found)
 
 
-_P256: Final[Options] = {"group": "secp256r1"}
-_X25519: Final[Options] = {"group": "x25519"}
-_BY_KEY: Final[Options] = {"auth": "rpk", "mutual": True}
-_SHARED: Final[Options] = {"psk": "i:00112233445566778899aabbccddeeff"}
-_BY_PSK: Final[Options] = {"auth": "psk", **_SHARED}
-_BY_BOTH: Final[Options] = {"auth": "ecdhe-psk", **_SHARED}
-_CID: Final[Options] = {"cid": "42"}
+_P256: Final[Chosen] = {"group": "secp256r1"}
+_X25519: Final[Chosen] = {"group": "x25519"}
+_BY_KEY: Final[Chosen] = {"auth": "rpk", "mutual": True}
+_SHARED: Final[Chosen] = {"psk": "i:00112233445566778899aabbccddeeff"}
+_BY_PSK: Final[Chosen] = {"auth": "psk", **_SHARED}
+_BY_BOTH: Final[Chosen] = {"auth": "ecdhe-psk", **_SHARED}
+_CID: Final[Chosen] = {"cid": "42"}
 
 SIZES: Final = (
     Published("raw public keys", (179, 447, 254), _RPK, _BY_KEY | _P256),
