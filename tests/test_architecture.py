@@ -20,6 +20,7 @@ _PACKAGE = _ROOT / "handshake_over_coap"
 
 _ROOMS = (
     "errors",
+    "named",
     "tls",
     "records",
     "encodings",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from handshake_over_coap.cli.lines import as_line
+from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.errors import Error
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.tls.credentials import kind_of_peer
@@ -55,7 +56,7 @@ def failed_report(arguments: Namespace, transport: str | None = None) -> Handsha
         transport=transport,
         dtls=arguments.dtls,
         auth=arguments.auth,
-        encoding=arguments.encoding if transport == "coap" else None,
+        encoding=encoding_named(arguments.encoding).name if transport == "coap" else None,
     )
 
 

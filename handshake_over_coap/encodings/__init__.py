@@ -16,6 +16,7 @@ from handshake_over_coap.encodings.compact import COMPACT
 from handshake_over_coap.encodings.items import BodyItem, FlightItem, Unsealed
 from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.named import users_own
 
 __all__ = [
     "BY_CONTENT_FORMAT",
@@ -50,10 +51,15 @@ EncodingChoice: TypeAlias = str | Encoding
 def encoding_named(choice: EncodingChoice) -> Encoding:
     """The encoding that a name stands for; one of one's own stands for itself.
 
-    Raises ConfigurationError, with the known names, where there is none of that name.
+    A name may be ``module:Name`` of one's own.  Raises ConfigurationError, with the known names,
+    where there is none of that name.
     """
     if not isinstance(choice, str):
         return choice
+    if ":" in choice:
+        own = users_own(choice, Encoding, "encoding")
+        assert isinstance(own, Encoding)  # noqa: S101 -- just checked; for the type checker
+        return own
     try:
         return BY_NAME[choice]
     except KeyError:

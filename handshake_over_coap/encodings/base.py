@@ -12,7 +12,7 @@ a name goes.  It keeps no state between flights: what it needs to know is in the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.suites import AeadAlgorithm
@@ -110,6 +110,7 @@ class FlightContext(Protocol):
         """The keys of an epoch; raises UnexpectedMessage before there are any."""
 
 
+@runtime_checkable
 class Encoding(Protocol):
     """One lossless form of bodies; encoders and decoders keep no state."""
 

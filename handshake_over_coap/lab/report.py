@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.lab.metrics import Trial
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.statistics import wilson
@@ -49,12 +50,13 @@ class SimulationReport(HandshakeReport):
         """The report of ``trials``, in any order."""
         every = tuple(trials)
         done = [trial for trial in every if trial.completed]
+        encoding = encoding_named(scenario.encoding)
         base = HandshakeReport.from_trials(
             (trial.figures for trial in every),
             transport=scenario.transport,
             dtls=scenario.dtls,
             auth=scenario.auth,
-            encoding=scenario.encoding if scenario.transport == "coap" else None,
+            encoding=encoding.name if scenario.transport == "coap" else None,
             seed=seed,
         )
         summaries: dict[str, Any] = {name: _summary(done, name) for name in _SUMMARISED}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handshake_over_coap.carriers.carried import Agreement
+from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.tls.dtls13 import Connected13
 from handshake_over_coap.trace.report import HandshakeReport, TrialFigures
 
@@ -23,6 +24,6 @@ def report_of(connected: Agreement, options: Options, figures: TrialFigures) -> 
         transport=options.transport,
         dtls=version_text(connected),
         auth=connected.auth,
-        encoding=options.encoding if options.transport == "coap" else None,
+        encoding=encoding_named(options.encoding).name if options.transport == "coap" else None,
         seed=None,
     )

@@ -15,6 +15,7 @@ from typing import Literal, TypedDict
 from handshake_over_coap.carriers.coap import CoapParameters
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp import UdpParameters
+from handshake_over_coap.encodings import EncodingChoice
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.timers import Rfc6347, Rfc9147
 from handshake_over_coap.tls.codepoints import (
@@ -79,7 +80,7 @@ class OptionValues(TypedDict, total=False):
     address_check: bool
     resource: str
     location: bool
-    encoding: str
+    encoding: EncodingChoice
     block_size: int | None
     token_length: int
     cid: str | None
@@ -135,7 +136,7 @@ class Options:
     address_check: bool = True
     resource: str = "/.well-known/dtls"
     location: bool = True
-    encoding: str = "plain"
+    encoding: EncodingChoice = "plain"
     block_size: int | None = None
     token_length: int = 4
     cid: str | None = None

@@ -16,7 +16,7 @@ from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.coap.codes import Code, MessageType
 from handshake_over_coap.coap.message import Content, Message, MessageFormatError
 from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue, uint
-from handshake_over_coap.encodings import BY_CONTENT_FORMAT
+from handshake_over_coap.encodings import BY_CONTENT_FORMAT, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.tls.config import Rng
 
@@ -26,8 +26,6 @@ from .peers import Peer, PeerTable
 AMPLIFICATION = 3
 """Bytes that may go to an unproven address for each byte that came from it."""
 
-_FLIGHT_FORMATS = frozenset({None, *BY_CONTENT_FORMAT})
-_ALL_FORMATS = _FLIGHT_FORMATS | {ALERT_CONTENT_FORMAT}
 
 CONTENT_FORMAT_LINK = 40
 DISCOVERY = (b".well-known", b"core")
@@ -74,7 +72,10 @@ class Gate:
         self._echo = AddressProof(rng(32), parameters.state_lifetime)
         self._busy = retry_after(parameters)
         self._resource = tuple(s.encode() for s in parameters.path_segments)
-        formats = " ".join(map(str, BY_CONTENT_FORMAT))
+        own = encoding_named(parameters.encoding).content_format
+        numbers = (*BY_CONTENT_FORMAT, *({own} - BY_CONTENT_FORMAT.keys()))
+        self._flight_formats = frozenset({None, *numbers})
+        formats = " ".join(map(str, numbers))
         self._links = f'<{parameters.resource}>;rt=core.dtls;ct="{formats}"'.encode()
 
     def admit(self, request: Message, address: Address, now: float) -> Stateless | Admitted:
@@ -165,9 +166,9 @@ class Gate:
         """What is wrong with a request to a handshake or session resource, whoever sends it."""
         if request.code != Code.POST:
             return Stateless.of(Code.METHOD_NOT_ALLOWED)
-        if request.uint(Option.ACCEPT) not in _FLIGHT_FORMATS:
+        if request.uint(Option.ACCEPT) not in self._flight_formats:
             return Stateless.of(Code.NOT_ACCEPTABLE)
-        allowed = _ALL_FORMATS if alert_allowed else _FLIGHT_FORMATS
+        allowed = self._flight_formats | ({ALERT_CONTENT_FORMAT} if alert_allowed else set())
         if request.uint(Option.CONTENT_FORMAT) not in allowed:
             return Stateless.of(Code.UNSUPPORTED_CONTENT_FORMAT)
         limit = self._parameters.limits.body

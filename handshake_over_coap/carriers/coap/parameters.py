@@ -12,7 +12,7 @@ from functools import lru_cache
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.coap.options import BLOCK_SIZES
-from handshake_over_coap.encodings import encoding_named
+from handshake_over_coap.encodings import EncodingChoice, encoding_named
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.timers.base import Draw, TimerPolicy
 from handshake_over_coap.timers.rfc7252 import Rfc7252
@@ -39,23 +39,23 @@ class CoapParameters:
 
     ``resource`` is the path of the handshake resource; ``location`` whether the server names a
     resource of its own for each handshake (2.01 and Location-Path); ``encoding`` the name of the
-    body encoding that costs no Content-Format option; ``block_size`` in bytes (``None``: the
-    largest that fits ``mtu``); ``token_length`` in bytes; ``mtu`` the largest UDP payload in bytes,
-    CoAP header included.  ``ack_timeout``, ``ack_random_factor`` and ``max_retransmit`` are those
-    of RFC 7252 section 4.8 (``None``: never gives up); ``max_interval`` caps the back-off and
-    ``timeout`` the whole handshake, in seconds.  ``empty_ack_delay`` is when a server whose answer
-    is not ready sends an empty acknowledgement, ``None``: a quarter of ``ack_timeout``;
-    ``repost_after`` when a client that has only such an acknowledgement asks again, ``None``:
-    four times ``ack_timeout``, doubling.  With ``adapt_timer`` a client takes one and a half round
-    trips for ``ack_timeout`` as soon as it has measured one, as DTLS 1.3 does over UDP (RFC 9147
-    section 5.8.2; RFC 7252 section 4.7 leaves room for it).  ``timer`` is another policy for when
-    to send again, in place of what these five say; ``transfer`` is how a client's bodies cross: a
-    server takes every way that there is.
+    body encoding, or one of one's own, that costs no Content-Format option; ``block_size`` in bytes
+    (``None``: the largest that fits ``mtu``); ``token_length`` in bytes; ``mtu`` the largest UDP
+    payload in bytes, CoAP header included.  ``ack_timeout``, ``ack_random_factor`` and
+    ``max_retransmit`` are those of RFC 7252 section 4.8 (``None``: never gives up);
+    ``max_interval`` caps the back-off and ``timeout`` the whole handshake, in seconds.
+    ``empty_ack_delay`` is when a server whose answer is not ready sends an empty acknowledgement,
+    ``None``: a quarter of ``ack_timeout``; ``repost_after`` when a client that has only such an
+    acknowledgement asks again, ``None``: four times ``ack_timeout``, doubling. With ``adapt_timer``
+    a client takes one and a half round trips for ``ack_timeout`` as soon as it has measured one, as
+    DTLS 1.3 does over UDP (RFC 9147 section 5.8.2; RFC 7252 section 4.7 leaves room for it).
+    ``timer`` is another policy for when to send again, in place of what these five say;
+    ``transfer`` is how a client's bodies cross: a server takes every way that there is.
     """
 
     resource: str = "/.well-known/dtls"
     location: bool = True
-    encoding: str = "plain"
+    encoding: EncodingChoice = "plain"
     block_size: int | None = None
     token_length: int = 4
     mtu: int = 1152
