@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from handshake_over_coap.errors import ConfigurationError, Error
 
@@ -83,12 +84,115 @@ class Quota:
             del self._by_prefix[name]
 
 
+class FairShare:
+    """Who has a place among at most ``most``, with at most ``per_address`` for one address.
+
+    Where all places are taken, whoever comes takes that of the oldest of those who have the most:
+    counted by network (a /24 of IPv4, a /48 of IPv6), and within one by address (an IPv6 address by
+    its /64).  So one who has many addresses fills the places of his own, and whoever comes from
+    elsewhere finds one.  Who has the most himself, or as good as that, is refused.
+    """
+
+    def __init__(self, most: int, per_address: int) -> None:
+        self._most = most
+        self._per_address = per_address
+        self._networks: dict[str, dict[str, dict[Address, int]]] = {}
+        self._turn = self.total = 0
+
+    @classmethod
+    def of_handshakes(cls, limits: Limits) -> FairShare:
+        """For handshakes under way."""
+        return cls(limits.half_open, limits.per_address)
+
+    def begin(self, address: Address) -> Address | None:
+        """Give ``address`` a place; who has to go for that, if anybody, has none any more.
+
+        Raises :class:`TooManyHandshakes` where a bound forbids it.  Whoever has a place already
+        keeps it, and its age.
+        """
+        wide, narrow = _network(address), prefix(address)
+        own = self._networks.get(wide, {}).get(narrow, {})
+        if address in own:
+            return None
+        if len(own) >= self._per_address:
+            raise TooManyHandshakes(f"too many from {narrow}")
+        victim = self._victim(wide, narrow) if self.total >= self._most else None
+        if victim is not None:
+            self.end(victim)
+        self._turn += 1
+        self._networks.setdefault(wide, {}).setdefault(narrow, {})[address] = self._turn
+        self.total += 1
+        return victim
+
+    def end(self, address: Address) -> None:
+        """The place of ``address`` is free again; nothing if it had none."""
+        wide, narrow = _network(address), prefix(address)
+        network = self._networks.get(wide, {})
+        if network.get(narrow, {}).pop(address, None) is None:
+            return
+        self.total -= 1
+        if not network[narrow]:
+            del network[narrow]
+        if not network:
+            del self._networks[wide]
+
+    def _victim(self, wide: str, narrow: str) -> Address:
+        """The oldest of the greediest, if it has more than the one who comes."""
+        networks = self._networks
+        greediest = max(networks, key=lambda each: _greed(networks[each].values()))
+        if _exceeds(_size(networks[greediest]), _size(networks.get(wide, {}))):
+            addresses = networks[greediest]
+        else:
+            addresses = networks.get(wide, {})
+            largest = max((len(each) for each in addresses.values()), default=0)
+            if not _exceeds(largest, len(addresses.get(narrow, {}))):
+                raise TooManyHandshakes(f"{self.total} of at most {self._most} are there")
+        held = max(addresses.values(), key=lambda each: _greed((each,)))
+        return next(iter(held))
+
+
+def _size(network: dict[str, dict[Address, int]]) -> int:
+    return sum(map(len, network.values()))
+
+
+def _exceeds(held: int, own: int) -> bool:
+    """Whether it is fair to take a place from somebody who has ``held`` for one who has ``own``."""
+    return held > own + (own > 0)
+
+
+def _greed(groups: Iterable[dict[Address, int]]) -> tuple[int, int]:
+    """How much some have, and of those who have as much the one that has it for longest."""
+    count, oldest = 0, 0
+    for group in groups:
+        count += len(group)
+        oldest = max(oldest, -next(iter(group.values())))
+    return count, oldest
+
+
 def prefix(address: Address) -> str:
     """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
     return _prefix_of(address.host)
 
 
-@lru_cache(maxsize=1024)
+def _network(address: Address) -> str:
+    """The network of an address: a /24 of IPv4, a /48 of IPv6."""
+    return _network_of(address.host)
+
+
+@lru_cache(maxsize=4096)
+def _network_of(host: str) -> str:
+    try:
+        parsed = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return f"{IPv6Address(int(parsed) >> 80 << 80)}/48"
+        parsed = parsed.ipv4_mapped
+    return f"{IPv4Address(int(parsed) >> 8 << 8)}/24"
+
+
+@lru_cache(maxsize=4096)
 def _prefix_of(host: str) -> str:
     host = host.partition("%")[0]
     try:

@@ -110,7 +110,7 @@ class Greeting:
     def greet(self, found: Found, address: Address, now: float) -> Answer | Begin:
         """What to do about a hello: answer it and forget it, or begin a handshake."""
         if isinstance(found, Malformed):
-            return self._refuse(found.error, found.record_number, address, now)
+            return self.refuse(found.error, found.record_number, address, now)
         if not isinstance(found, Hello):
             return self._verify_request(0, found.record_number, address, now)
         try:
@@ -118,15 +118,13 @@ class Greeting:
             if version == ProtocolVersion.DTLS_1_3:
                 return self._greet_13(found, address, now)
         except AlertError as error:
-            return self._refuse(error, found.record_number, address, now)
+            return self.refuse(error, found.record_number, address, now)
         if self._checked and not self._proof.verify(found.hello.cookie, address, now):
             sequence = found.message.message_seq
             return self._verify_request(sequence, found.record_number, address, now)
         return Begin(found, start_server(self._config), version)
 
-    def _refuse(
-        self, error: AlertError, record_number: int, address: Address, now: float
-    ) -> Answer:
+    def refuse(self, error: AlertError, record_number: int, address: Address, now: float) -> Answer:
         """An alert in the clear, which is shorter than any hello."""
         self._counters[f"refused: {error.name}"] += 1
         self._rejections.say(address, error, now)

@@ -10,11 +10,11 @@ from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.agenda import Agenda
 from handshake_over_coap.carriers.base import HandshakeCompleted, Output
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.limits import Quota, TooManyHandshakes
+from handshake_over_coap.carriers.limits import FairShare, Quota, TooManyHandshakes
 from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.timers import draws_from
-from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.config import Rng, ServerConfig
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -76,7 +76,7 @@ class UdpServer:
         self._rejections = Rejections()
         self._peers: dict[Address, _Peer] = {}
         self._agenda: Agenda[Address] = Agenda()
-        self._unfinished = Quota.of_handshakes(parameters.limits)
+        self._unfinished = FairShare.of_handshakes(parameters.limits)
         self._quota = Quota.of_peers(parameters.limits)
         self.counters = counters
 
@@ -192,15 +192,15 @@ class UdpServer:
             output.send(answer.datagrams, address)
 
     def _start(self, begin: Begin, address: Address, now: float, output: Output) -> None:
-        peer = self._peers.get(address)
-        if peer is not None and len(peer.complete) >= SESSIONS_PER_ENDPOINT:
-            self.counters["refused: too many handshakes"] += 1
-            return
-        self._abandon(address)
         try:
             self._admit(address)
-        except TooManyHandshakes:
+        except TooManyHandshakes as full:
+            # The alert for "a memory allocation failure" (RFC 5246 section 7.2.2), in the clear: a
+            # client believes it if it is said again after its timer, and may be let in meanwhile.
             self.counters["refused: too many handshakes"] += 1
+            number = begin.found.record_number
+            refusal = self._greeting.refuse(InternalError(str(full)), number, address, now)
+            output.send(refusal.datagrams, address)
             return
         engine = begin.engine(self._parameters, self.counters, self._draw)
         peer = self._peers.setdefault(address, _Peer())
@@ -209,8 +209,15 @@ class UdpServer:
         self._run(address, peer, half, lambda: engine.take_message(begin.message, now), now, output)
 
     def _admit(self, address: Address) -> None:
-        """Count a new handshake; raises TooManyHandshakes where a bound forbids it."""
-        self._unfinished.begin(address)
+        """Make room for a new handshake; raises TooManyHandshakes where a bound forbids it."""
+        peer = self._peers.get(address)
+        if peer is not None and len(peer.complete) >= SESSIONS_PER_ENDPOINT:
+            raise TooManyHandshakes(f"{len(peer.complete)} sessions with {address}")
+        self._abandon(address)
+        victim = self._unfinished.begin(address)
+        if victim is not None:
+            self.counters["half-open handshakes that made room"] += 1
+            self._abandon(victim)
         if address not in self._peers:
             try:
                 self._quota.begin(address)

@@ -17,7 +17,12 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp.prelude import MAX_FIRST_SEQ, POOL
 from handshake_over_coap.sim import run
-from handshake_over_coap.tls.alerts import BadRecordMac, CertificateUnknown, ProtocolVersion
+from handshake_over_coap.tls.alerts import (
+    BadRecordMac,
+    CertificateUnknown,
+    InternalError,
+    ProtocolVersion,
+)
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.credentials import PSK, RawPublicKey
 from handshake_over_coap.tls.dtls12 import start_client
@@ -381,7 +386,9 @@ async def test_handshakes_are_bounded_in_all_and_for_each_address() -> None:
             await raw.ask(datagram(hello(await raw.cookie(), 1), 1))
             assert here.server.half_open <= min(5, 2 * host)
         assert here.server.half_open == 5
-        assert here.server.counters["refused: too many handshakes"] == 11
+        # The fourth address has none yet, and takes the place of the oldest of the first.
+        assert here.server.counters["refused: too many handshakes"] == 10
+        assert here.server.counters["half-open handshakes that made room"] == 1
 
 
 @virtual
@@ -431,8 +438,9 @@ async def test_the_number_of_sessions_is_bounded() -> None:
     limits = Limits(sessions=2, half_open=1)
     async with place(PLAIN_PSK, transport="udp", limits=limits, timeout=5.0) as here:
         sessions = [await here.connect(port=port) for port in (1, 2, 3)]
-        with pytest.raises(hoc.HandshakeTimeout):
+        with pytest.raises(InternalError) as caught:
             await here.connect(port=4)
+        assert caught.value.received
         assert here.server.peers == 3
         await sessions[0].close()
         await asyncio.sleep(1)
@@ -497,3 +505,57 @@ async def test_a_late_copy_of_the_hello_of_a_live_association_begins_nothing() -
         assert len(here.network.between(SERVER, address)) == before
         await session.send(b"as if nothing had been")
         assert await session.receive() == b"as if nothing had been"
+
+
+# -- a crowd ---------------------------------------------------------------------------------------
+
+
+@virtual
+@pytest.mark.parametrize(("hosts", "period"), [(4, 26.0), (4, 2.6), (16, 2.6)])
+async def test_a_crowd_of_half_open_handshakes_locks_nobody_out(hosts: int, period: float) -> None:
+    """Each endpoint proves its address and begins a handshake anew, again and again."""
+    each = -(-40 // hosts)
+    async with place(PLAIN_PSK, transport="udp", limits=Limits(half_open=40)) as here:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        await here.connect(port=1)
+        quiet = loop.time() - before
+
+        async def crowd(address: Address, number: int) -> None:
+            raw = Raw(here.network, address)
+            await asyncio.sleep(number * period / 40)
+            for turn in range(100):
+                seed = f"{address} {turn}"
+                (answer, *_) = await raw.ask(datagram(hello(seed=seed)))
+                await raw.ask(datagram(hello(cookie_in(answer), 1, seed=seed), 1))
+                await asyncio.sleep(period)
+
+        addresses = [
+            Address(f"198.51.{host}.1", port) for host in range(hosts) for port in range(each)
+        ]
+        tasks = [asyncio.create_task(crowd(a, number)) for number, a in enumerate(addresses)]
+        try:
+            await asyncio.sleep(3 * period)
+            assert here.server.half_open == 40
+            for port in range(2, 8):
+                before = loop.time()
+                await here.connect(port=port)
+                assert loop.time() - before <= 3 * quiet
+                await asyncio.sleep(1)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@virtual
+async def test_a_full_server_says_so() -> None:
+    limits = Limits(half_open=1, per_address=1)
+    async with place(PLAIN_PSK, transport="udp", limits=limits) as here:
+        raw = Raw(here.network, Address("192.0.2.7", 5))
+        await raw.ask(datagram(hello(await raw.cookie(), 1), 1))
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(InternalError) as caught:
+            await here.connect("192.0.2.7", 6)
+        assert caught.value.received
+        assert asyncio.get_running_loop().time() - began < 5
