@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -9,9 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Final
+
+from handshake_over_coap.cli import main
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COMMAND: Final = (sys.executable, "-W", "error", "-m", "handshake_over_coap")
@@ -35,6 +38,15 @@ def run_hoc(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProce
     return subprocess.CompletedProcess(
         done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
+
+
+def hoc_here(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has all modules loaded already; for what reads no input."""
+    text = [*map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main(text)
+    return subprocess.CompletedProcess(text, status, out.getvalue(), err.getvalue())
 
 
 class Server:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.hoc_process import COMMAND, ENVIRONMENT, PATIENCE, PSK, run_hoc, serving
+from tests.cli.hoc_process import COMMAND, ENVIRONMENT, PATIENCE, PSK, hoc_here, run_hoc, serving
 from tests.support import pki
 
 HANDSHAKE_KEYS = {
@@ -97,7 +97,6 @@ def credentials(
     return ("--auth", auth, *server), ("--auth", auth, *client)
 
 
-@pytest.mark.parametrize("dtls", ["1.2", "1.3"])
 @pytest.mark.parametrize(
     ("auth", "mutual"),
     [
@@ -110,30 +109,32 @@ def credentials(
     ],
 )
 def test_two_processes_talk_with_each_kind_of_credential(
-    files: Path, auth: str, mutual: bool, dtls: str
+    files: Path, auth: str, mutual: bool
 ) -> None:
-    """A server that speaks both versions, and a client that chooses."""
+    """A server that speaks both versions, and clients that choose, in text and in JSON."""
     of_server, of_client = credentials(files, auth, mutual=mutual)
-    of_client += ("--dtls", dtls)
     with serving("--echo-data", "-v", *of_server) as server:
         sent = ("--send", "one", "--send", "zwölf, not UTF-8: \udcff", "--send", "three\t")
-        plain = run_hoc("connect", server.host, server.port, *of_client, *sent)
-        assert (plain.returncode, plain.stderr) == (0, "")
-        assert sorted(plain.stdout.splitlines()) == sorted(
-            ["one", f"hex:{os.fsencode(sent[3]).hex()}", "three\t"]
-        )
-        figures = run_hoc("connect", server.host, server.port, *of_client, *sent, "--json")
-        assert (figures.returncode, figures.stderr) == (0, "")
-        said = json.loads(figures.stdout)
-        check_handshake(said["handshake"], auth, dtls)
-        application = said["application"]
-        assert (application["sent"], application["received"]) == (3, 3)
-        assert application["bytes"] == 2 * sum(len(os.fsencode(text)) for text in sent[1::2])
-        assert sorted(application["replies"]) == sorted(plain.stdout.splitlines())
+        echoed = sorted(["one", f"hex:{os.fsencode(sent[3]).hex()}", "three\t"])
+        target = ("connect", server.host, server.port, *of_client, *sent)
+        for dtls in ("1.2", "1.3"):
+            figures = run_hoc(*target, "--dtls", dtls, "--json")
+            assert (figures.returncode, figures.stderr) == (0, "")
+            said = json.loads(figures.stdout)
+            check_handshake(said["handshake"], auth, dtls)
+            application = said["application"]
+            assert (application["sent"], application["received"]) == (3, 3)
+            assert application["bytes"] == 2 * sum(len(os.fsencode(text)) for text in sent[1::2])
+            assert sorted(application["replies"]) == echoed
+        if auth == "psk":
+            plain = run_hoc(*target)
+            assert (plain.returncode, plain.stderr) == (0, "")
+            assert sorted(plain.stdout.splitlines()) == echoed
         assert server.stop() == 0
         log = "\n".join(server.said)
-    assert "handshakes completed: 2" in log
-    assert "application datagrams sent: 6" in log
+    clients = 3 if auth == "psk" else 2
+    assert f"handshakes completed: {clients}" in log
+    assert f"application datagrams sent: {3 * clients}" in log
     assert ("raw public key" in log, "certificate of" in log) == (
         mutual and auth == "rpk",
         mutual and auth == "x509",
@@ -146,7 +147,7 @@ def test_two_processes_talk_with_each_kind_of_credential(
 @pytest.mark.parametrize("auth", ["psk", "ecdhe-psk", "rpk", "x509"])
 def test_the_demo_tells_its_story(auth: str, dtls: str, only_there: str) -> None:
     mutual = ("--mutual",) if auth in ("rpk", "x509") else ()
-    shown = run_hoc("demo", "--auth", auth, *mutual, "--block-size", 32, "--dtls", dtls)
+    shown = hoc_here("demo", "--auth", auth, *mutual, "--block-size", 32, "--dtls", dtls)
     assert (shown.returncode, shown.stderr) == (0, "")
     for expected in (
         f"A DTLS {dtls} handshake",
@@ -197,14 +198,14 @@ def test_the_demo_gives_its_figures(tmp_path: Path) -> None:
     ],
 )
 def test_the_demo_makes_credentials_that_fit(options: Sequence[str]) -> None:
-    shown = run_hoc("demo", "--json", *options)
+    shown = hoc_here("demo", "--json", *options)
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["handshakes"][0]["completed"] == 1
 
 
 def test_a_demo_that_fails_says_so_in_json_too(files: Path) -> None:
     given = ("--cert", files / "server.pem", "--key", files / "server.key")
-    shown = run_hoc("demo", "--json", "--auth", "x509", *given, "--ca", files / "client-ca.pem")
+    shown = hoc_here("demo", "--json", "--auth", "x509", *given, "--ca", files / "client-ca.pem")
     assert shown.returncode == 1
     assert "--ca" in shown.stderr
     said = json.loads(shown.stdout)
@@ -238,18 +239,18 @@ def test_both_sides_write_traces(tmp_path: Path, dtls: str) -> None:
     assert (tmp_path / "keys").read_bytes() == (tmp_path / "more-keys").read_bytes()
 
 
-@pytest.mark.parametrize("dtls", ["1.2", "1.3"])
-def test_a_wrong_key_and_an_unknown_identity_fail_alike(dtls: str) -> None:
+def test_a_wrong_key_and_an_unknown_identity_fail_alike() -> None:
     with serving("--echo-data", *PSK) as server:
-        texts = []
-        for wrong in (PSK[1][:-2] + "00", PSK[1].replace("device", "nobody")):
-            target = ("connect", server.host, server.port, "--ack-timeout", 0.05, "--send", "x")
-            done = run_hoc(*target, "--psk", wrong, "--dtls", dtls)
-            assert (done.returncode, done.stdout) == (1, "")
-            assert "Traceback" not in done.stderr
-            assert "compare --psk" in done.stderr
-            texts.append(done.stderr)
-        assert texts[0] == texts[1]
+        for dtls in ("1.2", "1.3"):
+            texts = []
+            for wrong in (PSK[1][:-2] + "00", PSK[1].replace("device", "nobody")):
+                target = ("connect", server.host, server.port, "--ack-timeout", 0.05, "--send", "x")
+                done = run_hoc(*target, "--psk", wrong, "--dtls", dtls)
+                assert (done.returncode, done.stdout) == (1, "")
+                assert "Traceback" not in done.stderr
+                assert "compare --psk" in done.stderr
+                texts.append(done.stderr)
+            assert texts[0] == texts[1]
         good = run_hoc("connect", server.host, server.port, *PSK, "--send", "x", "--json")
         assert good.returncode == 0, good.stderr
         assert server.stop() == 0

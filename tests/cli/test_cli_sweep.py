@@ -20,7 +20,7 @@ from handshake_over_coap.cli import main
 from handshake_over_coap.cli.bar import Bar
 from tests.cli.hoc_process import COMMAND, ENVIRONMENT, PATIENCE, run_hoc
 
-GRID = 'trials = 60\nseed = 3\ntransport = ["coap", "udp"]\nloss = [0.0, 0.2]\n'
+GRID = 'trials = 20\nseed = 3\ntransport = ["coap", "udp"]\nloss = [0.0, 0.2]\n'
 LONG = 'trials = 400\nloss = [0.2, 0.3]\nblock-size = 32\nauth = "ecdhe-psk"\n'
 
 
@@ -38,16 +38,16 @@ def test_a_grid_becomes_a_file_and_a_table(tmp_path: Path) -> None:
     grid, out = written(tmp_path, GRID), tmp_path / "out.parquet"
     done = run_hoc("sweep", grid, "--out", out, "--workers", 2)
     assert (done.returncode, done.stderr) == (0, "")
-    assert pl.read_parquet(out).height == 240
+    assert pl.read_parquet(out).height == 80
     lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"{out}: 2")
+    assert lines[0].startswith(f"{out}: 80 of 80 ")
     heading = "scenario transport encoding loss completed datagrams +- bytes +- duration_s 95 % p95"
     assert lines[3].split() == heading.split()
-    assert lines[4].split()[:7] == ["0", "coap", "plain", "0", "60", "6", "0"]
+    assert lines[4].split()[:7] == ["0", "coap", "plain", "0", "20", "6", "0"]
     again = run_hoc("sweep", grid, "--out", out, "--json")
-    assert again.stderr == "hoc sweep: 240 handshakes were there already\n"
+    assert again.stderr == "hoc sweep: 80 handshakes were there already\n"
     said = json.loads(again.stdout)
-    assert (said["out"], said["trials"]) == (str(out), 240)
+    assert (said["out"], said["trials"]) == (str(out), 80)
     assert [each["scenario"] for each in said["scenarios"]] == [0, 1, 2, 3]
 
 

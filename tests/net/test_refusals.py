@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ from tests.support.sockets import LOOPBACK, PSK, QUICK, echo, until
 WRONG_KEY: dict[str, type[hoc.AlertError]] = {"1.2": BadRecordMac, "1.3": DecryptError}
 """What a wrong key is, by version: a Finished that cannot be opened, or a binder that is wrong."""
 
-SHORT: dict[str, Any] = {"limits": hoc.Limits(lifetime=1.5), "timeout": 1.5}
+SHORT: dict[str, Any] = {"limits": hoc.Limits(lifetime=3.0), "timeout": 3.0}
 """A server that soon forgets what was not finished."""
 
 
@@ -82,75 +83,111 @@ WITH_CERTIFICATE: dict[str, Any] = {
 WITH_RAW_KEY: dict[str, Any] = {"auth": "rpk", "trust": trust_in(SERVER_KEYS["rpk-p256"])}
 
 
-@pytest.mark.parametrize(
-    ("credentials", "wrong", "good", "expected", "received"),
-    [
-        pytest.param(
-            [PSK], {"credential": hoc.PSK(IDENTITY, b"w" * 16)}, {"credential": PSK},
-            WRONG_KEY, True, id="wrong PSK",
-        ),
-        pytest.param(
-            [PSK], {"credential": hoc.PSK("nobody", KEY)}, {"credential": PSK},
-            WRONG_KEY, True, id="unknown identity",
-        ),
-        pytest.param(
-            [SERVER_KEYS["rpk-p256"]],
-            {"auth": "rpk", "trust": trust_in(CLIENT_KEYS["rpk-p256"])},
-            WITH_RAW_KEY, CertificateUnknown, False, id="wrong raw key",
-        ),
-        pytest.param(
-            [PSK, EXPIRED], WITH_CERTIFICATE, {"credential": PSK},
-            CertificateExpired, False, id="expired certificate",
-        ),
-        pytest.param(
-            [PSK, SELF_SIGNED], WITH_CERTIFICATE, {"credential": PSK},
-            UnknownCa, False, id="self-signed certificate",
-        ),
-        pytest.param(
-            [SERVER_KEYS["x509"]], WITH_CERTIFICATE | {"server_name": "other.example"},
-            WITH_CERTIFICATE, CertificateUnknown, False, id="certificate for another name",
-        ),
-        pytest.param(
-            [PSK], WITH_RAW_KEY, {"credential": PSK}, HandshakeFailure, True,
-            id="no suite in common",
-        ),
-    ],
-)  # fmt: skip
-def test_a_refused_client_gets_a_typed_error_and_the_next_is_served(
-    credentials: list[Any],
-    wrong: dict[str, Any],
-    good: dict[str, Any],
-    expected: type[hoc.AlertError] | dict[str, type[hoc.AlertError]],
-    received: bool,
-    over: dict[str, Any],
-) -> None:
-    error, server = asyncio.run(refused({"credentials": credentials}, wrong, good, over))
-    assert type(error) is (expected[over["dtls"]] if isinstance(expected, dict) else expected)
-    assert error.received is received
-    assert server.counters["handshakes completed"] == 1
+@dataclass(frozen=True)
+class Refusal:
+    """A server, a client that it does not go with, and one that it serves next.
+
+    ``expected`` is what the refused client gets (any alert, if None), from the other side if it is
+    ``received``.
+    """
+
+    server: dict[str, Any]
+    wrong: dict[str, Any]
+    good: dict[str, Any]
+    expected: type[hoc.AlertError] | dict[str, type[hoc.AlertError]] | None
+    received: bool
 
 
-@pytest.mark.parametrize(
-    ("key", "expected"),
-    [
-        (None, UnsupportedCertificate),
-        (hoc.RawPublicKey(pki.p256_key("a stranger")), CertificateUnknown),
-        (certificate(ROOT.issue(subject="c", not_after=datetime(2021, 1, 1, tzinfo=UTC))), None),
-    ],
-)
-def test_a_client_whose_key_is_missing_or_unknown_is_refused(
-    key: Any, expected: type[hoc.AlertError] | None, over: dict[str, Any]
-) -> None:
-    own = SERVER_KEYS["rpk-p256"]
-    trust = hoc.Trust(raw_public_keys=CLIENT_KEYS["rpk-p256"].public_key)
-    server = {"credentials": own, "mutual": True, "trust": trust}
-    client = {"credential": key, "trust": trust_in(own)}
-    good = {"credential": CLIENT_KEYS["rpk-p256"], "trust": trust_in(own)}
-    error, _ = asyncio.run(refused(server, client, good, over))
-    assert isinstance(error, hoc.AlertError)
-    assert error.received
-    if expected is not None:
-        assert type(error) is expected
+def _with_key(key: Any, expected: type[hoc.AlertError] | None) -> Refusal:
+    """A client that is asked for its key and shows this one."""
+    own, known = SERVER_KEYS["rpk-p256"], CLIENT_KEYS["rpk-p256"]
+    trust = hoc.Trust(raw_public_keys=known.public_key)
+    return Refusal(
+        {"credentials": own, "mutual": True, "trust": trust},
+        {"credential": key, "trust": trust_in(own)},
+        {"credential": known, "trust": trust_in(own)},
+        expected,
+        received=True,
+    )
+
+
+REFUSALS = {
+    "wrong PSK": Refusal(
+        {"credentials": [PSK]},
+        {"credential": hoc.PSK(IDENTITY, b"w" * 16)},
+        {"credential": PSK},
+        WRONG_KEY,
+        received=True,
+    ),
+    "unknown identity": Refusal(
+        {"credentials": [PSK]},
+        {"credential": hoc.PSK("nobody", KEY)},
+        {"credential": PSK},
+        WRONG_KEY,
+        received=True,
+    ),
+    "wrong raw key": Refusal(
+        {"credentials": [SERVER_KEYS["rpk-p256"]]},
+        {"auth": "rpk", "trust": trust_in(CLIENT_KEYS["rpk-p256"])},
+        WITH_RAW_KEY,
+        CertificateUnknown,
+        received=False,
+    ),
+    "expired certificate": Refusal(
+        {"credentials": [PSK, EXPIRED]},
+        WITH_CERTIFICATE,
+        {"credential": PSK},
+        CertificateExpired,
+        received=False,
+    ),
+    "self-signed certificate": Refusal(
+        {"credentials": [PSK, SELF_SIGNED]},
+        WITH_CERTIFICATE,
+        {"credential": PSK},
+        UnknownCa,
+        received=False,
+    ),
+    "certificate for another name": Refusal(
+        {"credentials": [SERVER_KEYS["x509"]]},
+        WITH_CERTIFICATE | {"server_name": "other.example"},
+        WITH_CERTIFICATE,
+        CertificateUnknown,
+        received=False,
+    ),
+    "no suite in common": Refusal(
+        {"credentials": [PSK]},
+        WITH_RAW_KEY,
+        {"credential": PSK},
+        HandshakeFailure,
+        received=True,
+    ),
+    "no key": _with_key(None, UnsupportedCertificate),
+    "unknown key": _with_key(hoc.RawPublicKey(pki.p256_key("a stranger")), CertificateUnknown),
+    "expired key": _with_key(
+        certificate(ROOT.issue(subject="c", not_after=datetime(2021, 1, 1, tzinfo=UTC))), None
+    ),
+}
+
+
+def test_a_refused_client_gets_a_typed_error_and_the_next_is_served(over: dict[str, Any]) -> None:
+    """All at the same time, since each of them waits for its server to forget the refused one."""
+
+    async def one(case: Refusal) -> None:
+        error, server = await refused(case.server, case.wrong, case.good, over)
+        expected = case.expected
+        if isinstance(expected, dict):
+            expected = expected[over["dtls"]]
+        assert isinstance(error, hoc.AlertError)
+        assert expected in (None, type(error))
+        assert error.received is case.received
+        assert server.counters["handshakes completed"] == 1
+
+    async def every() -> None:
+        done = await asyncio.gather(*map(one, REFUSALS.values()), return_exceptions=True)
+        failed = {name: error for name, error in zip(REFUSALS, done, strict=True) if error}
+        assert failed == {}
+
+    asyncio.run(every())
 
 
 class _Shapes:
