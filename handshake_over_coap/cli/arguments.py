@@ -1,19 +1,21 @@
-"""The options of a handshake as arguments of a command, and the types of their values."""
+"""Declared options as arguments of a command, and the types of other values."""
 
 from __future__ import annotations
 
 import argparse
 import math
-import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from collections.abc import Callable, Iterable
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_origin
 
-from handshake_over_coap.carriers.coap.parameters import BLOCK_SIZES
-from handshake_over_coap.encodings import BY_NAME, encoding_named
+from handshake_over_coap.cli.parsing import Parser
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.net.options import TRANSPORTS, VERSIONS, Options, any_suite_by_name
-from handshake_over_coap.tls.credentials import PSK, auth_names
-from handshake_over_coap.tls.groups import GROUPS13, group_by_name
+from handshake_over_coap.net.declared import DEFAULT, Declared, declarations
+from handshake_over_coap.net.fitting import alternatives, parsed, takes_several
+from handshake_over_coap.net.options import Options
+from handshake_over_coap.net.proofs import PROOFS
+from handshake_over_coap.net.strategies import ROOMS
+from handshake_over_coap.tls.groups import GROUPS13
 from handshake_over_coap.tls.suites import SUITES
 from handshake_over_coap.tls.suites13 import SUITES13
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     # argparse has no public names for what its own methods return.
     Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
     Group: TypeAlias = argparse._ArgumentGroup  # noqa: SLF001
-
-_DEFAULT: Final = Options()
 
 NAMES_OF_SUITES: Final = (
     "cipher suites of DTLS 1.3: "
@@ -35,270 +35,114 @@ NAMES_OF_SUITES: Final = (
 )
 """Text for the end of a command's help."""
 
+_GROUPS: Final = (
+    "handshake",
+    "credentials",
+    "exchange over CoAP",
+    "session",
+    "timers",
+    "traces",
+)
+"""The headings of help, in their order."""
+
+_TITLES: Final = {"timers": "timers (seconds)"}
+
+_METAVARS: Final = {"s": "S", "bytes": "BYTES"}
+
+
+def handshake_options() -> dict[str, Declared]:
+    """The options of a handshake that commands have."""
+    return {name: each for name, each in declarations(Options).items() if each.group}
+
 
 def add_handshake_options(parser: argparse.ArgumentParser) -> None:
     """Add every option of a handshake to a command."""
-    _add_handshake(parser.add_argument_group("handshake"))
-    _add_credentials(parser.add_argument_group("credentials"))
-    _add_exchange(parser.add_argument_group("exchange over CoAP"))
-    _add_timers(parser.add_argument_group("timers (seconds)"))
-    _add_traces(parser.add_argument_group("traces"))
+    every = [*handshake_options().values(), *PROOFS.values()]
+    add_options(parser, sorted(every, key=lambda each: _GROUPS.index(each.group)))
+    if isinstance(parser, Parser):
+        parser.fallbacks["auth"] = "psk"  # the library goes by the credentials that it is given
 
 
-def _add_handshake(group: Group) -> None:
-    group.add_argument(
-        "--transport",
-        choices=TRANSPORTS,
-        default=_DEFAULT.transport,
-        help="what carries the handshake (default: %(default)s; the demo shows both)",
-    )
-    group.add_argument(
-        "--dtls",
-        choices=VERSIONS,
-        default=_DEFAULT.dtls,
-        help="version of DTLS, on a server the newest one (default: %(default)s)",
-    )
-    group.add_argument(
-        "--auth",
-        choices=auth_names(),
-        default="psk",
-        help="how the sides prove who they are: pre-shared key, the same with forward secrecy, "
-        "raw public key, certificate (default: %(default)s)",
-    )
-    group.add_argument(
-        "--mutual",
-        action="store_true",
-        help="the server asks for a client's key (rpk and x509)",
-    )
-    group.add_argument(
-        "--suite",
-        action="append",
-        type=_known(any_suite_by_name),
-        metavar="NAME",
-        help="cipher suite by its IANA name, repeatable in order of preference "
-        "(default: all that fit --auth; names below)",
-    )
-    group.add_argument(
-        "--group",
-        action="append",
-        type=_known(group_by_name),
-        metavar="NAME",
-        help="group of the key exchange by its IANA name, repeatable (default: all, but for a "
-        "client X25519MLKEM768, whose share has 1.2 kB; names below)",
-    )
+def add_options(parser: argparse.ArgumentParser, declared: Iterable[Declared]) -> None:
+    """Add options under their headings; what is left out of a command is at its default."""
+    groups: dict[str, Group] = {}
+    for each in declared:
+        if each.group not in groups:
+            groups[each.group] = parser.add_argument_group(_TITLES.get(each.group, each.group))
+        _add(groups[each.group], each)
+        if isinstance(parser, Parser):
+            parser.fallbacks[each.name] = None if each.default == () else each.default
 
 
-def _add_credentials(group: Group) -> None:
-    group.add_argument(
-        "--psk",
-        action="append",
-        type=_psk,
-        metavar="IDENTITY:HEXKEY",
-        help="pre-shared key of 1 to 64 bytes, repeatable; a client uses the first",
-    )
-    group.add_argument(
-        "--key", metavar="FILE", help="own private key, PEM: P-256 or Ed25519 (see hoc keygen)"
-    )
-    group.add_argument(
-        "--cert", metavar="FILE", help="own certificate and its chain, PEM, the leaf first"
-    )
-    group.add_argument(
-        "--ca",
-        action="append",
-        metavar="FILE",
-        help="trust anchors for the peer's certificate, PEM, repeatable",
-    )
-    group.add_argument(
-        "--peer-key",
-        action="append",
-        metavar="FILE",
-        help="raw public key that is the peer's, PEM, repeatable",
-    )
-    group.add_argument(
-        "--server-name",
-        metavar="NAME",
-        help="name or address that the server's certificate has to be for (default: H of "
-        "hoc connect)",
-    )
-    group.add_argument(
-        "--insecure",
-        action="store_true",
-        help="accept any key and certificate of the peer: no security against an active attacker",
-    )
+def _add(group: Group, declared: Declared) -> None:
+    how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared)}
+    kinds = alternatives(declared.hint)
+    if bool in kinds:
+        optional = declared.default is False
+        how["action"] = "store_true" if optional else argparse.BooleanOptionalAction
+    else:
+        how["type"] = argument(declared)
+        how["metavar"] = _metavar(declared, kinds)
+        if declared.choices:
+            how["choices"] = declared.values
+        if declared.repeatable:
+            how["action"] = "append"
+    group.add_argument(declared.flag, **how)
 
 
-def _add_exchange(group: Group) -> None:
-    group.add_argument(
-        "--address-check",
-        action=argparse.BooleanOptionalAction,
-        default=_DEFAULT.address_check,
-        help="the server has a client prove its address with Echo (default: on)",
-    )
-    group.add_argument(
-        "--resource",
-        default=_DEFAULT.resource,
-        metavar="PATH",
-        help="path of the handshake resource (default: %(default)s)",
-    )
-    group.add_argument(
-        "--location",
-        action=argparse.BooleanOptionalAction,
-        default=_DEFAULT.location,
-        help="the server names a resource for each handshake (default: on)",
-    )
-    group.add_argument(
-        "--encoding",
-        default=_DEFAULT.encoding,
-        type=_known(encoding_named),
-        metavar="NAME",
-        help=f"encoding of the flights: {', '.join(BY_NAME)} (default: %(default)s)",
-    )
-    group.add_argument(
-        "--block-size",
-        type=int,
-        choices=BLOCK_SIZES,
-        metavar="{16,...,1024}",
-        help="bytes of a block, a power of two (default: the largest that fits --mtu)",
-    )
-    group.add_argument(
-        "--token-length",
-        type=int,
-        choices=range(9),
-        default=_DEFAULT.token_length,
-        metavar="N",
-        help="bytes of a CoAP token, 0 to 8 (default: %(default)s)",
-    )
-    group.add_argument(
-        "--mtu",
-        type=int,
-        default=_DEFAULT.mtu,
-        metavar="BYTES",
-        help="largest UDP payload, CoAP header included (default: %(default)s)",
-    )
-    group.add_argument(
-        "--cid",
-        metavar="HEX",
-        help="connection ID, up to 32 bytes, that the peer puts into its records, so that the "
-        "session outlives a change of address; both sides have to give one ('': to use the "
-        "peer's alone); a server gives HEX to its first client and random ones to the others",
-    )
-    group.add_argument(
-        "--tickets",
-        action="store_true",
-        help="DTLS 1.3: as a server give tickets to resume with, as a client ask for one",
-    )
-    group.add_argument(
-        "--early",
-        action="store_true",
-        help="DTLS 1.3: a client sends as soon as its last flight is on its way, without waiting "
-        "for the server to confirm it; its figures end there",
-    )
+def _metavar(declared: Declared, kinds: tuple[Any, ...]) -> str | None:
+    """What stands for the value in help; None where its choices do."""
+    if declared.metavar or declared.choices:
+        return declared.metavar or None
+    if declared.unit:
+        return _METAVARS[declared.unit]
+    if any(get_origin(kind) is PathLike for kind in kinds) or takes_several(declared.hint):
+        return "FILE"
+    number = "N" if int in kinds else "F"
+    return f"{{{number},none}}" if type(None) in kinds else number
 
 
-def _add_timers(group: Group) -> None:
-    group.add_argument(
-        "--ack-timeout",
-        type=_positive,
-        default=_DEFAULT.ack_timeout,
-        metavar="S",
-        help="over coap: wait for an acknowledgement before repeating a message "
-        "(default: %(default)g)",
-    )
-    group.add_argument(
-        "--ack-random-factor",
-        type=_factor,
-        default=_DEFAULT.ack_random_factor,
-        metavar="F",
-        help="spreads that wait from once to F times its length (default: %(default)g)",
-    )
-    group.add_argument(
-        "--initial-timeout",
-        type=_positive,
-        default=_DEFAULT.initial_timeout,
-        metavar="S",
-        help="over udp: wait for an answer before repeating a flight (default: %(default)g)",
-    )
-    group.add_argument(
-        "--max-interval",
-        type=_positive,
-        default=_DEFAULT.max_interval,
-        metavar="S",
-        help="longest wait between repetitions (default: %(default)g)",
-    )
-    group.add_argument(
-        "--adapt-timer",
-        action=argparse.BooleanOptionalAction,
-        help="make the timers one and a half measured round trips (default: on in DTLS 1.3 over "
-        "udp, off over coap, never in DTLS 1.2 over udp)",
-    )
-    group.add_argument(
-        "--max-retransmit",
-        type=_count_or_none,
-        default=_DEFAULT.max_retransmit,
-        metavar="{N,none}",
-        help="repetitions of a message, over udp of a flight, before giving up; none: no limit "
-        "but --timeout (default: 4 over coap, none over udp)",
-    )
-    group.add_argument(
-        "--timeout",
-        type=_positive,
-        default=_DEFAULT.timeout,
-        metavar="S",
-        help="limit of the whole handshake (default: %(default)g)",
-    )
+def _help(declared: Declared) -> str:
+    doc = declared.doc + (", repeatable" if declared.repeatable else "")
+    owners = declared.defaults
+    if owners and not any(set(room.members) == set(owners) for room in ROOMS):
+        doc = f"{', '.join(owners)}: {doc}"
+    told = declared.told or _told_of_members(owners) or _told(declared.default)
+    return f"{doc}{f' (default: {told})' if told else ''}".replace("%", "%%")
 
 
-def _add_traces(group: Group) -> None:
-    group.add_argument(
-        "--keylog",
-        metavar="FILE",
-        help="append the session's secret in NSS format: whoever has it reads the traffic",
-    )
-    group.add_argument(
-        "--pcap", metavar="FILE", help="write a capture (pcapng) of what was on the wire"
-    )
-    group.add_argument(
-        "--pcap-dtls",
-        metavar="FILE",
-        help="write the equivalent classic DTLS conversation (pcapng), with its secrets: tshark "
-        "4.0 decrypts DTLS 1.2 (but not ecdhe-psk), and reads the hellos of 1.3",
-    )
+def _told_of_members(defaults: Any) -> str:
+    """The defaults of the members that own an option: one where all have the same."""
+    values = {
+        name: "none" if each is None else "off" if each is False else _told(each)
+        for name, each in defaults.items()
+    }
+    if len(set(values.values())) <= 1:
+        return next(iter(values.values()), "")
+    return ", ".join(f"{value} with {name}" for name, value in values.items())
 
 
-def _known(look_up: Callable[[str], object]) -> Callable[[str], str]:
-    """A type of argument: a name that ``look_up`` knows."""
+def _told(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else ""
+    if value is None or value in ((), DEFAULT):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
-    def name(text: str) -> str:
+
+def argument(declared: Declared) -> Callable[[str], Any]:
+    """A type of argument: the text of a declared option."""
+
+    def parse(text: str) -> Any:
         try:
-            look_up(text)
+            if declared.parse is not None:
+                return declared.parse(text)
+            hint = declared.hint
+            return text if takes_several(hint) else parsed(hint, text)
         except ConfigurationError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-        return text
 
-    return name
-
-
-def _psk(text: str) -> PSK:
-    """An identity, a colon, a key in hexadecimal; the identity may have colons.
-
-    The messages never repeat the text: it holds a secret.
-    """
-    identity, colon, key = text.rpartition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError(
-            "a key is given as IDENTITY:HEXKEY, such as device-1:00112233445566778899aabbccddeeff"
-        )
-    try:
-        secret = bytes.fromhex(key)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"the key of identity {identity!r}, after the last colon, is not hexadecimal: "
-            "two digits for each byte"
-        ) from None
-    try:
-        return PSK(os.fsencode(identity), secret)
-    except ConfigurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return parse
 
 
 def port_number(text: str) -> int:
@@ -325,27 +169,3 @@ def seconds(text: str) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
     return value
-
-
-def _positive(text: str) -> float:
-    value = seconds(text)
-    if not value:
-        raise argparse.ArgumentTypeError("has to be above 0")
-    return value
-
-
-def _factor(text: str) -> float:
-    value = seconds(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("has to be 1 or more (RFC 7252 section 4.8.1)")
-    return value
-
-
-def _count_or_none(text: str) -> int | Literal["default"] | None:
-    if text == "none":
-        return None
-    if text == "default":  # what is left out: it depends on the transport
-        return "default"
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is neither a count of 0 or more nor 'none'")

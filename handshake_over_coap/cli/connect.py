@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             _log.warning("--session has no part in --dtls 1.2 and is not used")
             arguments.session = None
         else:
-            arguments.tickets = True
+            arguments.tickets, arguments.given = True, arguments.given | {"tickets"}
     return asyncio.run(_connect(arguments))
 
 

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterator
 
+from handshake_over_coap.net.declared import DEFAULT, Declared, declarations, spelt
 from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.net.strategies import options_of
 
 _log = logging.getLogger(__name__)
-
-_OF_COAP = ("resource", "location", "encoding", "block_size", "token_length")
-_TIMERS_OF_COAP = ("ack_timeout", "ack_random_factor")
-_DEFAULTS = {each.name: each.default for each in dataclasses.fields(Options)}
 
 
 def without_effect(options: Options) -> Iterator[tuple[str, str]]:
     """Names of options that are not at their defaults and change nothing, and by which choice."""
-    idle: list[tuple[str, str]] = []
-    if options.transport == "udp":
-        idle += [(name, "--transport udp") for name in (*_OF_COAP, *_TIMERS_OF_COAP)]
-    else:
-        idle += [("initial_timeout", "--transport coap")]
-    if options.dtls == "1.2":
-        idle += [(name, "--dtls 1.2") for name in ("tickets", "early")]
-        if options.transport == "udp" and options.adapt_timer:
-            idle += [("adapt_timer", "--dtls 1.2 over udp")]
-    for name, choice in idle:
-        if getattr(options, name) != _DEFAULTS[name]:
+    for name, declared in declarations(Options).items():
+        value = getattr(options, name)
+        if value == declared.default:
+            continue
+        choice = _by_member(options, name, value) if declared.defaults else _by(options, declared)
+        if choice:
             yield name, choice
+
+
+def _by(options: Options, declared: Declared) -> str:
+    """The choice by which an option has no part; empty if it has one."""
+    for needed, values in declared.needs.items():
+        value = getattr(options, needed)
+        if value not in values:
+            return f"{spelt(needed)} {value}"
+    return ""
+
+
+def _by_member(options: Options, name: str, value: object) -> str:
+    """The same of an option that belongs to timers."""
+    used = options.policies[options.dtls == "1.2"]
+    if value is False or value == DEFAULT or name in options_of(used):
+        return ""
+    if options.timer is not None:
+        return f"--timer {used.name}"
+    if options.transport == "udp" and options.dtls == "1.2":
+        return "--dtls 1.2 over udp"
+    return f"--transport {options.transport}"
 
 
 def warn_of_no_effect(values: OptionValues) -> None:
     """Say which of the options that were given are not used."""
     for name, choice in without_effect(Options(**values)):
-        spelt = "--no-location" if name == "location" else "--" + name.replace("_", "-")
-        _log.warning("%s has no part in %s and is not used", spelt, choice)
+        flag = "--no-location" if name == "location" else spelt(name)
+        _log.warning("%s has no part in %s and is not used", flag, choice)

@@ -7,53 +7,49 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from argparse import Namespace
+from collections.abc import Iterable
+from typing import cast
 
+from handshake_over_coap.cli.arguments import handshake_options
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.net.declared import spelt
 from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.net.proofs import PROOFS
 from handshake_over_coap.tls.credentials import certificate_kinds, kind_by_auth
 
 
 def option_values(arguments: Namespace) -> OptionValues:
-    """The keywords that ``arguments`` stand for, checked together.
+    """The keywords that ``arguments`` stand for, checked together: those that were given.
 
     Raises ConfigurationError, naming the option and what to do.
     """
     _refuse_contradictions(arguments)
-    values = OptionValues(
-        transport=arguments.transport,
-        dtls=arguments.dtls,
-        auth=arguments.auth,
-        mutual=arguments.mutual,
-        suite=tuple(arguments.suite or ()),
-        group=tuple(arguments.group or ()),
-        server_name=arguments.server_name,
-        address_check=arguments.address_check,
-        resource=arguments.resource,
-        location=arguments.location,
-        encoding=arguments.encoding,
-        block_size=arguments.block_size,
-        token_length=arguments.token_length,
-        cid=arguments.cid,
-        tickets=arguments.tickets,
-        early=arguments.early,
-        mtu=arguments.mtu,
-        ack_timeout=arguments.ack_timeout,
-        ack_random_factor=arguments.ack_random_factor,
-        max_interval=arguments.max_interval,
-        adapt_timer=arguments.adapt_timer,
-        max_retransmit=arguments.max_retransmit,
-        initial_timeout=arguments.initial_timeout,
-        timeout=arguments.timeout,
-        keylog=arguments.keylog,
-        pcap=arguments.pcap,
-        pcap_dtls=arguments.pcap_dtls,
-    )
-    # Both look at everything once, so that a mistake shows before files are made.
-    options = Options(**values)
-    _ = options.coap if options.transport == "coap" else options.udp
-    _ = options.suites
+    found = {
+        name: getattr(arguments, name) for name in handshake_options() if name in arguments.given
+    }
+    found |= {name: tuple(each) for name, each in found.items() if isinstance(each, list)}
+    values = cast("OptionValues", {"auth": arguments.auth, **found})
+    try:
+        # Both look at everything once, so that a mistake shows before files are made.
+        options = Options(**values)
+        _ = options.coap if options.transport == "coap" else options.udp
+        _ = options.suites
+    except ConfigurationError as error:
+        raise ConfigurationError(as_typed(str(error))) from None
     return values
+
+
+def as_typed(text: str, names: Iterable[str] = ()) -> str:
+    """An error's text with the names of options as the command line spells them.
+
+    ``names`` are those of options that a handshake does not have.
+    """
+    for name in (*handshake_options(), *PROOFS, *names):
+        if "_" in name:
+            text = re.sub(rf"(?<![\w-]){name}(?!\w)", spelt(name), text)
+    return text
 
 
 def _refuse_contradictions(arguments: Namespace) -> None:

@@ -15,11 +15,12 @@ from handshake_over_coap.cli.describe import bodies_text
 from handshake_over_coap.cli.effects import warn_of_no_effect, without_effect
 from handshake_over_coap.cli.network import (
     add_network_options,
-    as_typed,
+    of_simulations,
     scenario_of,
     traces_of,
 )
 from handshake_over_coap.cli.options import option_values
+from handshake_over_coap.cli.parsing import Parser
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.trace.files import check_writable, write_whole
 from handshake_over_coap.trace.ladder import ladder
@@ -91,10 +92,15 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--ladder-svg", metavar="FILE", help="draw them as a picture (SVG) into FILE"
     )
-    add_network_options(parser)
-    add_handshake_options(parser)
+    if isinstance(parser, Parser):  # the options of the network come from the laboratory
+        parser.later = _add_options
     parser.set_defaults(run=run)
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_network_options(parser)
+    add_handshake_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -131,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
         if picture is not None:
             write_whole(picture, _LADDER, _svg(recorder, scenario).encode())
     except ConfigurationError as error:
-        raise ConfigurationError(as_typed(str(error))) from None
+        raise ConfigurationError(of_simulations(str(error))) from None
     if arguments.json:
         print(json.dumps(report.to_json(), indent=2, allow_nan=False))
     else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.network import SERVER_HOST
+from handshake_over_coap.net.proofs import File, psk_of
 from handshake_over_coap.sim.draws import Draws
 from handshake_over_coap.tls.config import ClientConfig, Rng, ServerConfig
 from handshake_over_coap.tls.credentials import (
@@ -29,7 +30,7 @@ from handshake_over_coap.tls.credentials import (
 )
 
 if TYPE_CHECKING:
-    from handshake_over_coap.lab.scenario import File, Scenario
+    from handshake_over_coap.lab.scenario import Scenario
     from handshake_over_coap.net.options import Options
 
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,17 +125,3 @@ def _auths_of(options: Sequence[str]) -> str:
 def _files(value: File | Sequence[File]) -> tuple[Path, ...]:
     files = (value,) if isinstance(value, str | PathLike) else value
     return tuple(map(Path, files))
-
-
-def psk_of(text: str) -> PSK:
-    """A key written as IDENTITY:HEXKEY; the error never repeats the text, which holds a secret."""
-    identity, colon, key = text.rpartition(":")
-    try:
-        secret = bytes.fromhex(key)
-    except ValueError:
-        colon = ""
-    if not colon:
-        raise ConfigurationError(
-            "psk: a key is given as IDENTITY:HEXKEY, such as device-1:00112233445566778899aabb"
-        )
-    return PSK(identity, secret)

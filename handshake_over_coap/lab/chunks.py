@@ -95,7 +95,6 @@ def _fingerprint(scenario: Scenario) -> bytes:
     """A digest of every option, files by their content; pre-shared keys only through the digest."""
     told = {name: as_text(getattr(scenario, name)) for name in option_types() if name != "psk"}
     told["limits"] = repr(scenario.limits)
-    told["idle_timeout"] = as_text(scenario.idle_timeout)
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     keys = scenario.psk if isinstance(scenario.psk, tuple) else (scenario.psk,)
     for psk in keys:

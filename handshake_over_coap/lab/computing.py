@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from handshake_over_coap.carriers.datagram import DatagramEndpoint
-from handshake_over_coap.encodings import encoding_named
+from handshake_over_coap.net.strategies import ENCODINGS
 from handshake_over_coap.sim import Device, Operation, device, think_time
 from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 from handshake_over_coap.sim.processor import Processor
@@ -108,7 +108,7 @@ def _seconds(kind: Device, effort: Effort) -> float:
 
 
 def _is_flight_1(scenario: Scenario, body: bytes) -> bool:
-    return encoding_named(scenario.encoding).hello(body) is not None
+    return ENCODINGS.choice(scenario.encoding).hello(body) is not None
 
 
 @dataclass(slots=True)

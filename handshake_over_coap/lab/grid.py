@@ -36,7 +36,7 @@ from typing import Any, Final
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.scenario import Scenario, as_text, option_types, unknown_option
 from handshake_over_coap.lab.simulate import Progress, check_trials, silent
-from handshake_over_coap.lab.values import takes_none, takes_several
+from handshake_over_coap.net.fitting import takes_none, takes_several
 
 MOST_SCENARIOS: Final = 100_000
 """A grid with more is taken for a mistake."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.sim import DEVICES, LinkOptions, device
+from handshake_over_coap.net.declared import declarations
+from handshake_over_coap.sim import LinkOptions, device
 
 if TYPE_CHECKING:
     from handshake_over_coap.lab.scenario import Scenario
@@ -21,22 +22,11 @@ LARGEST_OVER_FRAMES: Final = 1280 - 40 - 8
 
 LINKS: Final = ("udp", "802154")
 LOSS_UNITS: Final = ("datagram", "frame")
-DEVICE_NAMES: Final = tuple(DEVICES)
-
-_RADIO_ONLY: Final = {
-    "hops": "a plain link has no hops",
-    "link_retries": "a plain link repeats nothing",
-    "loss_unit": "a plain link has no frames",
-    "reassembly_timeout": "a plain link puts nothing together",
-    "reassembly_buffers": "a plain link puts nothing together",
-}
-"""Options that the plain link has no use for, and why."""
 
 
 def check_network(scenario: Scenario) -> None:
     """Raise ConfigurationError, naming the option and the remedy, for what cannot be."""
-    _known("link", scenario.link, LINKS)
-    _known("loss_unit", scenario.loss_unit, LOSS_UNITS)
+    scenario.check_choices()
     for name in ("device", "server_device", "client_device"):
         kind = getattr(scenario, name)
         if kind is not None:
@@ -90,11 +80,6 @@ def radio_options(scenario: Scenario) -> RadioOptions | None:
     )
 
 
-def _known(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigurationError(f"{name} {value!r} is none of {', '.join(known)}")
-
-
 def _check_device(name: str, kind: str) -> None:
     try:
         device(kind)
@@ -103,10 +88,10 @@ def _check_device(name: str, kind: str) -> None:
 
 
 def _check_plain(scenario: Scenario) -> None:
-    given = scenario.changed()
-    for name, why in _RADIO_ONLY.items():
-        if name in given:
+    known = declarations(type(scenario))
+    for name, value in scenario.changed().items():
+        if "link" in known[name].needs:
             raise ConfigurationError(
-                f"{name} {given[name]} with link udp: {why}; leave {name} out, or choose link "
-                "802154"
+                f"{name} {value} with link udp: {known[name].why}; leave {name} out, or choose "
+                "link 802154"
             )

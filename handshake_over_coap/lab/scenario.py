@@ -5,25 +5,44 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from os import PathLike
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.lab.network import check_network
-from handshake_over_coap.lab.values import fitting
+from handshake_over_coap.lab.keywords import ScenarioValues
+from handshake_over_coap.lab.network import LINKS, LOSS_UNITS, check_network
+from handshake_over_coap.net.declared import DEFAULT, declarations, declaring, option
+from handshake_over_coap.net.fitting import fitting
 from handshake_over_coap.net.options import Options
+from handshake_over_coap.net.proofs import PROOFS, File
+from handshake_over_coap.net.strategies import ROOMS, name_of, options_of
+from handshake_over_coap.sim import DEVICES
 from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 from handshake_over_coap.tls.credentials import PSK
 
-File: TypeAlias = str | PathLike[str]
+if TYPE_CHECKING:
+    from typing import Unpack
+
+NETWORK: Final = "network"
+"""The heading under which help tells the options of the network."""
+
+_AUTH: Final = dataclasses.replace(declarations(Options)["auth"], default="psk")
+_OF_RADIO: Final[dict[str, Any]] = {"group": NETWORK, "needs": {"link": ("802154",)}}
 
 FILES: Final = frozenset({"keylog", "pcap", "pcap_dtls"})
 """Fields of :class:`Options` that are no part of a scenario."""
 
-NOT_OF_SCENARIOS: Final = FILES | {"idle_timeout", "limits"}
+NOT_OF_SCENARIOS: Final = FILES | {"limits"}
 """Those and the fields that the command line does not have."""
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Numbers with commas in between; nothing at all is none of them."""
+    try:
+        return tuple(int(each) for each in text.split(",") if each.strip() or text.strip())
+    except ValueError:
+        raise ConfigurationError(f"{text!r} is no list of numbers such as 3,7") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,30 +68,86 @@ class Scenario(Options):
     Raises ConfigurationError, naming the option and the remedy.
     """
 
-    auth: str = "psk"
-    psk: PSK | str | Sequence[PSK | str] = field(default=(), repr=False)
-    key: File | None = None
-    cert: File | None = None
-    ca: File | Sequence[File] = ()
-    peer_key: File | Sequence[File] = ()
-    insecure: bool = False
-    link: str = "udp"
-    hops: int = 1
-    link_retries: int = 0
-    reassembly_timeout: float = TIMEOUT
-    reassembly_buffers: int = BUFFERS
-    delay: float = 0.05
-    jitter: float = 0.0
-    rate: float | None = None
-    loss: float = 0.0
-    loss_unit: str = "datagram"
-    burst: float | None = None
-    drop: Sequence[int] = ()
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    device: str = "fast"
-    server_device: str | None = None
-    client_device: str | None = None
+    auth: str = declaring(_AUTH)
+    psk: PSK | str | Sequence[PSK | str] = declaring(PROOFS["psk"], secret=True)
+    key: File | None = declaring(PROOFS["key"])
+    cert: File | None = declaring(PROOFS["cert"])
+    ca: File | Sequence[File] = declaring(PROOFS["ca"])
+    peer_key: File | Sequence[File] = declaring(PROOFS["peer_key"])
+    insecure: bool = declaring(PROOFS["insecure"])
+    link: str = option(
+        "udp",
+        "what datagrams cross: a plain link, or IEEE 802.15.4 frames with 6LoWPAN",
+        group=NETWORK,
+        choices=LINKS,
+    )
+    hops: int = option(1, "802154: hops", why="a plain link has no hops", **_OF_RADIO)
+    link_retries: int = option(
+        0,
+        "802154: repetitions of an unacknowledged frame",
+        why="a plain link repeats nothing",
+        **_OF_RADIO,
+    )
+    reassembly_timeout: float = option(
+        TIMEOUT,
+        "802154: how long a node keeps an incomplete packet, at most 60",
+        unit="s",
+        why="a plain link puts nothing together",
+        **_OF_RADIO,
+    )
+    reassembly_buffers: int = option(
+        BUFFERS,
+        "802154: packets that a node puts together at a time",
+        why="a plain link puts nothing together",
+        **_OF_RADIO,
+    )
+    delay: float = option(0.05, "delay, one way, in seconds", unit="s", group=NETWORK)
+    jitter: float = option(0.0, "most that is added to it", unit="s", group=NETWORK)
+    rate: float | None = option(
+        None, "rate of the link", group=NETWORK, metavar="BITS/S", told="none: unlimited"
+    )
+    loss: float = option(0.0, "probability of loss, 0 to 1", group=NETWORK, metavar="P")
+    loss_unit: str = option(
+        "datagram",
+        "what is lost (frame: with 802154 only)",
+        choices=LOSS_UNITS,
+        why="a plain link has no frames",
+        **_OF_RADIO,
+    )
+    burst: float | None = option(
+        None,
+        "losses come in bursts of this mean length",
+        group=NETWORK,
+        metavar="MEAN",
+        told="independent",
+    )
+    drop: Sequence[int] = option(
+        (),
+        "lose exactly these datagrams, counted from 1 over both directions",
+        group=NETWORK,
+        metavar="N,N...",
+        parse=_numbers,
+    )
+    duplicate: float = option(0.0, "probability of arriving twice", group=NETWORK, metavar="P")
+    reorder: float = option(
+        0.0, "probability of being overtaken by later ones", group=NETWORK, metavar="P"
+    )
+    device: str = option(
+        "fast",
+        f"kind of device of both sides: {', '.join(DEVICES)}",
+        group=NETWORK,
+        metavar="NAME",
+    )
+    server_device: str | None = option(
+        None, "kind of device of the server", group=NETWORK, metavar="NAME"
+    )
+    client_device: str | None = option(
+        None, "kind of device of the client", group=NETWORK, metavar="NAME"
+    )
+
+    if TYPE_CHECKING:  # as for Options
+
+        def __init__(self, **values: Unpack[ScenarioValues]) -> None: ...
 
     def __post_init__(self) -> None:
         for name, hint in option_types().items():
@@ -80,6 +155,10 @@ class Scenario(Options):
         for name in FILES:
             if getattr(self, name) is not None:
                 raise ConfigurationError(_no_part(name))
+        for room in ROOMS:
+            choice = getattr(self, room.option)
+            if choice is not None:
+                room.choice(choice)
         Options.__post_init__(self)
         # Both look at everything once, so that a mistake shows before any work.
         _ = self.coap if self.transport == "coap" else self.udp
@@ -108,6 +187,17 @@ class Scenario(Options):
             if each.name in option_types() and getattr(self, each.name) != each.default
         }
 
+    def used(self, name: str) -> Any:
+        """The value of an option that is in use: a timer's own where that is left to it."""
+        value = getattr(self, name)
+        if value != DEFAULT:
+            return value
+        if name == "timeout":
+            return self.time_limit
+        timer = self.policies[self.dtls == "1.2"]
+        field = options_of(timer).get(name)
+        return None if field is None else getattr(timer, field)
+
     def described(self, without: Collection[str] = ()) -> str:
         """The options that are not at their defaults, in words; no secret is among them."""
         hidden = {"psk", *without}
@@ -123,7 +213,9 @@ def as_text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(map(as_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return name_of(value) if hasattr(value, "name") else str(value)
 
 
 @cache

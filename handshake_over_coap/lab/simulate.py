@@ -12,7 +12,7 @@ from handshake_over_coap.lab.metrics import Trial
 from handshake_over_coap.lab.report import SimulationReport
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.trial import prepared, run_trial
-from handshake_over_coap.lab.values import fitting
+from handshake_over_coap.net.fitting import fitting
 
 if TYPE_CHECKING:
     from handshake_over_coap.net.options import Options

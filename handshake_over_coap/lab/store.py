@@ -24,7 +24,8 @@ from handshake_over_coap.lab.chunks import Chunk, Plan, Rows
 from handshake_over_coap.lab.metrics import columns
 from handshake_over_coap.lab.scenario import Scenario, as_text, option_types
 from handshake_over_coap.lab.software import differences
-from handshake_over_coap.lab.values import alternatives
+from handshake_over_coap.net.declared import ByDefault
+from handshake_over_coap.net.fitting import alternatives
 
 if TYPE_CHECKING:
     import polars as pl
@@ -258,7 +259,8 @@ def _type_of(name: str) -> pl.DataType:
     import polars as pl
 
     plain = {bool: pl.Boolean(), int: pl.Int64(), float: pl.Float64()}
-    kinds = [each for each in alternatives(option_types()[name]) if each is not type(None)]
+    missing = (type(None), ByDefault)  # what is left to a timer is written as that has it
+    kinds = [each for each in alternatives(option_types()[name]) if each not in missing]
     return plain.get(kinds[0], pl.String()) if len(kinds) == 1 else pl.String()
 
 
@@ -266,7 +268,7 @@ def _values(scenario: Scenario, options: tuple[str, ...]) -> Iterator[Any]:
     import polars as pl
 
     for name in options:
-        value = getattr(scenario, name)
+        value = scenario.used(name)
         if name == "encoding" and scenario.transport != "coap":
             value = None  # there is none, as in every report
         as_it_is = _type_of(name) != pl.String() or value is None or isinstance(value, str)

@@ -19,8 +19,8 @@ from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.simulate import Progress, check_scenario, check_trials, silent
 from handshake_over_coap.lab.store import Store
 from handshake_over_coap.lab.trial import prepared
-from handshake_over_coap.lab.values import fitting
 from handshake_over_coap.lab.workers import cluster, in_processes, on_cluster
+from handshake_over_coap.net.fitting import fitting
 
 if TYPE_CHECKING:
     import polars as pl

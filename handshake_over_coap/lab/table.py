@@ -13,7 +13,7 @@ from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab import claeys, keoh, table1, table2, table4, table5
 from handshake_over_coap.lab.published import TABLE_5
 from handshake_over_coap.lab.simulate import Progress, check_trials
-from handshake_over_coap.lab.values import fitting
+from handshake_over_coap.net.fitting import fitting
 
 NAMES: Final = ("1", "2", "4", "5", "keoh", "claeys")
 """The tables there are; the numbers are those of the practical-issues draft."""

@@ -162,7 +162,7 @@ class _Handshake:
         self._loop = asyncio.get_running_loop()
         self._unseen: list[dict[str, Any]] = []
         self._loop.set_exception_handler(lambda _, context: self._unseen.append(context))
-        self._timeout = scenario.timeout
+        self._timeout = scenario.time_limit
         self._server_done = asyncio.Event()
         self._began = self._loop.time()
         self._client_s: float | None = None

@@ -9,7 +9,7 @@ from handshake_over_coap.lab.metrics import Trial
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.simulate import check_scenario, check_trials
 from handshake_over_coap.lab.trial import prepared, run_trial
-from handshake_over_coap.lab.values import fitting
+from handshake_over_coap.net.fitting import fitting
 from handshake_over_coap.sim import Passage, PassageRecorder, Side, view
 from handshake_over_coap.trace.label import datagram_label
 from handshake_over_coap.trace.ladder import WIDTH, ladder

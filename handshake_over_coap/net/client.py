@@ -179,19 +179,20 @@ class Client:
     async def _confirmed(self, session: Session, began: float) -> None:
         """Wait until the server is known to have completed; raises HandshakeTimeout."""
         try:
-            async with asyncio.timeout_at(began + self._options.timeout):
+            async with asyncio.timeout_at(began + self._options.time_limit):
                 await session.confirmed()
         except TimeoutError as error:
             if isinstance(error, HandshakeTimeout):
                 raise
             raise HandshakeTimeout(
-                f"{self._server} did not acknowledge the last flight in {self._options.timeout:g} s"
+                f"{self._server} did not acknowledge the last flight in "
+                f"{self._options.time_limit:g} s"
             ) from None
 
     async def _last_words(self, session: Session) -> None:
         """Before an early session ends: what was sent in it is worth nothing without Finished."""
         with contextlib.suppress(Error, TimeoutError):
-            async with asyncio.timeout(self._options.timeout):
+            async with asyncio.timeout(self._options.time_limit):
                 await session.confirmed()
 
     def _figures(self, counts: Counts, began: float) -> TrialFigures:

@@ -7,17 +7,11 @@ One place turns them into configurations of the layers below, so that ``hoc``, `
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from os import PathLike
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING
 
-from handshake_over_coap.carriers.coap import CoapParameters
-from handshake_over_coap.carriers.limits import Limits
-from handshake_over_coap.carriers.udp import UdpParameters
-from handshake_over_coap.encodings import EncodingChoice
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.timers import Rfc6347, Rfc9147
 from handshake_over_coap.tls.codepoints import (
     NamedGroup,
     ProtocolVersion,
@@ -47,11 +41,16 @@ from handshake_over_coap.tls.suites import SUITES, CipherSuite, suite_by_name
 from handshake_over_coap.tls.suites13 import SUITES13, CipherSuite13, suite13_by_name
 from handshake_over_coap.tls.tickets import Ticket
 
+from .choices import TRANSPORTS, VERSIONS, Choices
+from .keywords import OptionValues
 from .resumption import Expected
 from .sizes import check_sizes
 
-TRANSPORTS = ("coap", "udp")
-VERSIONS = ("1.2", "1.3")
+if TYPE_CHECKING:
+    from typing import Unpack
+
+__all__ = ["TRANSPORTS", "VERSIONS", "OptionValues", "Options", "any_suite_by_name"]
+
 _NAMES_OF_1_3 = frozenset(suite.name for suite in SUITES13)
 _VERSIONS = {"1.2": ProtocolVersion.DTLS_1_2, "1.3": ProtocolVersion.DTLS_1_3}
 _UP_TO = {
@@ -67,100 +66,26 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-class OptionValues(TypedDict, total=False):
-    """Keyword arguments of ``connect`` and ``serve``: see :class:`Options`."""
-
-    transport: str
-    dtls: str
-    auth: str | None
-    mutual: bool
-    suite: str | Sequence[str]
-    group: str | Sequence[str]
-    server_name: str | None
-    address_check: bool
-    resource: str
-    location: bool
-    encoding: EncodingChoice
-    block_size: int | None
-    token_length: int
-    cid: str | None
-    tickets: bool
-    early: bool
-    mtu: int
-    ack_timeout: float
-    ack_random_factor: float
-    max_interval: float
-    adapt_timer: bool | None
-    max_retransmit: int | Literal["default"] | None
-    initial_timeout: float
-    timeout: float
-    keylog: str | PathLike[str] | None
-    pcap: str | PathLike[str] | None
-    pcap_dtls: str | PathLike[str] | None
-    idle_timeout: float | None
-    limits: Limits
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Choices):
     """The options of a handshake; names and defaults are those of the command line.
 
-    ``dtls`` is the version of a client, and the newest one of a server: at 1.3 it speaks 1.2 to
-    those who ask for that.  ``auth`` ``None`` takes whatever the credentials allow; in 1.3 ``psk``
-    is psk_ke and ``ecdhe-psk`` psk_dhe_ke.  ``suite`` and ``group`` are IANA names (one or several;
-    none means all that are supported, but that a client then leaves out X25519MLKEM768, whose share
-    has 1.2 kB).  ``cid`` is the connection ID in what the peer sends, in
-    hexadecimal: empty to send with the peer's only; a server gives it to its first client, and
-    random ones of its length to others.  ``tickets``: a server of 1.3 gives each client a ticket to
-    resume with, a client asks for one.  ``early``: a client of 1.3 may send as soon as its last
-    flight is on its way, before it knows that the server has it; its report ends there.  ``mtu`` is
-    the largest UDP payload in bytes.
-
-    Times are in seconds.  ``max_retransmit`` is 4 over CoAP and without limit (``None``) over UDP
-    unless it is given.  ``adapt_timer``: timers are one and a half measured round trips as soon as
-    one is known; ``None`` is what the standards have, on in DTLS 1.3 over UDP and off over CoAP
-    (DTLS 1.2 over UDP never does it).  ``idle_timeout`` ends a session that has been silent for so
-    long (``None``: an hour on a server, never on a client).  ``keylog``, ``pcap`` and ``pcap_dtls``
-    name files.
+    :mod:`.choices` declares them, ``hoc connect --help`` tells them.  ``"default"`` leaves an
+    option to what it belongs to.  ``auth`` ``None`` takes whatever the credentials allow; in 1.3
+    ``psk`` is psk_ke and ``ecdhe-psk`` psk_dhe_ke.  ``suite`` and ``group`` are one name or
+    several; none means all that are supported.  ``timer``, ``transfer`` and ``encoding`` are names,
+    objects of your own, or ``"module:Name"``; a timer's own options (``ack_timeout`` and the like)
+    hold for the timer that is chosen, as far as it has them.  Times are in seconds, sizes in bytes.
 
     Raises ConfigurationError, naming the option and the remedy.
     """
 
-    transport: str = "coap"
-    dtls: str = "1.3"
-    auth: str | None = None
-    mutual: bool = False
-    suite: str | Sequence[str] = ()
-    group: str | Sequence[str] = ()
-    server_name: str | None = None
-    address_check: bool = True
-    resource: str = "/.well-known/dtls"
-    location: bool = True
-    encoding: EncodingChoice = "plain"
-    block_size: int | None = None
-    token_length: int = 4
-    cid: str | None = None
-    tickets: bool = False
-    early: bool = False
-    mtu: int = 1152
-    ack_timeout: float = 2.0
-    ack_random_factor: float = 1.5
-    max_interval: float = 60.0
-    adapt_timer: bool | None = None
-    max_retransmit: int | Literal["default"] | None = "default"
-    initial_timeout: float = 1.0
-    timeout: float = 60.0
-    keylog: str | PathLike[str] | None = None
-    pcap: str | PathLike[str] | None = None
-    pcap_dtls: str | PathLike[str] | None = None
-    idle_timeout: float | None = None
-    limits: Limits = field(default_factory=Limits)
+    if TYPE_CHECKING:  # members' options are collected when the program runs
+
+        def __init__(self, **values: Unpack[OptionValues]) -> None: ...
 
     def __post_init__(self) -> None:
-        if self.transport not in TRANSPORTS:
-            raise ConfigurationError(f"transport {self.transport!r} is none of coap, udp")
-        if self.dtls not in VERSIONS:
-            raise ConfigurationError(f"DTLS version {self.dtls!r} is none of 1.2, 1.3")
+        self.check_choices()
         if self.auth is not None and kind_by_auth(self.auth).form is None and self.mutual:
             able = [name for kind in certificate_kinds() for name in kind.names]
             raise ConfigurationError(
@@ -172,7 +97,7 @@ class Options:
         if self.server_name is not None and len(self.server_name) > MAX_HOST_NAME:
             raise ConfigurationError(f"a server name has at most {MAX_HOST_NAME} bytes")
         self._check_suites()
-        _ = self.connection_id
+        _ = self.connection_id, self._groups(GROUPS13)
 
     def _check_suites(self) -> None:
         """At least one suite of the version has to be left."""
@@ -221,48 +146,6 @@ class Options:
     @property
     def _psk_modes(self) -> tuple[PskKeyExchangeMode, ...]:
         return PSK_MODES if self.auth is None else kind_and_way(self.auth)[1].psk_modes
-
-    @property
-    def udp(self) -> UdpParameters:
-        """The parameters of the classic carrier over UDP."""
-        most = None if self.max_retransmit == "default" else self.max_retransmit
-        return UdpParameters(
-            mtu=self.mtu,
-            timer=Rfc9147(
-                initial_timeout=self.initial_timeout,
-                max_interval=self.max_interval,
-                max_retransmit=most,
-                adapt=self.adapt_timer is not False,
-            ),
-            timer12=Rfc6347(
-                initial_timeout=self.initial_timeout,
-                max_interval=self.max_interval,
-                max_retransmit=most,
-            ),
-            timeout=self.timeout,
-            address_check=self.address_check,
-            limits=self.limits,
-        )
-
-    @property
-    def coap(self) -> CoapParameters:
-        """The parameters of the carrier over CoAP."""
-        return CoapParameters(
-            resource=self.resource,
-            location=self.location,
-            encoding=self.encoding,
-            block_size=self.block_size,
-            token_length=self.token_length,
-            mtu=self.mtu,
-            ack_timeout=self.ack_timeout,
-            ack_random_factor=self.ack_random_factor,
-            max_interval=self.max_interval,
-            max_retransmit=4 if self.max_retransmit == "default" else self.max_retransmit,
-            timeout=self.timeout,
-            address_check=self.address_check,
-            adapt_timer=self.adapt_timer is True,
-            limits=self.limits,
-        )
 
     def client_config(
         self,

@@ -47,7 +47,7 @@ class TraceFiles:
                 self._keylog = self._files.enter_context(KeyLog(Path(options.keylog)))
             if options.pcap is not None:
                 capture = self._open(options.pcap, local)
-                self._wire = SecretsFirst(capture, _is_hello, options.timeout)
+                self._wire = SecretsFirst(capture, _is_hello, options.time_limit)
                 # What CoAP carries no analyser decrypts, and its records come after the secrets.
                 observer = self._wire if options.transport == "udp" else capture
                 tap.add(observer)

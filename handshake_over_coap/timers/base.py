@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from handshake_over_coap.errors import ConfigurationError
 
@@ -50,8 +50,13 @@ class Timer(Protocol):
         """
 
 
+@runtime_checkable
 class TimerPolicy(Protocol):
-    """How long to wait and how often: a member of this room, or anybody's own."""
+    """How long to wait and how often: a member of this room, or anybody's own.
+
+    Members are frozen dataclasses whose fields are their options: ``metadata`` has the ``doc`` of
+    each, its ``unit``, and as ``option`` the name it has beside other options, if another one.
+    """
 
     @property
     def name(self) -> str:

@@ -25,7 +25,10 @@ class Rfc6347:
     )
     keep: bool = field(
         default=True,
-        metadata={"doc": "a wait that has grown stays until a flight gets through without loss"},
+        metadata={
+            "doc": "a wait that has grown stays until a flight gets through without loss",
+            "option": "keep_timer",
+        },
     )
     name: ClassVar[str] = "rfc6347"
 

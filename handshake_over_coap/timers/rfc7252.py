@@ -34,7 +34,11 @@ class Rfc7252:
         default=None, metadata={"doc": "how often a message is repeated; none for no limit"}
     )
     adapt: bool = field(
-        default=False, metadata={"doc": "wait for 1.5 round trips once one has been measured"}
+        default=False,
+        metadata={
+            "doc": "wait for 1.5 round trips once one has been measured",
+            "option": "adapt_timer",
+        },
     )
     name: ClassVar[str] = "rfc7252"
 

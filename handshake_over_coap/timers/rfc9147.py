@@ -32,7 +32,11 @@ class Rfc9147:
         default=None, metadata={"doc": "how often a flight is repeated; none for no limit"}
     )
     adapt: bool = field(
-        default=True, metadata={"doc": "wait for 1.5 round trips once one has been measured"}
+        default=True,
+        metadata={
+            "doc": "wait for 1.5 round trips once one has been measured",
+            "option": "adapt_timer",
+        },
     )
     name: ClassVar[str] = "rfc9147"
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from handshake_over_coap.coap.codes import code_text
 from handshake_over_coap.coap.message import Content, Message
@@ -220,6 +220,7 @@ class ServerSide(Protocol):
         """Forget all bodies: their time is over."""
 
 
+@runtime_checkable
 class Transfer(Protocol):
     """A way for bodies to cross; a frozen dataclass whose fields are its options."""
 

@@ -186,7 +186,7 @@ def _link_type(capture: bytes) -> int:
     ("options", "said"),
     [
         ("--loss 1.5", "loss is a probability"),
-        ("--loss much", "'much' is no number"),
+        ("--loss much", "'much' is not a number"),
         ("--mtu 65 --block-size 1024", "does not fit an mtu of 65"),
         ("--link-retries 3", "link-retries 3 with link udp"),
         ("--loss-unit frame --loss 0.1", "loss-unit frame with link udp"),

@@ -35,7 +35,7 @@ def test_an_empty_list_of_a_list_option_is_one_value() -> None:
 
 def test_none_is_written_as_on_the_command_line() -> None:
     grid = parse_grid('max-retransmit = ["none", 2, "default"]\nrate = "none"\n')
-    assert [s.max_retransmit for s in grid.scenarios] == [None, 2, "default"]
+    assert [s.of_members["max_retransmit"] for s in grid.scenarios] == [None, 2, "default"]
     assert {s.rate for s in grid.scenarios} == {None}
 
 

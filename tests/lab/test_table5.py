@@ -24,8 +24,8 @@ def test_the_contestants_differ_in_carrier_version_and_encoding_alone() -> None:
         carrier, version = name.split("-")[:2]
         assert (scenario.transport, scenario.dtls) == (carrier, version)
         assert (scenario.mtu, scenario.loss, scenario.auth) == (65, 0.2, "rpk")
-        assert scenario.max_retransmit is None
-        assert scenario.max_interval == 60
+        assert scenario.used("max_retransmit") is None
+        assert scenario.used("max_interval") == 60
         assert scenario.address_check
         assert "CCM_8" in str(scenario.suite)
 

@@ -18,6 +18,12 @@ _SAID: Final[dict[object, str]] = {
     str: "text",
     type(None): "none",
 }
+_SEVERAL: Final[dict[object, str]] = {
+    bool: "values that are true or false",
+    int: "whole numbers",
+    float: "numbers",
+    str: "texts",
+}
 
 
 def fitting(name: str, hint: object, value: object) -> Any:
@@ -41,6 +47,26 @@ def _remedy(hint: object, value: object) -> str:
         with contextlib.suppress(ValueError):
             return f": leave the quotes out, {float(value):g}"
     return ""
+
+
+def parsed(hint: object, text: str) -> Any:
+    """The value that ``text`` stands for on a command line, as the annotation ``hint`` has it.
+
+    Raises ConfigurationError, with what it takes.
+    """
+    for each in alternatives(hint):
+        if each is type(None) and text == "none":
+            return None
+        if get_origin(each) is Literal and text in get_args(each):
+            return text
+        if each in (int, float):
+            with contextlib.suppress(ValueError):
+                value = each(text)
+                if math.isfinite(value):
+                    return value
+    if str in alternatives(hint):
+        return text
+    raise ConfigurationError(f"{text!r} is not {_described(hint)}")
 
 
 def takes_several(hint: object) -> bool:
@@ -72,6 +98,9 @@ def _as(hint: Any, value: object) -> tuple[bool, Any]:
         return (True, float(value)) if number and math.isfinite(value) else (False, None)  # type: ignore[arg-type]
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool), value
+    if getattr(hint, "_is_protocol", False):  # whoever chooses looks at it closely
+        plain = value is None or isinstance(value, str | bytes | int | float | Sequence)
+        return not plain, value
     if get_origin(hint) is os.PathLike:
         return (True, os.fspath(value)) if isinstance(value, os.PathLike) else (False, None)
     return isinstance(hint, type) and isinstance(value, hint), value
@@ -95,14 +124,18 @@ def _is_sequence(hint: object) -> bool:
 
 
 def _described(hint: object) -> str:
-    return " or ".join(_describe(each) for each in alternatives(hint))
+    *most, last = (_describe(each) for each in alternatives(hint))
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _describe(hint: Any) -> str:
     if get_origin(hint) is Literal:
-        return ", ".join(map(repr, get_args(hint)))
+        return " or ".join(map(repr, get_args(hint)))
     if _is_sequence(hint):
-        return f"a list of {_described(get_args(hint)[0])}"
+        parts = alternatives(get_args(hint)[0])
+        return f"a list of {' or '.join(_SEVERAL.get(part, _describe(part)) for part in parts)}"
     if get_origin(hint) is os.PathLike:
         return "a path"
+    if getattr(hint, "_is_protocol", False):
+        return "an object of your own"
     return _SAID.get(hint, getattr(hint, "__name__", str(hint)))

@@ -1,0 +1,71 @@
+"""The parser of one command: clear words for mistakes, and what was given told from defaults."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a mistake, in the name of the command that was meant.
+
+    ``fallbacks`` are the values of declared options that are left out; what it parses has the names
+    of all others in ``given``.  Options that take long to make are added by ``later``, which is
+    called once, when the command is used.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.register("type", int, _whole_number)
+        self.fallbacks: dict[str, Any] = {}
+        self.later: Callable[[Parser], None] | None = None
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Look for options that there are not first: what follows them would be misread."""
+        given = sys.argv[1:] if args is None else list(args)
+        if self.later is not None:
+            later, self.later = self.later, None
+            later(self)
+        if self._subparsers is None:
+            self._refuse_unknown(given[: given.index("--")] if "--" in given else given)
+        found, left = super().parse_known_args(given, namespace)
+        if left and self._subparsers is None:
+            self.error(f"unexpected argument {left[0]!r}; {self._all_options}")
+        if self.fallbacks:
+            found.given = frozenset(name for name in self.fallbacks if hasattr(found, name))
+            for name, value in self.fallbacks.items():
+                if name not in found.given:
+                    setattr(found, name, value)
+        return found, left
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, without a list of all options, and exit with 2."""
+        missing = message.startswith("the following arguments are required")
+        hint = f"; {self._all_options}" if missing else ""
+        self.exit(2, f"{self.prog}: error: {message}{hint}\n")
+
+    @property
+    def _all_options(self) -> str:
+        return f"'{self.prog} --help' lists all"
+
+    def _refuse_unknown(self, given: Sequence[str]) -> None:
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for text in given:
+            name = text.partition("=")[0]
+            if not name.startswith("--") or " " in name or name in known:
+                continue
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            self.error(f"unknown option {name}; {meant}{self._all_options}")
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
