@@ -18,12 +18,17 @@ class Limits:
     """Bounds on what a server keeps for others; sizes in bytes, times in seconds.
 
     ``per_address`` counts half-open handshakes of one IPv4 address or one IPv6 /64, and
-    ``sessions_per_address`` its sessions: clients behind a NAT share them.  ``failures`` is how
-    many different flights a half-open handshake may reject before it stops answering.
+    ``sessions_per_address`` its sessions: clients behind a NAT share them.  ``unproven`` and
+    ``unproven_per_address`` count those whose address is not proven, where they are answered at
+    all, ``unproven_rate`` how many of their first flights are answered in a second.  ``failures``
+    is how many different flights a half-open handshake may reject before it stops answering.
     """
 
     body: int = 16 * 1024
     half_open: int = 1000
+    unproven: int = 128
+    unproven_per_address: int = 8
+    unproven_rate: float = 20.0
     per_address: int = 256
     sessions: int = 10_000
     sessions_per_address: int = 1000

@@ -13,10 +13,11 @@ from handshake_over_coap.errors import ConfigurationError
 
 from .base import Transfer
 from .blockwise import BLOCKWISE
+from .burst import BURST
 
 __all__ = ["BY_NAME", "Transfer", "transfer_named"]
 
-_ALL: tuple[Transfer, ...] = (BLOCKWISE,)
+_ALL: tuple[Transfer, ...] = (BLOCKWISE, BURST)
 
 BY_NAME: Mapping[str, Transfer] = MappingProxyType({each.name: each for each in _ALL})
 """The transfers that come with the library, by name."""

@@ -52,7 +52,8 @@ class Terms:
     a client's tokens; ``largest_block`` the largest block in bytes (RFC 7959) that is ever used.
     ``body_limit`` is the largest body in bytes that is taken, ``bodies`` how many of one endpoint
     may be under way at a server.  ``timer`` says when to send again; ``rng`` gives so many random
-    bytes, ``draw`` a number in [0, 1).
+    bytes, ``draw`` a number in [0, 1).  ``probe`` is whether a client that sends without waiting
+    asks for a challenge before it does.
     """
 
     mtu: int
@@ -63,6 +64,7 @@ class Terms:
     timer: TimerPolicy = field(repr=False)
     rng: Rng = field(repr=False)
     draw: Draw = field(repr=False)
+    probe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,13 @@ class Outgoing:
 
     ``confirmable``: the message layer repeats it until it is acknowledged or answered.  On a server
     ``token`` names the request that it answers, ``None`` the one that was just received; on a
-    client the message layer chooses the token.
+    client the message layer chooses the token.  ``stamp`` is the transfer's own.
     """
 
     content: Content
     confirmable: bool = True
     token: bytes | None = None
+    stamp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,14 @@ class Upload:
     """A body to be posted: where to, in which Content-Format, and the Echo value that goes along.
 
     ``path`` is the values of the Uri-Path options; ``content_format`` is ``None`` where the
-    resource's default applies.
+    resource's default applies; ``first`` says that this begins a handshake.
     """
 
     path: tuple[str, ...]
     body: bytes
     content_format: int | None = None
     echo: bytes | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +135,15 @@ class Posting(Protocol):
     def reply(self) -> Reply | None:
         """The reply, once all of it has come."""
 
+    @property
+    def repetitions(self) -> int:
+        """Messages sent because nothing came, besides what the message layer repeats."""
+
     def start(self, now: float) -> Sequence[Outgoing]:
         """The first messages."""
 
-    def answered(self, response: Message, now: float) -> Sequence[Outgoing]:
-        """Take the response to one of the messages; gives those that go out next.
+    def answered(self, response: Message, asked: Outgoing, now: float) -> Sequence[Outgoing]:
+        """Take the response to one of the messages, ``asked``; gives those that go out next.
 
         Raises :class:`Incomplete`, or CarrierError where the reply is none that can be taken.
         """
@@ -157,7 +165,8 @@ class Answer:
 
     ``code`` is the CoAP code as a number, ``content_format`` ``None`` where the resource's default
     applies, ``location`` the values of Location-Path options, ``echo`` a challenge, ``max_age``
-    the seconds after which a refused client may try again.
+    the seconds after which a refused client may try again.  ``final`` says that the handshake ends
+    with it.
     """
 
     code: int
@@ -166,6 +175,33 @@ class Answer:
     location: tuple[str, ...] = ()
     echo: bytes | None = None
     max_age: int | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a valid Echo value tells: its ``age`` in seconds, and more.
+
+    ``attempts`` is how many probes went unanswered before the one that drew it; None where it was
+    no probe.
+    """
+
+    age: float
+    attempts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How a request came.
+
+    ``proven`` tells that it may be answered as it is: its Echo value is valid, and ``challenge``
+    what that tells, or the address need not be proven.  ``limited``: no more than three times the
+    bytes that came may go back.
+    """
+
+    proven: bool
+    challenge: Challenge | None = None
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +230,14 @@ class Received:
 
 
 class ServerSide(Protocol):
-    """What a server keeps of the bodies of one endpoint that has proven its address."""
+    """What a server keeps of the bodies of one endpoint.
+
+    That has proven its address, or is ``limited`` until it has.
+    """
+
+    @property
+    def limited(self) -> bool:
+        """Whether what goes back still has to stay within three times what came."""
 
     @property
     def deadline(self) -> float | None:
@@ -203,8 +246,8 @@ class ServerSide(Protocol):
     def continues(self, request: Message) -> bool:
         """Whether a request that is not the first of its body goes on with one that is here."""
 
-    def receive(self, request: Message, *, proven: bool, now: float) -> Received:
-        """Take a request; ``proven`` tells whether it came with a valid Echo.
+    def receive(self, request: Message, contact: Contact, now: float) -> Received:
+        """Take a request.
 
         Raises :class:`BadPart`, :class:`BodyIncomplete` or :class:`BodyTooLarge`; what was kept of
         that body is forgotten then.
@@ -242,3 +285,13 @@ class Transfer(Protocol):
 
         All others have to go on with a body that is there (:meth:`ServerSide.continues`).
         """
+
+    def asks(self, request: Message) -> int:
+        """How many challenges a request asks for, which carries nothing else; 0 for any other."""
+
+    def content_format(self, request: Message) -> int | None:
+        """The Content-Format of the body that a request has a part of; None: the default."""
+
+    @property
+    def limits_itself(self) -> bool:
+        """Whether the server's part may answer an address that is not proven yet."""

@@ -24,6 +24,7 @@ class Blockwise:
     """RFC 7959 by the book, over confirmable messages."""
 
     name: str = field(default="blockwise", init=False)
+    limits_itself: bool = field(default=False, init=False)
 
     def client(self, terms: Terms) -> BlockwiseClient:
         """The client's part in one handshake."""
@@ -41,6 +42,15 @@ class Blockwise:
         """Whether this is block 0 of a request body: the only one that needs an Echo."""
         number1, number2 = request.uint(Option.BLOCK1), request.uint(Option.BLOCK2)
         return (number1 or 0) < 16 and (number2 or 0) < 16
+
+    def asks(self, request: Message) -> int:
+        """One challenge for a request without anything in it, which is how a burst begins."""
+        empty = not request.payload and request.path and len(request.options) == len(request.path)
+        return 1 if empty else 0
+
+    def content_format(self, request: Message) -> int | None:
+        """The option's."""
+        return request.uint(Option.CONTENT_FORMAT)
 
 
 BLOCKWISE: Final = Blockwise()

@@ -46,6 +46,7 @@ class BlockwisePosting:
 
     several = False
     deadline: None = None
+    repetitions = 0
 
     def __init__(self, side: BlockwiseClient, upload: Upload) -> None:
         self._side = side
@@ -59,7 +60,7 @@ class BlockwisePosting:
         """The first block, or all of the body."""
         return (Outgoing(next(self._steps)),)
 
-    def answered(self, response: Message, now: float) -> Sequence[Outgoing]:
+    def answered(self, response: Message, asked: Outgoing, now: float) -> Sequence[Outgoing]:
         """The next block, or the request for the next of the reply."""
         try:
             return (Outgoing(self._steps.send(response)),)

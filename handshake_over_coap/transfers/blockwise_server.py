@@ -18,6 +18,7 @@ from .base import (
     BadPart,
     BodyIncomplete,
     BodyTooLarge,
+    Contact,
     Outgoing,
     Received,
     Terms,
@@ -89,6 +90,7 @@ class BlockwiseServer:
     """
 
     deadline: None = None
+    limited = False
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -107,7 +109,7 @@ class BlockwiseServer:
         """Nothing: a server of blocks only answers."""
         return ()
 
-    def receive(self, request: Message, *, proven: bool, now: float) -> Received:
+    def receive(self, request: Message, contact: Contact, now: float) -> Received:
         """Take a block, or the request for one of the answer."""
         key, asked = assembly_key(request), request.get(Option.BLOCK2)
         if asked is not None:
@@ -117,7 +119,7 @@ class BlockwiseServer:
                 return Received((Outgoing(self._later_block(self.assemblies.get(key), block2)),))
         assembly = self._assembly(key)
         try:
-            body = self._join(assembly, request, proven=proven, asked=asked is not None)
+            body = self._join(assembly, request, proven=contact.proven, asked=asked is not None)
         except (BadPart, BodyIncomplete, BodyTooLarge):
             self.assemblies.pop(key, None)
             raise

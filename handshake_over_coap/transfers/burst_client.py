@@ -36,6 +36,7 @@ class ClientHalf(Half):
         self._sent_at: OrderedDict[int, float] = OrderedDict()
         self._probes: dict[int, int] = {}
         self._flight = -1
+        self._again_after = 0
 
     @property
     def deadline(self) -> float | None:
@@ -60,7 +61,7 @@ class ClientHalf(Half):
         self._probes[self._stamp] = number
         self._sent_at[self._stamp] = now
         self._probe_at = now + self._timer.value
-        note = Note(Saying.ASK, 0, min(MOST_CHALLENGES, 1 + number))
+        note = Note(Saying.ASK, 0, min(MOST_CHALLENGES, 1 + number), tag=self._tag)
         return [Send(note.encode() if number else b"", self._stamp)]
 
     def challenged(self, stamp: int, now: float) -> int | None:
@@ -85,14 +86,29 @@ class ClientHalf(Half):
         source = Source(self._flight, body, room, least=least)
         return self._begin(Sending(source, self._timer, self._tag), now)
 
-    def again(self, now: float) -> list[Send]:
-        """Send the flight anew in fresh pieces: what went before was not taken."""
+    def again(self, now: float, recut: tuple[bytes, int] | None = None) -> list[Send]:
+        """Send the flight anew in fresh pieces: what went before was not taken.
+
+        ``recut`` is its body and the room for a piece, where that has changed.  Raises
+        :class:`~handshake_over_coap.transfers.pieces.PieceError` where it cannot be cut.
+        """
         if self._sending is None:
             return []
+        self._again_after = self._stamp
+        if recut is not None:
+            body, room = recut
+            self._sending = Sending(Source(self._flight, body, room), self._timer, self._tag)
         self._sending.wait(now, 0.0)
         out = self._give(self._sending, self._sending.source.k, now)
         self._sending.arm(now)
-        return out
+        return self._stamped(out, now)
+
+    def is_news(self, stamp: int) -> bool:
+        """Whether ``stamp`` is of what was sent last, so that an answer to it tells news.
+
+        Pieces that went out together may each be answered alike.
+        """
+        return stamp > self._again_after
 
     def finish(self) -> None:
         """The last flight of the server is genuine: nothing more is sent."""

@@ -112,7 +112,7 @@ class ServerHalf(Half):
 
     def _hear(self, note: Note, sending: Sending | None, now: float) -> list[Send]:
         """Take a note on our flight; it has to quote from it, as anybody may have sent it."""
-        if sending is None or note.flight != sending.flight or self._arriving is None:
+        if sending is None or note.flight != sending.flight:
             return []
         groups = sending.source.groups
         long = groups > 1 and note.saying is Saying.NEED
@@ -122,6 +122,10 @@ class ServerHalf(Half):
         self.allowance.proven = True
         self._noted(note, sent_at, now)
         self._short = 0
+        if self._arriving is None:  # the last flight is repeated when asked for, and not by itself
+            out = self._needed(note, sending, now) if note.saying is Saying.NEED else []
+            sending.stop()
+            return out
         if note.saying is Saying.NEED:
             return self._needed(note, sending, now)
         self._computes(sending, now)

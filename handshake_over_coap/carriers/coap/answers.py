@@ -256,7 +256,8 @@ class FlightAnswers:
             answer = Answer(Code.CHANGED) if error.authenticated else alert_answer(error)
         else:
             handshake.go_on(turn)
-            answer = Answer(Code.CHANGED, turn.body, work.number)
+            final = turn.after.established is not None
+            answer = Answer(Code.CHANGED, turn.body, work.number, final=final)
             handshake.body_bytes += [len(work.body), len(answer.payload)]
             self._keep(handshake, turn)
             self._complete(work.peer, handshake)

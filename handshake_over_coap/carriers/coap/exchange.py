@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.coap.codes import MessageType
-from handshake_over_coap.coap.message import Content, Message, acknowledgement, reset
+from handshake_over_coap.coap.message import Message, acknowledgement, reset
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.timers.base import Draw
 from handshake_over_coap.tls.config import Rng
@@ -22,6 +22,9 @@ from handshake_over_coap.transfers.base import Outgoing, Posting, Reply
 
 from .confirmable import Confirmable, MessageIds
 from .parameters import CoapParameters
+
+ANSWERABLE = 256
+"""Requests of one posting that may be answered, where there are several: the newest ones."""
 
 REMEMBERED = 16
 """Confirmable responses whose acknowledgement is repeated when they come again (section 4.5)."""
@@ -36,6 +39,7 @@ class _Request:
     """A request that may be answered; an acknowledgement has to have its ``message_id``."""
 
     message_id: int
+    asked: Outgoing
 
 
 class ClientExchange:
@@ -55,14 +59,20 @@ class ClientExchange:
         self._requests: dict[bytes, _Request] = {}
         self._confirmable: Confirmable | None = None
         self._waiting: deque[Outgoing] = deque()
-        self._asked: Content | None = None
+        self._asked: Outgoing | None = None
         self._repeats = 0
         self._repost_at: float | None = None
         self._repost_after = parameters.repost_interval
         self._acknowledged: OrderedDict[int, None] = OrderedDict()
         self.outcome: Reply | Error | None = None
         self.heard = False
-        self.retransmissions = 0
+        self._retransmissions = 0
+
+    @property
+    def retransmissions(self) -> int:
+        """Messages sent again so far."""
+        under_way = 0 if self._posting is None else self._posting.repetitions
+        return self._retransmissions + under_way
 
     @property
     def deadline(self) -> float | None:
@@ -82,6 +92,8 @@ class ClientExchange:
 
     def stop(self) -> None:
         """Nobody wants the answer any more: nothing is repeated, no response is expected."""
+        if self._posting is not None:
+            self._retransmissions += self._posting.repetitions
         self._posting = self._confirmable = self._repost_at = self._asked = None
         self._requests.clear()
         self._waiting.clear()
@@ -115,28 +127,30 @@ class ClientExchange:
         datagrams = []
         for each in outgoing:
             if not each.confirmable:
-                datagrams.append(self._encode(each.content, MessageType.NON)[0])
+                datagrams.append(self._encode(each, MessageType.NON)[0])
             elif self._confirmable is not None:
                 self._waiting.append(each)
             else:
-                datagrams.append(self._ask(each.content, now))
+                datagrams.append(self._ask(each, now))
         return datagrams
 
-    def _ask(self, content: Content, now: float) -> bytes:
+    def _ask(self, asked: Outgoing, now: float) -> bytes:
         """A confirmable request, as the first message to be repeated."""
-        self._asked, self._repeats = content, 0
+        self._asked, self._repeats = asked, 0
         self._repost_at, self._repost_after = None, self._parameters.repost_interval
-        return self._confirm(content, now)
+        return self._confirm(asked, now)
 
-    def _confirm(self, content: Content, now: float) -> bytes:
-        datagram, message_id, token = self._encode(content, MessageType.CON)
+    def _confirm(self, asked: Outgoing, now: float) -> bytes:
+        datagram, message_id, token = self._encode(asked, MessageType.CON)
         self._confirmable = Confirmable(datagram, message_id, token, self._timer)
         return self._confirmable.sent(now)
 
-    def _encode(self, content: Content, kind: MessageType) -> tuple[bytes, int, bytes]:
+    def _encode(self, asked: Outgoing, kind: MessageType) -> tuple[bytes, int, bytes]:
         message_id, token = self._ids.take(), self._new_token()
-        self._requests[token] = _Request(message_id)
-        return content.encode(kind, message_id, token), message_id, token
+        self._requests[token] = _Request(message_id, asked)
+        if len(self._requests) > ANSWERABLE:
+            del self._requests[next(iter(self._requests))]
+        return asked.content.encode(kind, message_id, token), message_id, token
 
     def _new_token(self) -> bytes:
         """A random token that no outstanding request uses (RFC 7252 section 5.3.1)."""
@@ -167,7 +181,9 @@ class ClientExchange:
         if message.type == MessageType.CON:
             datagrams.append(self._acknowledge(message.message_id))
         self._answered(posting, message.token, now)
-        return datagrams + self._go_on(posting, lambda: posting.answered(message, now), now)
+        return datagrams + self._go_on(
+            posting, lambda: posting.answered(message, asked.asked, now), now
+        )
 
     def _empty(self, message: Message, now: float) -> list[bytes]:
         if message.type == MessageType.CON:
@@ -221,7 +237,7 @@ class ClientExchange:
             if again is None:
                 self._end(self._unanswered(under_way))
                 return datagrams
-            self.retransmissions += 1
+            self._retransmissions += 1
             datagrams.append(again)
         if self._repost_at is not None and self._repost_at <= now and self._asked is not None:
             # A separate response may be lost after an empty acknowledgement, or that was forged.
@@ -237,7 +253,7 @@ class ClientExchange:
     def _next(self, now: float) -> list[bytes]:
         """A message that has waited for the one before to be acknowledged."""
         if self._confirmable is None and self._waiting:
-            return [self._ask(self._waiting.popleft().content, now)]
+            return [self._ask(self._waiting.popleft(), now)]
         return []
 
     def _unanswered(self, message: Confirmable) -> Error:

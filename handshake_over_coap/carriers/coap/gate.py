@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.coap.codes import Code, MessageType
@@ -19,7 +18,9 @@ from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionV
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.tls.config import Rng
+from handshake_over_coap.transfers.base import Challenge, Contact, Transfer
 
+from .echo import EchoValues
 from .parameters import CoapParameters
 from .peers import Peer, PeerTable
 
@@ -35,11 +36,13 @@ DISCOVERY = (b".well-known", b"core")
 class Stateless:
     """A response that is given without anything being kept.
 
-    ``proven`` says that the request carried a valid Echo, so that any size may go back.
+    ``proven`` says that the request carried a valid Echo, so that any size may go back; ``copies``
+    how often it is sent, within the bound for those that are not.
     """
 
     content: Content
     proven: bool = False
+    copies: int = 1
 
     @classmethod
     def of(cls, code: int, *options: OptionValue) -> Stateless:
@@ -49,10 +52,10 @@ class Stateless:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The request may pass, for ``peer``; ``proven`` tells whether its Echo was valid."""
+    """The request may pass, for ``peer``; ``contact`` tells how it came."""
 
     peer: Peer
-    proven: bool = False
+    contact: Contact
 
 
 class Gate:
@@ -69,7 +72,7 @@ class Gate:
         self._peers = peers
         self._rng = rng
         self._counters = counters
-        self._echo = AddressProof(rng(32), parameters.state_lifetime)
+        self._echo = EchoValues(rng(32), parameters.state_lifetime)
         self._busy = retry_after(parameters)
         self._resource = tuple(s.encode() for s in parameters.path_segments)
         own = encoding_named(parameters.encoding).content_format
@@ -102,41 +105,70 @@ class Gate:
         """A fresh Echo value for ``address``."""
         return self._echo.make(address, now)
 
-    def proves(self, value: bytes | None, address: Address, now: float) -> bool:
-        """Whether an Echo option with ``value`` proves the address, or the check is off."""
-        if not self._parameters.address_check:
-            return True
-        return value is not None and self._echo.verify(value, address, now)
+    def contact(self, request: Message, address: Address, now: float) -> Contact:
+        """How a request came: with a valid Echo, or without."""
+        value = request.get(Option.ECHO)
+        told: Challenge | None = None
+        if value is not None and self._parameters.address_check:
+            told = self._echo.verify(value, address, now)
+        return Contact(told is not None or not self._parameters.address_check, told)
 
-    def _challenge(self, address: Address, now: float) -> Stateless:
-        self._counters["challenged"] += 1
-        return Stateless.of(Code.UNAUTHORIZED, (Option.ECHO, self.echo_value(address, now)))
+    def _challenge(self, address: Address, now: float, asked: int = 0) -> Stateless:
+        """A challenge, or as many as a request has ``asked`` for."""
+        copies = max(1, asked)
+        self._counters["challenged"] += copies
+        value = self._echo.make(address, now, asked - 1 if asked else None)
+        return Stateless(Content(Code.UNAUTHORIZED, ((int(Option.ECHO), value),)), copies=copies)
 
     def _resource_request(
         self, request: Message, address: Address, now: float
     ) -> Stateless | Admitted:
         peer = self._peers.get(address)
-        if not self._parameters.transfer_of(request).begins(request):
+        transfer = self._parameters.transfer_of(request)
+        if not transfer.begins(request):
             return self._continuation(request, peer)
-        if self.proves(request.get(Option.ECHO), address, now):
-            try:
-                peer = self._peers.admit(address, now)
-            except TooManyHandshakes:
-                self._counters["refused: too many handshakes"] += 1
-                return Stateless.of(Code.SERVICE_UNAVAILABLE, (Option.MAX_AGE, uint(self._busy)))
-            return self._pass(peer, proven=True)
-        if not self._parameters.location and peer is not None and peer.handshakes:
-            # Flight 3 comes to the same path and carries no Echo, and may be repeated after
-            # completion; a ClientHello without one is challenged once its body is whole.
-            return self._pass(peer)
-        return self._challenge(address, now)
+        contact, asked = self.contact(request, address, now), transfer.asks(request)
+        if contact.proven and not (asked and self._parameters.address_check):
+            return self._admit(address, contact, now)
+        if peer is not None and not asked and self._goes_on(peer, transfer, request):
+            return self._pass(peer, Contact(proven=False, limited=peer.unproven))
+        if not asked and self._answerable(transfer, peer):
+            limited = self._admit(address, Contact(proven=False, limited=True), now)
+            if isinstance(limited, Admitted):
+                return limited
+        return self._challenge(address, now, asked)
+
+    def _goes_on(self, peer: Peer, transfer: Transfer, request: Message) -> bool:
+        """Whether a first flight without a valid Echo is for what is there already.
+
+        Without Location-Path, flight 3 comes to the same path and carries none, and may be
+        repeated after completion; a ClientHello without one is challenged once its body is whole.
+        """
+        if transfer.limits_itself:
+            return peer.continues(transfer, request)
+        return not self._parameters.location and bool(peer.handshakes)
+
+    def _answerable(self, transfer: Transfer, peer: Peer | None) -> bool:
+        """Whether an address that is not proven may be answered.
+
+        Not where something is known of its endpoint: what is not proven replaces nothing there.
+        """
+        return self._parameters.answer_unproven and transfer.limits_itself and peer is None
+
+    def _admit(self, address: Address, contact: Contact, now: float) -> Stateless | Admitted:
+        try:
+            peer = self._peers.admit(address, now, unproven=contact.limited)
+        except TooManyHandshakes:
+            self._counters["refused: too many handshakes"] += 1
+            return Stateless.of(Code.SERVICE_UNAVAILABLE, (Option.MAX_AGE, uint(self._busy)))
+        return self._pass(peer, contact)
 
     def _continuation(self, request: Message, peer: Peer | None) -> Stateless | Admitted:
         transfer = self._parameters.transfer_of(request)
         if peer is None or not peer.continues(transfer, request):
             self._counters["incomplete bodies"] += 1
             return Stateless.of(Code.REQUEST_ENTITY_INCOMPLETE)
-        return self._pass(peer)
+        return self._pass(peer, Contact(proven=False, limited=peer.unproven))
 
     def _session_request(self, request: Message, address: Address) -> Stateless | Admitted:
         path, peer = request.path, self._peers.get(address)
@@ -152,13 +184,15 @@ class Gate:
         if refusal is not None:
             return refusal
         first = self._parameters.transfer_of(request).begins(request)
-        return self._pass(peer) if first else self._continuation(request, peer)
+        if not first:
+            return self._continuation(request, peer)
+        return self._pass(peer, Contact(proven=False, limited=peer.unproven))
 
-    def _pass(self, peer: Peer, *, proven: bool = False) -> Stateless | Admitted:
+    def _pass(self, peer: Peer, contact: Contact) -> Stateless | Admitted:
         if peer.in_flight >= self._parameters.limits.requests_per_peer:
             self._counters["refused: too many requests"] += 1
             return Stateless.of(Code.SERVICE_UNAVAILABLE, (Option.MAX_AGE, uint(self._busy)))
-        return Admitted(peer, proven)
+        return Admitted(peer, contact)
 
     def _bad_handshake_request(
         self, request: Message, *, alert_allowed: bool = False
@@ -169,7 +203,7 @@ class Gate:
         if request.uint(Option.ACCEPT) not in self._flight_formats:
             return Stateless.of(Code.NOT_ACCEPTABLE)
         allowed = self._flight_formats | ({ALERT_CONTENT_FORMAT} if alert_allowed else set())
-        if request.uint(Option.CONTENT_FORMAT) not in allowed:
+        if self._parameters.transfer_of(request).content_format(request) not in allowed:
             return Stateless.of(Code.UNSUPPORTED_CONTENT_FORMAT)
         limit = self._parameters.limits.body
         if (request.uint(Option.SIZE1) or 0) > limit:
@@ -188,7 +222,7 @@ class Gate:
             links = self._links_reply(request)
         except MessageFormatError:
             return Stateless.of(Code.BAD_REQUEST)
-        if self.proves(request.get(Option.ECHO), address, now):
+        if self.contact(request, address, now).proven:
             return Stateless(links, proven=True)
         fits = links.size(len(request.token)) <= AMPLIFICATION * len(request.encode())
         return Stateless(links) if fits else self._challenge(address, now)
@@ -212,17 +246,23 @@ class Gate:
         payload = links[offset : offset + size]
         return Content(Code.CONTENT, (*options, (int(Option.BLOCK2), block.encode())), payload)
 
-    def render(self, request: Message, received: int, answer: Stateless, *, proven: bool) -> bytes:
-        """The answer as a datagram; ``received`` bytes came in.
+    def render(
+        self, request: Message, received: int, answer: Stateless, *, proven: bool
+    ) -> list[bytes]:
+        """The answer as datagrams; ``received`` bytes came in.
 
-        Empty when even the bare code would be too much for an unproven address.
+        None when even the bare code would be too much for an unproven address.
         """
-        message_id = int.from_bytes(self._rng(2), "big")
-        datagram = respond(request, answer.content, message_id)
-        if proven or answer.proven or len(datagram) <= AMPLIFICATION * received:
-            return datagram
-        datagram = respond(request, Content(answer.content.code), message_id)
-        return datagram if len(datagram) <= AMPLIFICATION * received else b""
+        most = None if proven or answer.proven else AMPLIFICATION * received
+        for content in (answer.content, Content(answer.content.code)):
+            size = content.size(len(request.token))
+            copies = answer.copies if most is None else min(answer.copies, most // size)
+            if copies:
+                return [self._respond(request, content) for _ in range(copies)]
+        return []
+
+    def _respond(self, request: Message, content: Content) -> bytes:
+        return respond(request, content, int.from_bytes(self._rng(2), "big"))
 
 
 def retry_after(parameters: CoapParameters) -> int:

@@ -51,6 +51,9 @@ class CoapParameters:
     DTLS 1.3 does over UDP (RFC 9147 section 5.8.2; RFC 7252 section 4.7 leaves room for it).
     ``timer`` is another policy for when to send again, in place of what these five say;
     ``transfer`` is how a client's bodies cross: a server takes every way that there is.
+    ``address_check``: addresses are proven by Echo, before anything is answered, or with
+    ``answer_unproven`` only where answers would pass three times what came, or there are too many
+    of them.
     """
 
     resource: str = "/.well-known/dtls"
@@ -65,6 +68,7 @@ class CoapParameters:
     max_retransmit: int | None = 4
     timeout: float = 60.0
     address_check: bool = True
+    answer_unproven: bool = False
     empty_ack_delay: float | None = None
     repost_after: float | None = None
     adapt_timer: bool = False
@@ -152,6 +156,7 @@ class CoapParameters:
             timer=self.timing,
             rng=rng,
             draw=draw,
+            probe=self.address_check and not self.answer_unproven,
         )
 
     @property

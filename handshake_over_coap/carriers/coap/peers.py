@@ -23,6 +23,7 @@ from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.transfers.base import Answer, ServerSide, Terms, Transfer, Whole
 
 from .server_exchange import ServerExchange
+from .unproven import Unproven
 
 HANDSHAKES_PER_PEER = 8
 """Handshakes of one endpoint that are kept at once, complete and over ones included."""
@@ -120,8 +121,9 @@ class Peer:
 
     ``exchange`` is its message layer, ``sides`` are what transfers keep of its bodies, by name;
     ``computing`` are the bodies whose answers are being computed, by digest.  ``in_flight`` counts
-    requests that wait for those.  ``datagrams`` and ``bytes`` count both directions of CoAP since
-    the handshake under way was admitted, at ``since``.
+    requests that wait for those; it is ``unproven`` until its address is proven, where it was
+    answered before.  ``datagrams`` and ``bytes`` count both directions of CoAP since the handshake
+    under way was admitted, at ``since``.
     """
 
     address: Address
@@ -131,6 +133,7 @@ class Peer:
     handshakes: dict[str, Handshake] = field(default_factory=dict)
     computing: dict[bytes, Computing] = field(default_factory=dict)
     next_name: int | None = None
+    unproven: bool = False
     in_flight: int = 0
     since: float = 0.0
     datagrams: int = 0
@@ -203,6 +206,7 @@ class PeerTable:
         self._aging: OrderedDict[Address, float] = OrderedDict()
         self._unfinished = Quota.of_handshakes(limits)
         self._quota = Quota.of_peers(limits)
+        self.unproven = Unproven(limits)
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -224,8 +228,10 @@ class PeerTable:
         """The peer at ``address``, if it is known."""
         return self._peers.get(address)
 
-    def admit(self, address: Address, now: float) -> Peer:
+    def admit(self, address: Address, now: float, *, unproven: bool = False) -> Peer:
         """The peer at ``address``; one that has no handshake yet is unfinished from now on.
+
+        A new one may be ``unproven``; whoever is admitted otherwise is proven from now on.
 
         What others send may be a repetition, which neither counts nor prolongs anything.  Raises
         :class:`TooManyHandshakes` where a bound forbids it.
@@ -239,14 +245,27 @@ class PeerTable:
             except TooManyHandshakes:
                 self.finish(peer)
                 raise
+            if unproven and not self.unproven.begin(address):
+                self.finish(peer)
+                self._quota.end(address)
+                raise TooManyHandshakes("too many whose address is not proven")
+            peer.unproven = unproven
             self._peers[address] = peer
             peer.since = now
         elif not peer.unfinished:
             if not peer.handshakes:
                 self.begin(peer)
             peer.since, peer.datagrams, peer.bytes = now, 0, 0
+        if not unproven:
+            self.prove(peer)
         self.touch(peer, now)
         return peer
+
+    def prove(self, peer: Peer) -> None:
+        """The peer's address is proven from now on."""
+        if peer.unproven:
+            peer.unproven = False
+            self.unproven.end(peer.address)
 
     def begin(self, peer: Peer) -> None:
         """The peer counts as unfinished; raises :class:`TooManyHandshakes` at a bound."""
@@ -311,5 +330,6 @@ class PeerTable:
 
     def _drop_if_empty(self, peer: Peer) -> None:
         if not peer.handshakes and not peer.unfinished and peer.address not in self._aging:
+            self.prove(peer)
             del self._peers[peer.address]
             self._quota.end(peer.address)

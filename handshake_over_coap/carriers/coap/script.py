@@ -223,13 +223,14 @@ class Script(Generic[CompletedT]):
         echo: bytes | None = None,
         *,
         limit: float | None = None,
+        first: bool = False,
     ) -> Steps[Reply]:
         """Post a body.
 
         Raises Incomplete where it has to be begun again, ResetByPeer, HandshakeTimeout when the
         server does not answer, CarrierError when it cannot be reached.
         """
-        posting = self._side.post(Upload(path, body, content_format, echo))
+        posting = self._side.post(Upload(path, body, content_format, echo, first))
         reply = yield Post(posting, limit)
         assert isinstance(reply, Reply)  # noqa: S101 - what the engine sends, not what a peer does
         return reply
@@ -242,7 +243,7 @@ class Script(Generic[CompletedT]):
             attempts -= 1
             path = self._parameters.path_segments
             try:
-                reply = yield from self._post(path, body, self._number, echo)
+                reply = yield from self._post(path, body, self._number, echo, first=True)
             except (Incomplete, ResetByPeer) as error:
                 log.info("flight 1 has to be sent again: %s", error)
                 continue

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from handshake_over_coap.carriers.agenda import Agenda
 from handshake_over_coap.carriers.base import Output
@@ -161,10 +162,9 @@ class CoapServer:
     ) -> None:
         verdict = self._gate.admit(message, address, now)
         if isinstance(verdict, Stateless):
-            proven = self.peers.get(address) is not None
-            reply = self._gate.render(message, size, verdict, proven=proven)
-            if reply:
-                output.send((reply,), address)
+            known = self.peers.get(address)
+            proven = known is not None and not known.unproven
+            output.send(self._gate.render(message, size, verdict, proven=proven), address)
             return
         peer = verdict.peer
         # The same client may turn to another of our addresses, which then has to answer.
@@ -185,14 +185,21 @@ class CoapServer:
         transfer = self._parameters.transfer_of(request)
         side = peer.side(transfer, self._terms)
         try:
-            received = side.receive(request, proven=admitted.proven, now=now)
+            received = side.receive(request, admitted.contact, now)
         except (BadPart, BodyIncomplete, BodyTooLarge) as error:
             self.counters[f"refused: {type(error).__name__}"] += 1
             self._reply(peer, request, (Outgoing(self._refusal(error)),), now, output)
             return
         self._reply(peer, request, received.send, now, output)
-        if received.whole is not None:
-            self._answer(peer, side, received.whole, now, output)
+        if peer.unproven and not side.limited:
+            self.peers.prove(peer)
+        whole = received.whole
+        if whole is not None and peer.unproven and self.peers.unproven.may_compute(now):
+            whole = replace(whole, proven=True)
+        if whole is not None:
+            self._answer(peer, side, whole, now, output)
+        elif not any(each.token is None for each in received.send):
+            peer.exchange.postpone(request, now)  # else a confirmable one is never acknowledged
 
     def _answer(
         self, peer: Peer, side: ServerSide, whole: Whole, now: float, output: Output
@@ -272,6 +279,7 @@ class CoapServer:
                 for each in side.on_timer(now):
                     datagram = peer.exchange.send(each.content, each.token or b"")
                     self._send(peer, (datagram,), output)
+                    self.retransmissions += 1
 
     def _schedule(self, peer: Peer) -> None:
         self._agenda.set(peer.address, peer.deadline)

@@ -116,7 +116,7 @@ async def test_discovery_answers_in_full_only_what_was_asked_with_enough_bytes()
             assert reply.code == 0x45
             assert b"</.well-known/dtls>" in reply.payload
             assert b"rt=core.dtls" in reply.payload
-            assert b'ct="65000"' in reply.payload
+            assert b'ct="65000 65002"' in reply.payload
     async with exchange(resource="/" + "/".join(["long-segment"] * 6)) as here:
         reply = Message.decode(send_as_stranger(here, request(*CORE, code=GET))[0])
         assert reply.code == 0x81
@@ -358,11 +358,15 @@ async def test_what_would_be_too_much_for_a_stranger_is_cut_down_or_dropped() ->
         asked = Message.decode(request(*RESOURCE))
         long = Stateless(Content(0x84, ((ECHO, bytes(8)),), bytes(50)))
         render = here.server._gate.render
-        assert len(render(asked, 30, long, proven=False)) == 4 + 2 + 10 + 51
-        assert render(asked, 20, long, proven=False) == b"\x62\x84\0\1tk"
-        assert render(asked, 1, long, proven=False) == b""
-        assert len(render(asked, 1, long, proven=True)) == 67
-        assert len(render(asked, 1, replace(long, proven=True), proven=False)) == 67
+        size = 4 + 2 + 10 + 51
+        assert list(map(len, render(asked, 30, long, proven=False))) == [size]
+        assert render(asked, 20, long, proven=False) == [b"\x62\x84\0\1tk"]
+        assert render(asked, 1, long, proven=False) == []
+        assert list(map(len, render(asked, 1, long, proven=True))) == [size]
+        assert list(map(len, render(asked, 1, replace(long, proven=True), proven=False))) == [size]
+        several = replace(long, copies=5)
+        assert list(map(len, render(asked, 50, several, proven=False))) == [size, size]
+        assert list(map(len, render(asked, 5, several, proven=False))) == [6, 6]
 
 
 def test_the_options_of_a_request_are_read_as_they_were_written() -> None:

@@ -1,0 +1,56 @@
+"""A body that is one confirmable request, whatever carries the others: an alert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handshake_over_coap.coap.codes import Code
+from handshake_over_coap.coap.message import Content, Message
+from handshake_over_coap.coap.options import Option, OptionValue, uint
+
+from .base import Outgoing, Reply, Upload
+
+_MAX_AGE = 60
+"""Seconds of a response without Max-Age (RFC 7252 section 5.10.5)."""
+
+
+def reply_of(response: Message, code: int | None = None) -> Reply:
+    """A response that is whole, as the reply to a body; ``code`` takes the place of its own."""
+    age = response.uint(Option.MAX_AGE)
+    return Reply(
+        code=response.code if code is None else code,
+        payload=response.payload,
+        location=tuple(each.decode() for each in response.values(Option.LOCATION_PATH)),
+        content_format=response.uint(Option.CONTENT_FORMAT),
+        echo=response.get(Option.ECHO),
+        max_age=_MAX_AGE if age is None else age,
+    )
+
+
+class SinglePosting:
+    """One request, one response."""
+
+    several = False
+    deadline: None = None
+    repetitions = 0
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self.reply: Reply | None = None
+
+    def start(self, now: float) -> Sequence[Outgoing]:
+        """The request."""
+        upload = self._upload
+        options: list[OptionValue] = [(int(Option.URI_PATH), s.encode()) for s in upload.path]
+        if upload.content_format is not None:
+            options.append((int(Option.CONTENT_FORMAT), uint(upload.content_format)))
+        return (Outgoing(Content(Code.POST, tuple(options), upload.body)),)
+
+    def answered(self, response: Message, asked: Outgoing, now: float) -> Sequence[Outgoing]:
+        """The response is the reply."""
+        self.reply = reply_of(response)
+        return ()
+
+    def on_timer(self, now: float) -> Sequence[Outgoing]:
+        """Nothing: the message layer repeats the request."""
+        return ()
