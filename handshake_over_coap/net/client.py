@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +27,8 @@ from handshake_over_coap.carriers.conversation import open_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
 from handshake_over_coap.carriers.pump import Pump
 from handshake_over_coap.carriers.udp import UdpClient
-from handshake_over_coap.errors import ConfigurationError, Error, HandshakeTimeout
+from handshake_over_coap.carriers.udp.client import SILENCE
+from handshake_over_coap.errors import Closed, ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.timers import Draw, draws_from
 from handshake_over_coap.tls.config import ClientConfig, Clock, Rng
@@ -76,6 +78,8 @@ class Client:
         self._pump: Pump | None = None
         self._done: asyncio.Future[HandshakeCompleted] = self._loop.create_future()
         self._missing: Error | None = None
+        self._heard_at = -math.inf
+        self._retransmissions = 0
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
         self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=True)
@@ -85,7 +89,11 @@ class Client:
     def retransmissions(self) -> int:
         """Datagrams sent again because a timer ran out."""
         carrier = 0 if self._carrier is None else self._carrier.retransmissions
-        return carrier + (0 if self._session is None else self._session.retransmissions)
+        return (
+            self._retransmissions
+            + carrier
+            + (0 if self._session is None else self._session.retransmissions)
+        )
 
     @property
     def body_bytes(self) -> tuple[int, ...]:
@@ -106,45 +114,67 @@ class Client:
         counts, began = Counts(), self._loop.time()
         self.tap.add(counts)
         try:
-            done = await self._carry(config)
-            self._agreement = connected = done.established.connected
-            self._files.established(self._server, connected)
-            self._files.flights(self._server, done.flights)
-            self._session = session = Session(
-                self._endpoint,
-                self._server,
-                done.established,
-                report_of(connected, self._options, self._figures(counts, began)),
-                options=self._options,
-                idle_timeout=self._options.idle_timeout,
-                on_handshake=self._repeated,
-            )
-            if self._missing is not None:
-                session.unconfirmed(self._missing)
-            for data in self._early:
-                session.on_datagram(data)
-            self._early.clear()
-            if not self._options.early:
-                await self._confirmed(session, began)
+            session = await self._attempt(config, counts, began)
+            while not (self._options.early or await self._confirmed(session, began)):
+                self._leave(session)
+                session = await self._attempt(config, counts, began)
         finally:
             self.tap.remove(counts)
-        session.report = report_of(connected, self._options, self._figures(counts, began))
+        figures = self._figures(counts, began)
+        session.report = report_of(session.connected, self._options, figures)
         return session
 
-    async def _carry(self, config: ClientConfig | Begin[Completed]) -> HandshakeCompleted:
-        """Have the carrier make the handshake."""
-        self._carrier = carrier = self._make_carrier(config)
+    async def _attempt(
+        self, config: ClientConfig | Begin[Completed], counts: Counts, began: float
+    ) -> Session:
+        """One handshake, and the session that it leaves."""
+        done = await self._carry(config, began)
+        self._agreement = connected = done.established.connected
+        self._files.established(self._server, connected)
+        self._files.flights(self._server, done.flights)
+        self._session = session = Session(
+            self._endpoint,
+            self._server,
+            done.established,
+            report_of(connected, self._options, self._figures(counts, began)),
+            options=self._options,
+            idle_timeout=self._options.idle_timeout,
+            on_handshake=self._repeated,
+        )
+        if self._missing is not None:
+            session.unconfirmed(self._missing)
+        for data in self._early:
+            session.on_datagram(data)
+        self._early.clear()
+        return session
+
+    def _leave(self, session: Session) -> None:
+        """The last flight went to a server that knows nothing of it: it is begun again."""
+        self.counters["handshakes begun again"] += 1
+        self._retransmissions = self.retransmissions
+        session.end(Closed("the server is silent: the handshake is begun again"))
+        self._session, self._done = None, self._loop.create_future()
+
+    async def _carry(
+        self, config: ClientConfig | Begin[Completed], began: float
+    ) -> HandshakeCompleted:
+        """Have the carrier make the handshake, in what is left of its time."""
+        if self._pump is not None:
+            self._pump.close()
+        left = began + self._options.time_limit - self._loop.time()
+        self._carrier = carrier = self._make_carrier(config, left)
         self._pump = pump = Pump(carrier, self._endpoint, self._on_event)
         pump.take(carrier.start(pump.now))
         return await self._done
 
-    def _make_carrier(self, config: ClientConfig | Begin[Completed]) -> ClientCarrier:
+    def _make_carrier(self, config: ClientConfig | Begin[Completed], left: float) -> ClientCarrier:
         options, server = self._options, self._server
         if options.transport == "udp":
             if not isinstance(config, ClientConfig):
                 raise ConfigurationError(OWN_CARRIAGE)
+            parameters = replace(options.udp, timeout=left)
             return UdpClient(
-                server, options.udp, lambda: start_client(config), self.counters, self._draw
+                server, parameters, lambda: start_client(config), self.counters, self._draw
             )
         return CoapClient(
             server,
@@ -176,18 +206,30 @@ class Client:
         if self._session is not None:
             self._session.open_late(record)
 
-    async def _confirmed(self, session: Session, began: float) -> None:
-        """Wait until the server is known to have completed; raises HandshakeTimeout."""
-        try:
-            async with asyncio.timeout_at(began + self._options.time_limit):
-                await session.confirmed()
-        except TimeoutError as error:
-            if isinstance(error, HandshakeTimeout):
-                raise
-            raise HandshakeTimeout(
-                f"{self._server} did not acknowledge the last flight in "
-                f"{self._options.time_limit:g} s"
-            ) from None
+    async def _confirmed(self, session: Session, began: float) -> bool:
+        """Wait until the server is known to have completed; raises HandshakeTimeout.
+
+        False where one over UDP has been silent for so long that it knows nothing of the handshake.
+        """
+        since, limit = self._loop.time(), self._options.time_limit
+        silence = SILENCE * limit if self._options.transport == "udp" else math.inf
+        while True:
+            until = min(max(self._heard_at, since) + silence, began + limit)
+            try:
+                async with asyncio.timeout_at(until):
+                    await session.confirmed()
+            except TimeoutError as error:
+                if isinstance(error, HandshakeTimeout):
+                    raise
+            else:
+                return True
+            now = self._loop.time()
+            if now >= began + limit:
+                raise HandshakeTimeout(
+                    f"{self._server} did not acknowledge the last flight in {limit:g} s"
+                )
+            if now - max(self._heard_at, since) >= silence:
+                return False
 
     async def _last_words(self, session: Session) -> None:
         """Before an early session ends: what was sent in it is worth nothing without Finished."""
@@ -209,6 +251,8 @@ class Client:
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint; only the server's count."""
         protocol = protocol_of(data)
+        if address == self._server:
+            self._heard_at = self._loop.time()
         carrier, pump = self._carrier, self._pump
         if address != self._server or protocol is Protocol.GARBAGE:
             self.counters["dropped: garbage"] += 1

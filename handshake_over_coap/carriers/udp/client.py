@@ -1,4 +1,10 @@
-"""The client's side of the classic carrier: one handshake with one server, without I/O."""
+"""The client's side of the classic carrier: one handshake with one server, without I/O.
+
+A server that has been started again, or one that sees the client at another address since a NAT has
+forgotten it, knows nothing of a handshake under way.  It refuses a cookie that it did not make, or
+says nothing at all.  The client begins again then, with a new hello that has no cookie, a bounded
+number of times (RFC 9147 section 5.1).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +16,19 @@ from handshake_over_coap.carriers.carried import CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.timers import Draw, undrawn
-from handshake_over_coap.tls.alerts import AlertError
+from handshake_over_coap.tls.alerts import AlertError, IllegalParameter
 from handshake_over_coap.tls.handshake import Step
 
 from .parameters import UdpParameters
 from .versions import AnyEngine, client_engine, successor
+
+BEGINNINGS = 4
+"""How often a client begins a handshake, the first time included."""
+
+SILENCE = 1 / 4
+"""Of the time for the whole handshake: a server that was there and is silent for so long is gone.
+
+Measured by that, and not by repetitions, it takes no handshake over a bad path for a lost one."""
 
 
 class UdpClient:
@@ -39,6 +53,9 @@ class UdpClient:
         self._engine: AnyEngine | None = None
         self._ends: float | None = None
         self._heard = False
+        self._heard_at = 0.0
+        self._beginnings = 0
+        self._earlier = 0
         self._done = False
         self.body_bytes: tuple[int, ...] = ()
         self.flights: tuple[CarriedFlight, ...] = ()
@@ -46,7 +63,7 @@ class UdpClient:
     @property
     def retransmissions(self) -> int:
         """Datagrams sent again so far."""
-        return 0 if self._engine is None else self._engine.retransmissions
+        return self._earlier + (0 if self._engine is None else self._engine.retransmissions)
 
     @property
     def deadline(self) -> float | None:
@@ -63,10 +80,16 @@ class UdpClient:
 
     def start(self, now: float) -> Output:
         """Send flight 1."""
-        step = self._begin()
-        self._engine = engine = client_engine(step, self._parameters, self._counters, self._draw)
         self._ends = now + self._parameters.timeout
-        return self._run(lambda: engine.start(step, now))
+        return self._begin_handshake(now)
+
+    def _begin_handshake(self, now: float, first_record: int = 0) -> Output:
+        self._beginnings += 1
+        step = self._begin()
+        self._engine = engine = client_engine(
+            step, self._parameters, self._counters, self._draw, first_record=first_record
+        )
+        return self._run(lambda: engine.start(step, now), now)
 
     def receive(self, data: bytes, peer: Address, now: float) -> Output:
         """Take a datagram of records from the server."""
@@ -77,8 +100,8 @@ class UdpClient:
         engine = self._engine
         if peer != self._server or engine is None or self._done:
             return None
-        self._heard = True
-        return self._run(lambda: engine.receive(data, now))
+        self._heard, self._heard_at = True, now
+        return self._run(lambda: engine.receive(data, now), now)
 
     def opened(self, peer: Address, name: str, plaintext: bytes, now: float) -> Output | None:
         """A session opened a handshake record: not None if it repeats the server's last flight.
@@ -113,9 +136,23 @@ class UdpClient:
             return output
         if engine.deadline is None or engine.deadline > now:
             return Output()
-        return self._run(lambda: engine.on_timer(now))
+        if now - self._heard_at >= SILENCE * self._parameters.timeout and self._may_begin_again:
+            return self._begin_again(engine, now)
+        return self._run(lambda: engine.on_timer(now), now)
 
-    def _run(self, work: Callable[[], list[bytes]]) -> Output:
+    @property
+    def _may_begin_again(self) -> bool:
+        """Whether the server has ever answered this handshake, and not too many have been begun."""
+        answered = self._engine is not None and self._engine.flights > 1
+        return answered and self._beginnings < BEGINNINGS
+
+    def _begin_again(self, engine: AnyEngine, now: float) -> Output:
+        """Leave a handshake of which the server knows nothing."""
+        self._counters["handshakes begun again"] += 1
+        self._earlier += engine.retransmissions
+        return self._begin_handshake(now, engine.next_record)
+
+    def _run(self, work: Callable[[], list[bytes]], now: float) -> Output:
         """Let the engine work, and see whether that was all."""
         output, engine = Output(), self._engine
         if engine is None:
@@ -123,6 +160,8 @@ class UdpClient:
         try:
             datagrams = work()
         except Error as error:
+            if _is_of_a_cookie(error) and self._may_begin_again:
+                return self._begin_again(engine, now)
             self._tell(successor(engine), error, output)
             self._end(output, error)
             return output
@@ -152,3 +191,8 @@ class UdpClient:
             )
         self._tell(engine, engine.reason, output)
         return engine.reason
+
+
+def _is_of_a_cookie(error: Error) -> bool:
+    """Whether this is what a server says to a cookie that is not its own."""
+    return isinstance(error, IllegalParameter) and error.received and not error.authenticated

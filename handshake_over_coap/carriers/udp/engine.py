@@ -36,6 +36,7 @@ class Engine:
 
     ``first_seq`` is the message_seq of the peer's first message, ``first_record`` the number of our
     first record in epoch 0; ``draw`` spreads timers that are spread.
+    ``flights`` counts those that we have sent.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Engine:
         self._alerts_left = BAD_RECORD_MACS
         self._times_again = 0
         self.deadline: float | None = None
-        self.retransmissions = 0
+        self.retransmissions = self.flights = 0
 
     @classmethod
     def taking_over(
@@ -96,6 +97,7 @@ class Engine:
         engine._incoming = Incoming12(turn, reassembly, counters, engine._acceptable)
         engine._incoming.flight_start = flight_start
         engine._flight, engine.deadline = flight, deadline
+        engine.flights = 1
         engine.retransmissions = engine._times_again = retransmissions
         return engine
 
@@ -110,6 +112,11 @@ class Engine:
         if isinstance(self._state, Connected) and self._sealer and incoming.opener:
             return Established(self._state, self._sealer, incoming.opener, tuple(incoming.early))
         return None
+
+    @property
+    def next_record(self) -> int:
+        """The number of our next record in the clear."""
+        return self._numbers.next
 
     @property
     def reason(self) -> AlertError | None:
@@ -273,6 +280,7 @@ class Engine:
         if not step.flight:
             return []
         self._flight = step.flight
+        self.flights += 1
         incoming = self._incoming
         incoming.flight_start = incoming.reassembly.next_seq
         if not (step.keys or completes):

@@ -42,7 +42,7 @@ class Engine13:
     ``first_seq`` is the message_seq of the peer's next message, ``first_record`` the number of our
     first record in the clear.  ``chosen`` says that 1.3 is agreed on already, which a server knows
     when it begins; ``draw`` spreads timers that are spread.  ``legacy`` is the engine to go on with
-    where the peer has chosen 1.2.
+    where the peer has chosen 1.2; ``flights`` counts those that we have sent.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Engine13:
         self._outgoing = Outgoing(self._writer, parameters.timer.start(draw), parameters.mtu)
         self._post: PostHandshake | None = None
         self._tickets: tuple[Ticket, ...] = ()
+        self.flights = 0
         self.legacy: Engine | None = None
 
     @property
@@ -97,6 +98,11 @@ class Engine13:
         """Datagrams that held anything for a second time, up to completion."""
         outgoing = self._outgoing
         return outgoing.retransmissions if self._post is None else outgoing.delivered_again
+
+    @property
+    def next_record(self) -> int:
+        """The number of our next record in the clear."""
+        return self._writer.next_clear
 
     @property
     def reason(self) -> AlertError | None:
@@ -284,6 +290,7 @@ class Engine13:
         if not flight:
             return []
         self._incoming.next_flight()
+        self.flights += 1
         return self._outgoing.send(flight, now)
 
     def _complete(self, connected: Connected13, flight: Flight, now: float) -> list[bytes]:

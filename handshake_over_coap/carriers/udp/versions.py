@@ -21,15 +21,25 @@ AnyEngine: TypeAlias = Engine | Engine13
 
 
 def client_engine(
-    step: Step, parameters: UdpParameters, counters: Counter[str], draw: Draw = undrawn
+    step: Step,
+    parameters: UdpParameters,
+    counters: Counter[str],
+    draw: Draw = undrawn,
+    *,
+    first_record: int = 0,
 ) -> AnyEngine:
-    """The engine for a client's first step, by the versions that its hello offers."""
+    """The engine for a client's first step, by the versions that its hello offers.
+
+    ``first_record`` is the number of its first record in the clear.
+    """
     for message in step.flight:
         if isinstance(message, HandshakeMessage):
             offered = ClientHello.decode(message.body).extensions.find(SupportedVersions)
             if offered is not None and ProtocolVersion.DTLS_1_3 in offered.versions:
-                return Engine13(step.state, parameters, counters, draw=draw)
-    return Engine(step.state, parameters, counters, draw=draw)
+                return Engine13(
+                    step.state, parameters, counters, first_record=first_record, draw=draw
+                )
+    return Engine(step.state, parameters, counters, first_record=first_record, draw=draw)
 
 
 def successor(engine: AnyEngine) -> AnyEngine:
