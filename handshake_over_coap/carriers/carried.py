@@ -7,12 +7,13 @@ DTLS stack written by others keeps its keys to itself; what stands for it here h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.encodings.base import Encoding
+from handshake_over_coap.encodings.floor import Floor
 from handshake_over_coap.encodings.items import FlightItem
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.tls.alerts import AlertError
@@ -23,11 +24,21 @@ from handshake_over_coap.trace.report import TrialFigures
 
 @dataclass(frozen=True, slots=True)
 class CarriedFlight:
-    """A flight as it was carried: its items, whose it was, and when (seconds of the loop)."""
+    """A flight as it was carried: its items, whose it was, and when (seconds of the loop).
+
+    ``key_known``: its receiver is known to have the sender's raw public key pinned.
+    """
 
     time: float
     from_client: bool
     items: tuple[FlightItem, ...]
+    key_known: bool = False
+
+
+def floor_bytes(flights: Iterable[CarriedFlight]) -> tuple[int, ...]:
+    """The bytes of each flight of a handshake that no lossless encoding can save."""
+    floor = Floor()
+    return tuple(floor.flight(each.items, key_known=each.key_known) for each in flights)
 
 
 OnFlights: TypeAlias = Callable[[Address, Sequence[CarriedFlight]], None]
@@ -149,12 +160,16 @@ class Turn(Generic[_Completed_co]):
     """What a flight has led to: ``after`` it, and our answer as a ``body``, empty for none.
 
     ``heard`` and ``said`` are what is in the two bodies.  A client's first turn hears nothing.
+    ``peer_pinned``: this side has raw public keys of peers pinned; ``own_pinned``: the peer has
+    said so.
     """
 
     after: CarriedConversation[_Completed_co]
     body: bytes
     heard: tuple[FlightItem, ...]
     said: tuple[FlightItem, ...]
+    peer_pinned: bool = False
+    own_pinned: bool = False
 
 
 class OnCompleted(Protocol[_Completed_contra]):

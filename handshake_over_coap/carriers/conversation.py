@@ -162,7 +162,14 @@ class Conversation:
             answer = encoding.encode(tuple(said), speaking)
             digest = digest_with(digest, answer)
         after = self._after(hearing, digest)
-        return Turn(after, answer, tuple(hearing.heard), tuple(hearing.said))
+        return Turn(
+            after,
+            answer,
+            tuple(hearing.heard),
+            tuple(hearing.said),
+            peer_pinned=bool(self.pins),
+            own_pinned=listening.references > 0,
+        )
 
     def receive(self, items: Iterable[BodyItem]) -> tuple[Conversation, tuple[BodyItem, ...]]:
         """The same for a flight in its classic form: messages, and standard records."""

@@ -254,9 +254,9 @@ class Around:
             opened = self._protection().open(record)
         except RecordDropped as dropped:
             raise BadRecordMac(str(dropped)) from None
-        return Unsealed(
-            opened.epoch, opened.sequence_number, opened.content_type, opened.plaintext
-        ).sealed_as(record)
+        tag_length = self._protection().view(opened.epoch, reading=True).aead.tag_length
+        content_type, plaintext, epoch, number = opened
+        return Unsealed(epoch, number, content_type, plaintext, tag_length).sealed_as(record)
 
     def opened(
         self, epoch: int, number: int, content_type: int, plaintext: bytes, *, last: bool

@@ -145,7 +145,8 @@ class Protection12:
             sealer = Sealer(keys, cid=cid, next_sequence_number=number)
             return sealer.seal(content_type, plaintext)
 
-        return Unsealed(keys.epoch, number, content_type, plaintext, standard)
+        tag_length = keys.aead.tag_length
+        return Unsealed(keys.epoch, number, content_type, plaintext, tag_length, standard)
 
     def seal_alert(self, body: bytes) -> bytes:
         """A datagram with an alert."""
@@ -281,7 +282,8 @@ class _Form:
             data = sealer.seal_datagram(content_type, plaintext, last=self.last)
             return CiphertextRecord.from_bytes(data)
 
-        return Unsealed(self.keys.epoch, number, content_type, plaintext, standard)
+        tag_length = self.keys.aead.tag_length
+        return Unsealed(self.keys.epoch, number, content_type, plaintext, tag_length, standard)
 
 
 Protection: TypeAlias = Protection12 | Protection13

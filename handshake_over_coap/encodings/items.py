@@ -29,7 +29,8 @@ class Unsealed:
     """What is, or is going to be, in a sealed record, and which number that record has.
 
     ``plaintext`` is what a standard record of ``content_type`` 21, 22 or 26 seals: an alert, whole
-    handshake messages with their DTLS headers, or an ACK.  :meth:`standard` gives the record, also
+    handshake messages with their DTLS headers, or an ACK.  ``tag_length`` is what the algorithm of
+    its epoch adds, in bytes.  :meth:`standard` gives the record, also
     where the flight was carried in another form: then it is sealed anew, under the same keys and
     number, and so to the same bytes as far as the version leaves no choice.
     """
@@ -38,6 +39,7 @@ class Unsealed:
     number: int
     content_type: int
     plaintext: bytes = field(repr=False)
+    tag_length: int = field(default=0, compare=False)
     standard: Callable[[], StandardRecord] = field(default=_never_sealed, repr=False, compare=False)
 
     def sealed_as(self, record: StandardRecord) -> Unsealed:

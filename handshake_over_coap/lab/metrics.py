@@ -48,6 +48,8 @@ With ``early`` the client's ``connect`` returns as soon as its last flight is on
 ``body_bytes``
     Encoded size of each flight of the handshake as a CoAP body, in bytes, in the order of the
     flights; empty over UDP.
+``floor_bytes``
+    What no lossless encoding can save of each of them, counted from the handshake itself.
 ``client_energy_j``, ``server_energy_j``
     What the radio of each side took for its frames in joules, as :mod:`~.sim.radio.energy` counts
     it; null on a link without frames.
@@ -94,6 +96,7 @@ class Trial:
     client_s: float | None
     server_s: float | None
     body_bytes: tuple[int, ...]
+    floor_bytes: tuple[int, ...]
     client_energy_j: float | None
     server_energy_j: float | None
     client_buffer: int
@@ -113,6 +116,7 @@ class Trial:
             duration_s=self.duration_s,
             retransmissions=self.retransmissions,
             body_bytes=self.body_bytes,
+            floor_bytes=self.floor_bytes,
             completed=self.completed,
         )
 

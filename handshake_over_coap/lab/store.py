@@ -246,6 +246,7 @@ def _schema(options: tuple[str, ...], plan: Plan) -> pl.Schema:
         "completed": pl.Boolean(),
         "failure": pl.String(),
         "body_bytes": pl.List(pl.UInt32()),
+        "floor_bytes": pl.List(pl.UInt32()),
     }
     metrics = {
         name: of_metrics.get(name, number if name.endswith(("_s", "_j")) else count)

@@ -289,6 +289,7 @@ class _Handshake:
             client_s=self._client_s,
             server_s=self._server_s,
             body_bytes=self._client.body_bytes,
+            floor_bytes=self._client.floor_bytes,
             client_energy_j=figures[0].energy if figures else None,
             server_energy_j=figures[-1].energy if figures else None,
             **_of_device("client", self._client_cpu),

@@ -21,7 +21,7 @@ from handshake_over_coap.carriers.base import (
     HandshakeFailed,
     LateRecord,
 )
-from handshake_over_coap.carriers.carried import Agreement, Completed
+from handshake_over_coap.carriers.carried import Agreement, Completed, floor_bytes
 from handshake_over_coap.carriers.coap import Begin, CoapClient
 from handshake_over_coap.carriers.conversation import open_client
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
@@ -99,6 +99,11 @@ class Client:
     def body_bytes(self) -> tuple[int, ...]:
         """Bytes of each encoded flight so far; none where no carrier encodes."""
         return () if self._carrier is None else tuple(self._carrier.body_bytes)
+
+    @property
+    def floor_bytes(self) -> tuple[int, ...]:
+        """Bytes of each flight so far that no lossless encoding can save, where that is known."""
+        return () if self._carrier is None else floor_bytes(self._carrier.flights)
 
     @property
     def key_log(self) -> Sequence[str]:
@@ -246,6 +251,7 @@ class Client:
             duration_s=self._loop.time() - began,
             retransmissions=self.retransmissions,
             body_bytes=self.body_bytes,
+            floor_bytes=self.floor_bytes,
         )
 
     def on_datagram(self, data: bytes, address: Address) -> None:

@@ -175,6 +175,8 @@ class TrialFigures:
     lost.  Who observes is the client, which does not see what was lost on its way to it; a
     simulation counts what either side sent (:mod:`handshake_over_coap.lab.metrics`).
     ``body_bytes`` is the size of each encoded flight, in order; empty where no carrier encodes.
+    ``floor_bytes`` is what no lossless encoding can save of each (:mod:`~.encodings.floor`), as far
+    as the observer can tell; empty where that is not known.
     """
 
     datagrams: int
@@ -182,6 +184,7 @@ class TrialFigures:
     duration_s: float
     retransmissions: int = 0
     body_bytes: tuple[int, ...] = ()
+    floor_bytes: tuple[int, ...] = ()
     completed: bool = True
 
 
@@ -192,7 +195,7 @@ class HandshakeReport:
     ``transport``, ``dtls``, ``auth`` and ``encoding`` are the values of the options of these
     names, ``encoding`` ``None`` where the transport has none.  ``seed`` is ``None`` on a real
     network.  The summaries, and ``body_bytes``, are over the ``completed`` of ``trials``;
-    ``body_bytes`` holds for each flight the mean over those that had such a flight.
+    ``body_bytes`` and ``floor_bytes`` hold for each flight the mean over those that had such a one.
     """
 
     transport: str
@@ -207,6 +210,7 @@ class HandshakeReport:
     duration_s: Summary
     retransmissions: Summary
     body_bytes: tuple[float, ...]
+    floor_bytes: tuple[float, ...]
 
     @classmethod
     def from_trials(
@@ -235,6 +239,7 @@ class HandshakeReport:
             duration_s=Summary.of(trial.duration_s for trial in done),
             retransmissions=Summary.of(trial.retransmissions for trial in done),
             body_bytes=_mean_of_each([trial.body_bytes for trial in done]),
+            floor_bytes=_mean_of_each([trial.floor_bytes for trial in done]),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -252,6 +257,7 @@ class HandshakeReport:
             "duration_s": self.duration_s.to_json(),
             "retransmissions": self.retransmissions.to_json(),
             "body_bytes": list(self.body_bytes),
+            "floor_bytes": list(self.floor_bytes),
         }
 
 

@@ -21,7 +21,7 @@ from tests.support import pki
 
 HANDSHAKE_KEYS = {
     *("transport", "dtls", "auth", "encoding", "trials", "completed", "seed"),
-    *("datagrams", "bytes", "duration_s", "retransmissions", "body_bytes"),
+    *("datagrams", "bytes", "duration_s", "retransmissions", "body_bytes", "floor_bytes"),
 }
 SUMMARY_KEYS = {"mean", "median", "p95", "min", "max", "ci95", "median_ci95", "p95_ci95"}
 

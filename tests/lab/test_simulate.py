@@ -259,9 +259,9 @@ def test_the_end_of_a_trial_that_fails_is_when_the_client_gives_up() -> None:
 
 def test_a_report_has_the_keys_of_the_contract() -> None:
     said = hoc.simulate(Scenario(), trials=2, seed=9).to_json()
-    assert list(said)[:12] == [
+    assert list(said)[:13] == [
         "transport", "dtls", "auth", "encoding", "trials", "completed", "seed", "datagrams",
-        "bytes", "duration_s", "retransmissions", "body_bytes",
+        "bytes", "duration_s", "retransmissions", "body_bytes", "floor_bytes",
     ]  # fmt: skip
     assert (said["seed"], said["encoding"], said["trials"]) == (9, "plain", 2)
     assert hoc.simulate(Scenario(transport="udp"), trials=1).to_json()["encoding"] is None

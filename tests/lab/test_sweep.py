@@ -62,7 +62,8 @@ def test_a_row_is_a_trial_with_its_scenario_and_its_metrics(whole: Path) -> None
     trial = run_trial(GRID[3], 7, 5)
     assert (row["transport"], row["loss"], row["drop"]) == ("coap", 0.3, "1,2")
     assert row["body_bytes"] == list(trial.body_bytes)
-    for name in set(columns(cpu=False)) - {"body_bytes"}:
+    assert row["floor_bytes"] == list(trial.floor_bytes)
+    for name in set(columns(cpu=False)) - {"body_bytes", "floor_bytes"}:
         assert row[name] == getattr(trial, name)
 
 

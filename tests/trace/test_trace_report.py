@@ -146,7 +146,7 @@ def test_the_json_form_has_the_promised_keys() -> None:
     parsed = json.loads(json.dumps(report(*TRIALS, seed=5).to_json(), allow_nan=False))
     assert list(parsed) == [
         *("transport", "dtls", "auth", "encoding", "trials", "completed", "seed"),
-        *("datagrams", "bytes", "duration_s", "retransmissions", "body_bytes"),
+        *("datagrams", "bytes", "duration_s", "retransmissions", "body_bytes", "floor_bytes"),
     ]
     for name in ("datagrams", "bytes", "duration_s", "retransmissions"):
         assert list(parsed[name]) == [

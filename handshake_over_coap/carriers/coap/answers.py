@@ -19,6 +19,7 @@ from handshake_over_coap.carriers.carried import (
     CarriedFlight,
     CompletedT,
     Turn,
+    floor_bytes,
 )
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
@@ -268,8 +269,8 @@ class FlightAnswers:
         """Remember two flights for whoever wants to know of them."""
         if self._keep_flights:
             handshake.flights += [
-                CarriedFlight(self._now, from_client=True, items=turn.heard),
-                CarriedFlight(self._now, from_client=False, items=turn.said),
+                CarriedFlight(self._now, True, turn.heard, turn.peer_pinned),
+                CarriedFlight(self._now, False, turn.said, turn.own_pinned),
             ]
 
     def _complete(self, peer: Peer, handshake: Handshake) -> None:
@@ -285,6 +286,7 @@ class FlightAnswers:
             duration_s=self._now - peer.since,
             retransmissions=0,
             body_bytes=tuple(handshake.body_bytes),
+            floor_bytes=floor_bytes(handshake.flights),
         )
         flights, handshake.flights = tuple(handshake.flights), []
         self.completed.append(

@@ -198,11 +198,11 @@ class Script(Generic[CompletedT]):
 
     def _keep_said(self, turn: Turn[Any]) -> None:
         self.body_bytes.append(len(turn.body))
-        self.flights.append(CarriedFlight(self.now, from_client=True, items=turn.said))
+        self.flights.append(CarriedFlight(self.now, True, turn.said, turn.own_pinned))
 
     def _keep_heard(self, reply: Reply, turn: Turn[Any]) -> None:
         self.body_bytes.append(len(reply.payload))
-        self.flights.append(CarriedFlight(self.now, from_client=False, items=turn.heard))
+        self.flights.append(CarriedFlight(self.now, False, turn.heard, turn.peer_pinned))
 
     def _hear(
         self, reply: Reply, conversation: CarriedConversation[CompletedT]

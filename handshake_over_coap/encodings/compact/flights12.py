@@ -27,7 +27,7 @@ from . import points, proof
 from .hello import RANDOM_SIZE, Opened, read_extensions, write_extensions
 from .proof import FORMS, REFERENCE, Known, Proof
 from .server_hello import HEADS_OF_1_3, first_suite
-from .shapes import CID, CLIENT_TYPE, EMS, LIMIT, SERVER_TYPE
+from .shapes import CID, CLIENT_TYPE, EMS, LIMIT, POINTS, SERVER_TYPE, SNI
 
 _HELLO: Final = int(HandshakeType.server_hello)
 _CERTIFICATE: Final = int(HandshakeType.certificate)
@@ -42,11 +42,12 @@ _SCSV = b"\x00\xff"
 _USUAL_REQUEST: Final = bytes.fromhex("01400004040308070000")
 _LARGEST_LIMIT: Final = u16(2**14)
 _NAMED_CURVE = b"\3"
+_UNCOMPRESSED: Final = b"\1\0"
 _NO_HINT = b"\0\0"
 _NO_CHAIN: Final = b"\0\0\0"
 _RAW, _X509 = b"\2", b"\0"
 
-_REFERENCES, _SUITE, _CID, _NO_EMS = 3, 4, 8, 16
+_REFERENCES, _SUITE, _CID, _NO_EMS, _NO_NAME = 3, 4, 8, 16, 32
 _CODES: Final = (points.EVEN, points.ODD, points.X25519, points.OTHER)
 
 Message = tuple[int, bytes]
@@ -173,6 +174,8 @@ class ServerFlight:
             flags, said = flags | _CID, said + vec8(cid)
         if EMS not in extensions:
             flags |= _NO_EMS
+        if SNI not in extensions and self.hello is not None and self.hello.get(SNI) is not None:
+            flags |= _NO_NAME
         number = _SERVER_NUMBERS.get(head, 0) << 1
         return (u8(number | 1) + u8(flags) + said if flags else u8(number)) + random
 
@@ -185,11 +188,13 @@ class ServerFlight:
         head = _SERVER_HEADS[number]
         flags = reader.u8() if first & 1 else 0
         suite = reader.u16() if flags & _SUITE else first_suite(self.hello)
-        if suite is None or flags >> 5:
+        if suite is None or flags >> 6:
             raise DecodeError("a ServerHello of no suite, or with unknown flags")
         cid = reader.vec8() if flags & _CID else None
         random = reader.take(RANDOM_SIZE)
-        extensions = self._extensions(head, cid, ems=not flags & _NO_EMS)
+        extensions = self._extensions(
+            head, cid, ems=not flags & _NO_EMS, named=not flags & _NO_NAME
+        )
         hello = b"\xfe\xfd" + random + b"\0" + u16(suite) + b"\0" + extensions
         messages = [(_HELLO, hello), *self._read_keys(head, reader)]
         reader.done()
@@ -208,13 +213,17 @@ class ServerFlight:
         request = [(_REQUEST, _USUAL_REQUEST)] if head.asked else []
         return [(_CERTIFICATE, _certificate(shown)), (_SERVER_KEY, signed), *request]
 
-    def _extensions(self, head: _ServerHead, cid: bytes | None, *, ems: bool) -> bytes:
+    def _extensions(self, head: _ServerHead, cid: bytes | None, *, ems: bool, named: bool) -> bytes:
         """The extensions of ServerHello as they follow from those of the ClientHello."""
         offered = {} if self.hello is None else dict(self.hello.extensions)
         suites = b"" if self.hello is None else self.hello.suites
         found: list[tuple[int, bytes]] = []
         if suites[-2:] == _SCSV or _RENEGOTIATION in offered:
             found.append((_RENEGOTIATION, b"\0"))
+        if SNI in offered and named:
+            found.append((SNI, b""))
+        if head.share is not None and POINTS in offered:
+            found.append((POINTS, _UNCOMPRESSED))
         if head.form is not None and SERVER_TYPE in offered:
             form = _RAW if head.form <= REFERENCE else _X509
             found.append((SERVER_TYPE, form))

@@ -26,7 +26,7 @@ from . import cbor, proof
 from .hello import Opened, write_extensions
 from .proof import FORMS, REFERENCE, Known, Proof
 from .records import Content, Contents, Setting, contents_of, escaped, messages_alone, read_escaped
-from .shapes import CLIENT_TYPE, LIMIT, SERVER_TYPE
+from .shapes import CLIENT_TYPE, LIMIT, SERVER_TYPE, SNI
 
 FINISHED_SIZE: Final = 32
 _LARGEST_LIMIT: Final = u16(2**14 + 1)
@@ -122,7 +122,7 @@ class Sealed13:
     def _extensions(self, raw: bool | None, asked: int) -> bytes:
         """EncryptedExtensions as they follow from the ClientHello; ``raw`` None: no key."""
         offered = () if self.hello is None else dict(self.hello.extensions)
-        found = []
+        found = [(SNI, b"")] if SNI in offered else []
         if raw is not None and SERVER_TYPE in offered:
             found.append((SERVER_TYPE, _RAW if raw else _X509))
         if asked and CLIENT_TYPE in offered:

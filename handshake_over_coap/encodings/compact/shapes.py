@@ -20,6 +20,7 @@ from .lists import Tables
 
 SNI: Final = int(ExtensionType.server_name)
 GROUPS: Final = int(ExtensionType.supported_groups)
+POINTS: Final = int(ExtensionType.ec_point_formats)
 SCHEMES: Final = int(ExtensionType.signature_algorithms)
 LIMIT: Final = int(ExtensionType.record_size_limit)
 CID: Final = int(ExtensionType.connection_id)
@@ -40,6 +41,8 @@ _ONLY_RAW = bytes.fromhex("0102")
 _EITHER = bytes.fromhex("020200")
 _SCHEMES_OF_CHAINS = bytes.fromhex("0012040305030603040105010601080408050806")
 _KE, _DHE, _BOTH = b"\x01\x00", b"\x01\x01", b"\x02\x01\x00"
+
+_CURVES: Final = ((GROUPS, None), (POINTS, b"\x01\x00"))
 
 Extensions = tuple[tuple[int, bytes | None], ...]
 """Numbers of extensions in order, each with its content, or None where the body has it."""
@@ -114,12 +117,11 @@ SHAPES: Final[tuple[Shape, ...]] = (
     _newer("1.3 either", None, psk=False, share=True, certificates="either"),
     _newer("1.3 either, mutual", None, psk=False, share=True, certificates="either mutual"),
     _older("1.2 psk", lists.SUITES_PSK),
-    _older("1.2 ecdhe_psk", lists.SUITES_ECDHE_PSK, (GROUPS, None)),
-    _older("1.2 raw key", lists.SUITES_ECDSA, (GROUPS, None), (SCHEMES, None),
-           (SERVER_TYPE, _ONLY_RAW)),
-    _older("1.2 raw keys", lists.SUITES_ECDSA, (GROUPS, None), (SCHEMES, None),
+    _older("1.2 ecdhe_psk", lists.SUITES_ECDHE_PSK, *_CURVES),
+    _older("1.2 raw key", lists.SUITES_ECDSA, *_CURVES, (SCHEMES, None), (SERVER_TYPE, _ONLY_RAW)),
+    _older("1.2 raw keys", lists.SUITES_ECDSA, *_CURVES, (SCHEMES, None),
            (CLIENT_TYPE, _ONLY_RAW), (SERVER_TYPE, _ONLY_RAW)),
-    _older("1.2 certificate", lists.SUITES_ECDSA, (GROUPS, None), (SCHEMES, None)),
+    _older("1.2 certificate", lists.SUITES_ECDSA, *_CURVES, (SCHEMES, None)),
 )  # fmt: skip
 
 
