@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.imports import Import, eagerly_reached, imports, modules
+from tests.support.imports import Import, circles, eagerly_reached, imports, modules
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGE = _ROOT / "handshake_over_coap"
@@ -124,6 +124,11 @@ def test_every_import_follows_the_order_of_the_rooms() -> None:
     assert violations(_PACKAGE) == []
 
 
+def test_no_two_modules_import_each_other() -> None:
+    """Not even under TYPE_CHECKING or inside a function: what is read together is one module."""
+    assert circles(_PACKAGE) == []
+
+
 def _tree(folder: Path, files: dict[str, str]) -> Path:
     package = folder / "house"
     for name, text in files.items():
@@ -203,6 +208,22 @@ def test_what_the_design_allows_passes(tmp_path: Path) -> None:
 def test_what_the_design_forbids_is_caught(tmp_path: Path, file: str, text: str, said: str) -> None:
     found = violations(_tree(tmp_path, {**_ALLOWED, file: text}))
     assert [each for each in found if said in each], found
+
+
+def test_circles_of_imports_are_caught(tmp_path: Path) -> None:
+    deferred = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.lab.{} import x"
+    package = _tree(
+        tmp_path,
+        {
+            "lab/a.py": "from house.lab import b",
+            "lab/b.py": "def f():\n    from house.lab.c import x",
+            "lab/c.py": deferred.format("a"),
+            "lab/d.py": "from . import a",
+            "sim/__init__.py": "from .clock import Clock",
+            "sim/clock.py": "from house.lab import d",
+        },
+    )
+    assert circles(package) == [["house.lab.a", "house.lab.b", "house.lab.c"]]
 
 
 def test_an_import_is_told_with_its_place(tmp_path: Path) -> None:

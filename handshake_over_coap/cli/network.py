@@ -20,7 +20,8 @@ _FILES: Final = ("keylog", "pcap", "pcap_dtls")
 def network_options() -> dict[str, Declared]:
     """The options of the network."""
     # Imported here: nothing on a real network loads the laboratory.
-    from handshake_over_coap.lab.scenario import NETWORK, Scenario
+    from handshake_over_coap.lab.network import NETWORK
+    from handshake_over_coap.lab.scenario import Scenario
 
     return {name: each for name, each in declarations(Scenario).items() if each.group == NETWORK}
 

@@ -11,24 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.keywords import ScenarioValues
-from handshake_over_coap.lab.network import LINKS, LOSS_UNITS, check_network
-from handshake_over_coap.net.declared import DEFAULT, declarations, declaring, option
+from handshake_over_coap.lab.network import NetworkOptions
+from handshake_over_coap.net.declared import DEFAULT, declarations, declaring
 from handshake_over_coap.net.fitting import fitting
 from handshake_over_coap.net.options import Options
 from handshake_over_coap.net.proofs import PROOFS, File
 from handshake_over_coap.net.strategies import ROOMS, name_of, options_of
-from handshake_over_coap.sim import DEVICES
-from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 from handshake_over_coap.tls.credentials import PSK
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-NETWORK: Final = "network"
-"""The heading under which help tells the options of the network."""
-
 _AUTH: Final = dataclasses.replace(declarations(Options)["auth"], default="psk")
-_OF_RADIO: Final[dict[str, Any]] = {"group": NETWORK, "needs": {"link": ("802154",)}}
 
 FILES: Final = frozenset({"keylog", "pcap", "pcap_dtls"})
 """Fields of :class:`Options` that are no part of a scenario."""
@@ -37,33 +31,15 @@ NOT_OF_SCENARIOS: Final = FILES | {"limits"}
 """Those and the fields that the command line does not have."""
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """Numbers with commas in between; nothing at all is none of them."""
-    try:
-        return tuple(int(each) for each in text.split(",") if each.strip() or text.strip())
-    except ValueError:
-        raise ConfigurationError(f"{text!r} is no list of numbers such as 3,7") from None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario(Options):
-    """The options of a handshake (:class:`Options`) and those of the network it crosses.
+class Scenario(NetworkOptions):
+    """The options of a handshake, of the network it crosses, and the credentials of both sides.
 
     Names and defaults are those of the command line, with underscores.  Credentials derive from the
     seed unless they are given: ``psk`` (a PSK or ``"IDENTITY:HEXKEY"``, one or several; a client
     uses the first), or the files ``key`` and ``cert`` (the server's), ``ca`` and ``peer_key`` (what
     the client checks them against; ``insecure``: nothing).  With files the time of day is that at
     which the last of the certificates becomes valid, so that the outcome does not change with it.
-
-    ``link`` is ``"udp"`` or ``"802154"``; to the latter belong ``hops``, ``link_retries`` (of each
-    frame), ``reassembly_timeout`` (seconds that an incomplete packet is kept) and
-    ``reassembly_buffers`` (packets that a node puts together at a time).  ``delay`` is one way,
-    ``jitter`` the most that is added to it, in seconds; ``rate`` in bits per second (``None``:
-    unlimited).  ``loss`` is a probability, of every ``loss_unit`` (``"datagram"`` or ``"frame"``),
-    independent or in bursts of ``burst`` units on average; ``drop`` lists the datagrams that are
-    lost, counted from 1 over both directions in the order in which they are sent.  ``duplicate``
-    and ``reorder`` are probabilities of a datagram.  ``device`` is the kind of both sides,
-    ``server_device`` and ``client_device`` of one.
 
     Raises ConfigurationError, naming the option and the remedy.
     """
@@ -75,75 +51,6 @@ class Scenario(Options):
     ca: File | Sequence[File] = declaring(PROOFS["ca"])
     peer_key: File | Sequence[File] = declaring(PROOFS["peer_key"])
     insecure: bool = declaring(PROOFS["insecure"])
-    link: str = option(
-        "udp",
-        "what datagrams cross: a plain link, or IEEE 802.15.4 frames with 6LoWPAN",
-        group=NETWORK,
-        choices=LINKS,
-    )
-    hops: int = option(1, "802154: hops", why="a plain link has no hops", **_OF_RADIO)
-    link_retries: int = option(
-        0,
-        "802154: repetitions of an unacknowledged frame",
-        why="a plain link repeats nothing",
-        **_OF_RADIO,
-    )
-    reassembly_timeout: float = option(
-        TIMEOUT,
-        "802154: how long a node keeps an incomplete packet, at most 60",
-        unit="s",
-        why="a plain link puts nothing together",
-        **_OF_RADIO,
-    )
-    reassembly_buffers: int = option(
-        BUFFERS,
-        "802154: packets that a node puts together at a time",
-        why="a plain link puts nothing together",
-        **_OF_RADIO,
-    )
-    delay: float = option(0.05, "delay, one way, in seconds", unit="s", group=NETWORK)
-    jitter: float = option(0.0, "most that is added to it", unit="s", group=NETWORK)
-    rate: float | None = option(
-        None, "rate of the link", group=NETWORK, metavar="BITS/S", told="none: unlimited"
-    )
-    loss: float = option(0.0, "probability of loss, 0 to 1", group=NETWORK, metavar="P")
-    loss_unit: str = option(
-        "datagram",
-        "what is lost (frame: with 802154 only)",
-        choices=LOSS_UNITS,
-        why="a plain link has no frames",
-        **_OF_RADIO,
-    )
-    burst: float | None = option(
-        None,
-        "losses come in bursts of this mean length",
-        group=NETWORK,
-        metavar="MEAN",
-        told="independent",
-    )
-    drop: Sequence[int] = option(
-        (),
-        "lose exactly these datagrams, counted from 1 over both directions",
-        group=NETWORK,
-        metavar="N,N...",
-        parse=_numbers,
-    )
-    duplicate: float = option(0.0, "probability of arriving twice", group=NETWORK, metavar="P")
-    reorder: float = option(
-        0.0, "probability of being overtaken by later ones", group=NETWORK, metavar="P"
-    )
-    device: str = option(
-        "fast",
-        f"kind of device of both sides: {', '.join(DEVICES)}",
-        group=NETWORK,
-        metavar="NAME",
-    )
-    server_device: str | None = option(
-        None, "kind of device of the server", group=NETWORK, metavar="NAME"
-    )
-    client_device: str | None = option(
-        None, "kind of device of the client", group=NETWORK, metavar="NAME"
-    )
 
     if TYPE_CHECKING:  # as for Options
 
@@ -163,7 +70,7 @@ class Scenario(Options):
         # Both look at everything once, so that a mistake shows before any work.
         _ = self.coap if self.transport == "coap" else self.udp
         _ = self.suites
-        check_network(self)
+        self.check_network()
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> Scenario:
