@@ -203,7 +203,7 @@ def test_the_seconds_in_which_a_device_computed_are_told_by_side() -> None:
 
 
 def test_datagrams_for_which_a_buffer_had_no_room_are_counted() -> None:
-    busy: dict[str, Any] = {"mtu": 256, "initial_timeout": 0.5, "timeout": 600.0}
+    busy: dict[str, Any] = {"mtu": 128, "initial_timeout": 0.25, "timeout": 600.0}
     scenario = Scenario(transport="udp", dtls="1.2", auth="x509", mutual=True, **busy)
     none = run_trial(scenario, 1, 0)
     assert none.client_overflow == none.server_overflow == 0
