@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .codes import MessageType, is_request, is_response
+from .codes import MessageType
 from .options import (
+    LENGTHS,
+    REPEATABLE,
+    TEXT,
     MessageFormatError,
     Option,
-    OptionReader,
     OptionValue,
     encode_options,
-    is_known,
-    may_repeat,
 )
 
 __all__ = ["Content", "Message", "MessageFormatError", "acknowledgement", "reset"]
@@ -45,7 +45,7 @@ class Content:
 
     def get(self, number: int) -> bytes | None:
         """The value of the first option ``number``, ``None`` if absent."""
-        return _first(self.options, number)
+        return next((value for each, value in self.options if each == number), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +78,38 @@ class Message:
             raise MessageFormatError("not a CoAP message of version 1")
         token_length, code = data[0] & 15, data[1]
         start = 4 + token_length
-        reader = OptionReader(data, start, [])
-        intact = True
+        found: list[OptionValue] = []
+        payload, intact = b"", True
         try:
-            reader.read(whole=token_length <= 8 and (code > 0 or len(data) == 4))
+            payload = _read(
+                data, start, found, whole=token_length <= 8 and (code > 0 or len(data) == 4)
+            )
         except MessageFormatError:
             if not tolerant:
                 raise
             intact = False
-        known, unrecognised = (reader.found, []) if tolerant else _sorted_out(reader.found)
+        known, unrecognised = (found, ()) if tolerant else _sorted_out(found)
+        token = data[4:start]
         return cls(
-            type=data[0] >> 4 & 3,
-            code=code,
-            message_id=data[2] << 8 | data[3],
-            token=data[4:start],
-            options=tuple(known),
-            payload=reader.payload,
-            unrecognised=tuple(unrecognised),
-            intact=intact,
+            data[0] >> 4 & 3,
+            code,
+            data[2] << 8 | data[3],
+            token,
+            tuple(known),
+            payload,
+            unrecognised,
+            intact,
         )
 
     @property
     def is_request(self) -> bool:
         """Whether the code is of class 0 and not the empty message."""
-        return is_request(self.code)
+        return 0 < self.code < 32
 
     @property
     def is_response(self) -> bool:
         """Whether the code is of class 2, 4 or 5."""
-        return is_response(self.code)
+        return self.code >> 5 in (2, 4, 5)
 
     @property
     def bad_option(self) -> bool:
@@ -116,16 +119,22 @@ class Message:
     @property
     def bad_block(self) -> bool:
         """Whether a block option has the reserved size exponent 7 (RFC 7959 section 2.2)."""
-        return any((self.uint(each) or 0) & 7 == 7 for each in (Option.BLOCK1, Option.BLOCK2))
+        blocks = (Option.BLOCK1, Option.BLOCK2)
+        return any(n in blocks and value[-1:] and value[-1] & 7 == 7 for n, value in self.options)
 
     def get(self, number: int) -> bytes | None:
         """The value of the first option ``number``, ``None`` if absent."""
-        return _first(self.options, number)
+        for each, value in self.options:
+            if each == number:
+                return value
+        return None
 
     def uint(self, number: int) -> int | None:
         """The value of an option of format uint, ``None`` if absent."""
-        value = _first(self.options, number)
-        return None if value is None else int.from_bytes(value, "big")
+        for each, value in self.options:
+            if each == number:
+                return int.from_bytes(value, "big")
+        return None
 
     def values(self, number: int) -> tuple[bytes, ...]:
         """All values of a repeatable option, in order."""
@@ -146,29 +155,88 @@ class Message:
         return self.content.encode(self.type, self.message_id, self.token)
 
 
-def _first(options: tuple[OptionValue, ...], number: int) -> bytes | None:
-    for each, value in options:
-        if each == number:
-            return value
-    return None
+def _is_whole(token_length: int, code: int, size: int) -> bool:
+    """Whether what stands before the options may be so: an empty message is four bytes."""
+    return token_length <= 8 and (code > 0 or size == 4)
 
 
-def _sorted_out(found: list[OptionValue]) -> tuple[list[OptionValue], list[int]]:
+def _read(data: bytes, position: int, found: list[OptionValue], *, whole: bool) -> bytes:
+    """Add the options from ``position`` on to ``found``; gives the payload behind them.
+
+    Raises :class:`MessageFormatError` where the message breaks, or before the options if what
+    stands before them is not ``whole``.
+    """
+    end, number = len(data), 0
+    if not whole or position > end:
+        raise MessageFormatError("bad token length, or an empty message that is not empty")
+    while position < end:
+        first = data[position]
+        position += 1
+        if first == 0xFF:
+            if position == end:
+                raise MessageFormatError("a payload marker without payload")
+            return data[position:]
+        delta, length = first >> 4, first & 15
+        if delta > 12:
+            delta, position = _extended(delta, data, position)
+        if length > 12:
+            length, position = _extended(length, data, position)
+        number += delta
+        after = position + length
+        if number > 0xFFFF or after > end:
+            raise MessageFormatError("an option runs past the end or is numbered past 65535")
+        found.append((number, data[position:after]))
+        position = after
+    return b""
+
+
+def _extended(nibble: int, data: bytes, position: int) -> tuple[int, int]:
+    """Option delta or length, 13 or more, with its extension bytes (RFC 7252 section 3.1)."""
+    size = nibble - 12
+    if nibble == 15 or position + size > len(data):
+        raise MessageFormatError("a reserved or truncated option header")
+    value = int.from_bytes(data[position : position + size], "big")
+    return value + (13 if nibble == 13 else 269), position + size
+
+
+def _sorted_out(found: list[OptionValue]) -> tuple[list[OptionValue], tuple[int, ...]]:
     """The options that are known and well formed, and the numbers of the others.
 
     One that may not be repeated counts as unrecognised when it comes again (RFC 7252 5.4.5).
     """
-    known: list[OptionValue] = []
     unrecognised: list[int] = []
     previous = 0
-    for option in found:
-        number = option[0]
-        if is_known(*option) and (number != previous or may_repeat(number)):
-            known.append(option)
-        else:
+    for number, value in found:
+        repeated = number == previous and number not in REPEATABLE
+        if repeated or not _is_sound(number, value):
             unrecognised.append(number)
         previous = number
-    return known, unrecognised
+    if not unrecognised:
+        return found, ()
+    return [each for each in _first_ones(found) if _is_sound(*each)], tuple(unrecognised)
+
+
+def _first_ones(found: list[OptionValue]) -> list[OptionValue]:
+    """The options without those that come again and may not."""
+    previous, left = 0, []
+    for each in found:
+        if each[0] != previous or each[0] in REPEATABLE:
+            left.append(each)
+        previous = each[0]
+    return left
+
+
+def _is_sound(number: int, value: bytes) -> bool:
+    """Whether the option is known and its value has the length and format it should have."""
+    least, most = LENGTHS.get(number, (1, 0))
+    if not least <= len(value) <= most:
+        return False
+    if number in TEXT and not value.isascii():
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
 def reset(message_id: int) -> bytes:

@@ -46,7 +46,7 @@ class Option(IntEnum):
     REQUEST_TAG = 292
 
 
-_LENGTHS: Final[dict[int, tuple[int, int]]] = {
+LENGTHS: Final[dict[int, tuple[int, int]]] = {
     Option.URI_HOST: (1, 255),
     Option.ETAG: (1, 8),
     Option.URI_PORT: (0, 2),
@@ -67,9 +67,7 @@ _LENGTHS: Final[dict[int, tuple[int, int]]] = {
 }
 """Least and most bytes of a value; outside them an option counts as unrecognised (5.4.3)."""
 
-_NO_LENGTH: Final = (1, 0)
-
-_TEXT: Final = frozenset(
+TEXT: Final = frozenset(
     {
         Option.URI_HOST,
         Option.LOCATION_PATH,
@@ -81,9 +79,10 @@ _TEXT: Final = frozenset(
 )
 """Options of format string: UTF-8, or unrecognised like a value of a wrong length."""
 
-_REPEATABLE: Final = frozenset(
+REPEATABLE: Final = frozenset(
     {Option.LOCATION_PATH, Option.URI_PATH, Option.URI_QUERY, Option.ETAG, Option.REQUEST_TAG}
 )
+"""Options of which more than one may stand in a message (RFC 7252 section 5.4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +116,6 @@ def uint(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
-def is_known(number: int, value: bytes) -> bool:
-    """Whether the option is known and its value has the length and format it should have."""
-    least, most = _LENGTHS.get(number, _NO_LENGTH)
-    if not least <= len(value) <= most:
-        return False
-    if number in _TEXT:
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def may_repeat(number: int) -> bool:
-    """Whether more than one option of this number may stand in a message."""
-    return number in _REPEATABLE
-
-
 def encode_options(options: Iterable[OptionValue]) -> bytes:
     """Options on the wire; ``options`` in ascending order of their numbers."""
     out, previous = b"", 0
@@ -158,53 +139,3 @@ def _header(delta: int, length: int) -> bytes:
             first |= 14 << shift
             extensions += (value - 269).to_bytes(2, "big")
     return bytes([first]) + extensions
-
-
-@dataclass(slots=True)
-class OptionReader:
-    """Reads the options of one message, and what follows them.
-
-    ``found`` holds all that could be read, ``payload`` what stands behind the marker.
-    """
-
-    data: bytes
-    position: int
-    found: list[OptionValue]
-    payload: bytes = b""
-
-    def read(self, *, whole: bool) -> None:
-        """Read to the end of the message; raises :class:`MessageFormatError` where it breaks.
-
-        It does so before the options if what stands before them is not ``whole``.
-        """
-        data, end = self.data, len(self.data)
-        if not whole or self.position > end:
-            raise MessageFormatError("bad token length, or an empty message that is not empty")
-        number, position = 0, self.position
-        while position < end:
-            first = data[position]
-            position += 1
-            if first == 0xFF:
-                if position == end:
-                    raise MessageFormatError("a payload marker without payload")
-                self.payload = data[position:]
-                return
-            delta, length = first >> 4, first & 15
-            if delta > 12:
-                delta, position = _extended(delta, data, position)
-            if length > 12:
-                length, position = _extended(length, data, position)
-            number += delta
-            if number > 0xFFFF or position + length > end:
-                raise MessageFormatError("an option runs past the end or is numbered past 65535")
-            self.found.append((number, data[position : position + length]))
-            position += length
-
-
-def _extended(nibble: int, data: bytes, position: int) -> tuple[int, int]:
-    """Option delta or length, 13 or more, with its extension bytes (RFC 7252 section 3.1)."""
-    size = nibble - 12
-    if nibble == 15 or position + size > len(data):
-        raise MessageFormatError("a reserved or truncated option header")
-    value = int.from_bytes(data[position : position + size], "big")
-    return value + (13 if nibble == 13 else 269), position + size
