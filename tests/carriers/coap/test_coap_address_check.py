@@ -141,7 +141,7 @@ async def test_discovery_comes_in_blocks_where_it_is_asked_to(asked: int) -> Non
             assert got.offset == len(links)
             assert got.size <= asked
             links, more, asked = links + reply.payload, got.more, got.size
-        assert links == b'</a-long/name-of-the/handshake-resource>;rt=core.dtls;ct="65000"'
+        assert links == b'</a-long/name-of-the/handshake-resource>;rt=core.dtls;ct="65000 65002"'
         beyond = request(*CORE, (BLOCK2, block(9, False, 64)), code=GET)
         assert Message.decode(send_as_stranger(here, beyond)[0]).code == 0x80
 
