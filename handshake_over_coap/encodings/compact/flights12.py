@@ -105,12 +105,88 @@ def _certificate(shown: Proof) -> bytes:
     return vec24(b"".join(map(vec24, shown.chain)))
 
 
-def _proof(certificate: bytes, signed: Reader, known: Known) -> tuple[int, bytes] | None:
-    """Form and bytes of a certificate, and of scheme and signature that ``signed`` ends with."""
+def _proof(certificate: bytes, signed: Reader) -> Proof | None:
+    """What a certificate shows, with the scheme and signature that ``signed`` ends with."""
     scheme, signature = signed.u16(), signed.vec16()
     signed.done()
     shown = _chain_of(certificate)
-    return None if shown is None else proof.write(Proof(*shown, scheme, signature), known)
+    return None if shown is None else Proof(*shown, scheme, signature)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """An ephemeral key: how it stands in a body, and in a message with its group."""
+
+    code: int
+    short: bytes
+    group: bytes
+    key: bytes
+
+    @classmethod
+    def of(cls, group: bytes, key: bytes) -> _Shown:
+        """The key of a message; its group is written out where it has no short form."""
+        code, short = _short_point(key)
+        return cls(code, group + short if code == points.OTHER else short, group, key)
+
+    @classmethod
+    def read(cls, code: int, reader: Reader) -> _Shown:
+        """The key of a body."""
+        group = reader.take(2) if code == points.OTHER else _group(code)
+        return cls(code, b"", group, _read_point(code, reader))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A server's flight in its parts; None for what it does not have."""
+
+    head: _ServerHead
+    flags: int
+    suite: int
+    cid: bytes | None
+    random: bytes
+    share: _Shown | None = None
+    proof: Proof | None = None
+
+    def messages(self, hello: Opened | None) -> list[Message]:
+        """The messages, as an answer to ``hello``."""
+        extensions = self._extensions(hello)
+        answer = b"\xfe\xfd" + self.random + b"\0" + u16(self.suite) + b"\0" + extensions
+        found = [(_HELLO, answer)]
+        share, shown = self.share, self.proof
+        if share is not None:
+            exchange = _NAMED_CURVE + share.group + vec8(share.key)
+            if shown is None:
+                found.append((_SERVER_KEY, _NO_HINT + exchange))
+            else:
+                signed = exchange + u16(shown.scheme) + vec16(shown.signature)
+                found += [(_CERTIFICATE, _certificate(shown)), (_SERVER_KEY, signed)]
+        if self.head.asked:
+            found.append((_REQUEST, _USUAL_REQUEST))
+        return [*found, (_DONE, b"")]
+
+    def _extensions(self, hello: Opened | None) -> bytes:
+        """The extensions of ServerHello as they follow from those of the ClientHello."""
+        offered = {} if hello is None else dict(hello.extensions)
+        suites = b"" if hello is None else hello.suites
+        head, found = self.head, list[tuple[int, bytes]]()
+        if suites[-2:] == _SCSV or _RENEGOTIATION in offered:
+            found.append((_RENEGOTIATION, b"\0"))
+        if SNI in offered and not self.flags & _NO_NAME:
+            found.append((SNI, b""))
+        if head.share is not None and POINTS in offered:
+            found.append((POINTS, _UNCOMPRESSED))
+        if head.form is not None and SERVER_TYPE in offered:
+            form = _RAW if head.form <= REFERENCE else _X509
+            found.append((SERVER_TYPE, form))
+            if head.asked and CLIENT_TYPE in offered:
+                found.append((CLIENT_TYPE, form))
+        if not self.flags & _NO_EMS:
+            found.append((EMS, b""))
+        if LIMIT in offered:
+            found.append((LIMIT, _LARGEST_LIMIT))
+        if self.cid is not None:
+            found.append((CID, self.cid))
+        return write_extensions(tuple(found)) if found else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,54 +206,61 @@ class ServerFlight:
     def _write(self, messages: Messages, references: int) -> bytes | None:
         kinds = tuple(kind for kind, _ in messages)
         bodies = dict(messages)
-        asked = _REQUEST in kinds
-        share = field = b""
-        code: int | None = None
-        form: int | None = None
+        share: _Shown | None = None
+        shown: Proof | None = None
+        form, field = None, b""
         if kinds != (_HELLO, _DONE):
             exchange = Reader(bodies.get(_SERVER_KEY, b""))
-            hint = exchange.take(2) if _CERTIFICATE not in kinds else b""
-            curve, key = exchange.take(3), exchange.vec8()
-            code, share = _short_point(key)
-            share = curve[1:] + share if code == points.OTHER else share
-            if curve[:1] != _NAMED_CURVE or hint != _NO_HINT[: len(hint)]:
-                return None
+            exchange.take(0 if _CERTIFICATE in kinds else len(_NO_HINT))
+            share = _Shown.of(exchange.take(3)[1:], exchange.vec8())
             if _CERTIFICATE in kinds:
-                found = _proof(bodies[_CERTIFICATE], exchange, self.known)
+                shown = _proof(bodies[_CERTIFICATE], exchange)
+                found = None if shown is None else proof.write(shown, self.known)
                 if found is None:
                     return None
                 form, field = found
-        head = _ServerHead(code, form, asked)
-        begun = self._begin(bodies.get(_HELLO, b""), head, references)
-        short = None if begun is None else begun + share + field
-        if short is None or head not in _SERVER_NUMBERS:
+        head = _ServerHead(None if share is None else share.code, form, _REQUEST in kinds)
+        answer = self._parsed(bodies.get(_HELLO, b""), head, references, share, shown)
+        if head not in _SERVER_NUMBERS or answer.messages(self.hello) != list(messages):
             return None
-        rebuilt, _ = self.read(Reader(short))
-        return short if rebuilt == list(messages) else None
+        return self._begun(answer) + (b"" if share is None else share.short) + field
 
-    def _begin(self, hello: bytes, head: _ServerHead, references: int) -> bytes | None:
-        """Head, flags and random of a ServerHello."""
+    def _parsed(
+        self,
+        hello: bytes,
+        head: _ServerHead,
+        references: int,
+        share: _Shown | None,
+        shown: Proof | None,
+    ) -> _Answer:
+        """The parts, with what flags say of a ServerHello."""
         reader = Reader(hello)
         reader.take(2)
         random = reader.take(RANDOM_SIZE)
         reader.vec8()
         suite = reader.u16()
         reader.take(1)
-        extensions = dict(read_extensions(reader))
-        flags, said = references, b""
-        if suite != first_suite(self.hello):
-            flags, said = flags | _SUITE, u16(suite)
+        extensions = dict(read_extensions(reader)) if reader.remaining else {}
         cid = extensions.get(CID)
+        flags = references
+        if suite != first_suite(self.hello):
+            flags |= _SUITE
         if cid is not None:
-            if len(cid) > 0xFF:
-                return None
-            flags, said = flags | _CID, said + vec8(cid)
+            flags |= _CID
         if EMS not in extensions:
             flags |= _NO_EMS
         if SNI not in extensions and self.hello is not None and self.hello.get(SNI) is not None:
             flags |= _NO_NAME
-        number = _SERVER_NUMBERS.get(head, 0) << 1
-        return (u8(number | 1) + u8(flags) + said if flags else u8(number)) + random
+        return _Answer(head, flags, suite, cid, random, share, shown)
+
+    def _begun(self, answer: _Answer) -> bytes:
+        """Head, flags and random."""
+        flags, number = answer.flags, _SERVER_NUMBERS[answer.head] << 1
+        if not flags:
+            return u8(number) + answer.random
+        suite = u16(answer.suite) if flags & _SUITE else b""
+        cid = b"" if answer.cid is None else vec8(answer.cid)
+        return u8(number | 1) + u8(flags) + suite + cid + answer.random
 
     def read(self, reader: Reader) -> tuple[list[Message], int]:
         """The messages, and how many bytes name a key that the server knows; raises DecodeError."""
@@ -192,50 +275,11 @@ class ServerFlight:
             raise DecodeError("a ServerHello of no suite, or with unknown flags")
         cid = reader.vec8() if flags & _CID else None
         random = reader.take(RANDOM_SIZE)
-        extensions = self._extensions(
-            head, cid, ems=not flags & _NO_EMS, named=not flags & _NO_NAME
-        )
-        hello = b"\xfe\xfd" + random + b"\0" + u16(suite) + b"\0" + extensions
-        messages = [(_HELLO, hello), *self._read_keys(head, reader)]
+        share = None if head.share is None else _Shown.read(head.share, reader)
+        shown = None if head.form is None else proof.read(head.form, reader, self.known, 0)
         reader.done()
-        return [*messages, (_DONE, b"")], flags & _REFERENCES
-
-    def _read_keys(self, head: _ServerHead, reader: Reader) -> list[Message]:
-        if head.share is None:
-            return []
-        group = reader.take(2) if head.share == points.OTHER else _group(head.share)
-        key = _read_point(head.share, reader)
-        exchange = _NAMED_CURVE + group + vec8(key)
-        if head.form is None:
-            return [(_SERVER_KEY, _NO_HINT + exchange)]
-        shown = proof.read(head.form, reader, self.known, 0)
-        signed = exchange + u16(shown.scheme) + vec16(shown.signature)
-        request = [(_REQUEST, _USUAL_REQUEST)] if head.asked else []
-        return [(_CERTIFICATE, _certificate(shown)), (_SERVER_KEY, signed), *request]
-
-    def _extensions(self, head: _ServerHead, cid: bytes | None, *, ems: bool, named: bool) -> bytes:
-        """The extensions of ServerHello as they follow from those of the ClientHello."""
-        offered = {} if self.hello is None else dict(self.hello.extensions)
-        suites = b"" if self.hello is None else self.hello.suites
-        found: list[tuple[int, bytes]] = []
-        if suites[-2:] == _SCSV or _RENEGOTIATION in offered:
-            found.append((_RENEGOTIATION, b"\0"))
-        if SNI in offered and named:
-            found.append((SNI, b""))
-        if head.share is not None and POINTS in offered:
-            found.append((POINTS, _UNCOMPRESSED))
-        if head.form is not None and SERVER_TYPE in offered:
-            form = _RAW if head.form <= REFERENCE else _X509
-            found.append((SERVER_TYPE, form))
-            if head.asked and CLIENT_TYPE in offered:
-                found.append((CLIENT_TYPE, form))
-        if ems:
-            found.append((EMS, b""))
-        if LIMIT in offered:
-            found.append((LIMIT, _LARGEST_LIMIT))
-        if cid is not None:
-            found.append((CID, cid))
-        return write_extensions(tuple(found)) if found else b""
+        answer = _Answer(head, flags, suite, cid, random, share, shown)
+        return answer.messages(self.hello), flags & _REFERENCES
 
 
 def _group(code: int) -> bytes:
@@ -276,32 +320,31 @@ class ClientFlight:
     def write(self, messages: Messages) -> bytes | None:
         """The short form; None if it has none."""
         try:
-            short = self._write(messages)
-            if short is None:
-                return None
-            rebuilt = self.read(Reader(short + bytes(self.after)))
+            return self._write(messages)
         except DecodeError:
             return None
-        return short if rebuilt == list(messages) else None
 
     def _write(self, messages: Messages) -> bytes | None:
         bodies = dict(messages)
         exchange = Reader(bodies.get(_CLIENT_KEY, b""))
         identity = exchange.vec16() if self.psk else b""
-        code: int | None = None
-        share, form, field = b"", None, b""
-        if not self.psk or exchange.remaining:
-            code, share = _short_point(exchange.vec8())
+        key = exchange.vec8() if not self.psk or exchange.remaining else None
+        code, share = (None, b"") if key is None else _short_point(key)
+        form, field = None, b""
+        shown: Proof | None = None
         if _VERIFY in bodies:
-            signed = Reader(bodies[_VERIFY])
-            found = _proof(bodies.get(_CERTIFICATE, _NO_CHAIN), signed, self.known)
+            shown = _proof(bodies.get(_CERTIFICATE, _NO_CHAIN), Reader(bodies[_VERIFY]))
+            found = None if shown is None else proof.write(shown, self.known)
             if found is None:
                 return None
             form, field = found
         elif _CERTIFICATE in bodies:
             form = _NO_KEY
-        number = _CLIENT_NUMBERS.get(_ClientHead(code, form, self.psk))
-        return None if number is None else u8(number) + share + field + identity
+        head = _ClientHead(code, form, self.psk)
+        number = _CLIENT_NUMBERS.get(head)
+        if number is None or _messages(head, key, identity, shown) != list(messages):
+            return None
+        return u8(number) + share + field + identity
 
     def read(self, reader: Reader) -> list[Message]:
         """The messages up to what is sealed; raises DecodeError."""
@@ -311,15 +354,22 @@ class ClientFlight:
         head = _CLIENT_HEADS[first]
         if head.psk is not self.psk:
             raise DecodeError("a client's flight for another kind of suite")
-        key = b"" if head.share is None else vec8(_read_point(head.share, reader))
+        key = None if head.share is None else _read_point(head.share, reader)
+        identity, shown = b"", None
         if head.psk:
             identity = reader.take(max(0, reader.remaining - self.after))
-            return [(_CLIENT_KEY, vec16(identity) + key)]
-        exchange = (_CLIENT_KEY, key)
-        if head.form is None:
-            return [exchange]
-        if head.form == _NO_KEY:
-            return [(_CERTIFICATE, _NO_CHAIN), exchange]
-        shown = proof.read(head.form, reader, self.known, self.after)
+        elif head.form is not None and head.form != _NO_KEY:
+            shown = proof.read(head.form, reader, self.known, self.after)
+        return _messages(head, key, identity, shown)
+
+
+def _messages(
+    head: _ClientHead, key: bytes | None, identity: bytes, shown: Proof | None
+) -> list[Message]:
+    """A client's flight from its parts."""
+    share = b"" if key is None else vec8(key)
+    exchange = (_CLIENT_KEY, vec16(identity) + share if head.psk else share)
+    if shown is not None:
         verify = u16(shown.scheme) + vec16(shown.signature)
         return [(_CERTIFICATE, _certificate(shown)), exchange, (_VERIFY, verify)]
+    return [(_CERTIFICATE, _NO_CHAIN), exchange] if head.form == _NO_KEY else [exchange]

@@ -12,6 +12,7 @@ otherwise.  Every other ServerHello has no short form.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Final
 
@@ -91,6 +92,7 @@ class _Fields:
         )
 
 
+@lru_cache(maxsize=64)
 def is_1_3(body: bytes) -> bool:
     """Whether a ServerHello, well formed or not, chooses DTLS 1.3."""
     reader = Reader(body)
