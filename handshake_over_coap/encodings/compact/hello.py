@@ -71,7 +71,10 @@ class Opened:
 
     def get(self, number: int) -> bytes | None:
         """The content of an extension."""
-        return next((data for each, data in self.extensions if each == number), None)
+        for each, data in self.extensions:
+            if each == number:
+                return data
+        return None
 
 
 @lru_cache(maxsize=16)

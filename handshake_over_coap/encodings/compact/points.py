@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.codepoints import NamedGroup
 
@@ -17,7 +20,7 @@ SIZE: Final = 32
 
 _P: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _B: Final = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
-_ROOT: Final = (_P + 1) // 4
+_P256: Final = ec.SECP256R1()
 _UNCOMPRESSED: Final = 4
 
 EVEN: Final = 0
@@ -45,14 +48,11 @@ def compressed(point: bytes) -> tuple[int, bytes] | None:
 
 def restored(parity: int, x: bytes) -> bytes:
     """The uncompressed point; raises DecodeError where no point has this x."""
-    number = int.from_bytes(x, "big")
-    square = _curve(number)
-    y = pow(square, _ROOT, _P)
-    if number >= _P or (y * y - square) % _P or y == 0:
-        raise DecodeError("no point of the curve has this x coordinate")
-    if y & 1 != parity:
-        y = _P - y
-    return bytes((_UNCOMPRESSED,)) + x + y.to_bytes(SIZE, "big")
+    try:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(_P256, bytes((2 + parity,)) + x)
+    except ValueError:
+        raise DecodeError("no point of the curve has this x coordinate") from None
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
 def short_share(group: int, key: bytes) -> tuple[int, bytes] | None:
