@@ -19,7 +19,7 @@ from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.encodings import Encoding
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.timers import Rfc6347, Rfc7252, Rfc9147, TimerPolicy
-from handshake_over_coap.tls.credentials import auth_names
+from handshake_over_coap.tls.credentials import auth_names, kind_and_way
 from handshake_over_coap.transfers import Transfer
 
 from .declared import DEFAULT, ByDefault, declarations, option
@@ -34,9 +34,8 @@ SHORTEST_TIMEOUT: Final = 60.0
 WAITS_A_PIECE: Final = 6
 """How many first waits of the timer each further piece adds to that."""
 
-_BODIES: Final = {"psk": 512, "ecdhe-psk": 768, "x509": 4096}
-"""Bytes of all flights together by ``auth``, amply."""
-_BODIES_OF_OTHERS: Final = 1024
+_BODIES_OF_ANY: Final = 1024
+"""Bytes of all flights together, amply, where it is open how the sides prove themselves."""
 _FREE_PIECES: Final = 2
 _RECORD_OVERHEAD: Final = 41
 """Bytes of a datagram over UDP that are no message: headers of record and fragment, and a tag."""
@@ -233,7 +232,7 @@ class Choices:
         """
         if self.timeout != DEFAULT:
             return self.timeout
-        bodies = _BODIES.get(self.auth or "", _BODIES_OF_OTHERS)
+        bodies = _BODIES_OF_ANY if self.auth is None else kind_and_way(self.auth)[1].bodies
         if self.transport == "coap":
             fitting = (size for size in BLOCK_SIZES if size < self.mtu)
             piece = self.block_size or max(fitting, default=1)

@@ -127,11 +127,13 @@ class Way:
     """A name of ``--auth``: a kind of credential and how keys are agreed on with it.
 
     ``exchange`` is that of the suites of 1.2, ``psk_modes`` those of 1.3 (RFC 8446 section 4.2.9).
+    ``bodies`` are the bytes of all flights together, amply: how long it may take follows from them.
     """
 
     name: str
     exchange: KeyExchange
     psk_modes: tuple[PskKeyExchangeMode, ...] = PSK_MODES
+    bodies: int = 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,8 +177,8 @@ class PskKind(Kind):
     """Pre-shared keys, by themselves or with an ephemeral exchange that gives forward secrecy."""
 
     ways: ClassVar = (
-        Way("psk", KeyExchange.PSK, (PskKeyExchangeMode.psk_ke,)),
-        Way("ecdhe-psk", KeyExchange.ECDHE_PSK, (PskKeyExchangeMode.psk_dhe_ke,)),
+        Way("psk", KeyExchange.PSK, (PskKeyExchangeMode.psk_ke,), bodies=512),
+        Way("ecdhe-psk", KeyExchange.ECDHE_PSK, (PskKeyExchangeMode.psk_dhe_ke,), bodies=768),
     )
     options: ClassVar = frozenset({"psk"})
     advice: ClassVar[Mapping[type[alerts.AlertError], str]] = {

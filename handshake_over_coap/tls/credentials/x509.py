@@ -111,7 +111,7 @@ def _certifies(leaf: x509.Certificate, public_key: PublicKey) -> bool:
 class CertificateChainKind(CertificateKind):
     """Certificates."""
 
-    ways: ClassVar = (Way("x509", KeyExchange.ECDHE_ECDSA),)
+    ways: ClassVar = (Way("x509", KeyExchange.ECDHE_ECDSA, bodies=4096),)
     form: ClassVar = CertificateType.X509
     listed: ClassVar = True
     known_by_name: ClassVar = True
