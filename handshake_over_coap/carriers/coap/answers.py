@@ -108,6 +108,9 @@ class FlightAnswers:
                     return self._challenged(peer)
                 self._counters["repeated flights"] += 1
                 return known
+        if at_resource and whole.proven and self._peers.evicted.holds(peer.address, key, now):
+            self._counters["refused: replayed after eviction"] += 1
+            return self._busy()
         work = _Work(peer, path, number, body, key, whole.proven)
         seconds = 0.0 if self._think is None else self._think(body)
         return self._slowly(work, seconds) if seconds > 0 else self._compute(work)
@@ -166,7 +169,7 @@ class FlightAnswers:
             return Answer(Code.NOT_FOUND)
         encoding, replaced = self._encoding(work.number), peer.half_open
         try:
-            self._peers.begin(peer)  # before anything is computed
+            self._peers.begin(peer, self._now)  # before anything is computed
             turn = self._begin().hear(work.body, encoding)
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
@@ -181,7 +184,8 @@ class FlightAnswers:
         self._keep(handshake, turn)
         try:
             self._peers.lease(peer, self._now)
-            peer.add_handshake(handshake)
+            for gone in peer.add_handshake(handshake):
+                self._peers.forget(peer, gone, self._now)
         except TooManyHandshakes:
             return self._too_many()
         self._counters["half-open handshakes replaced"] += replaced is not None

@@ -83,6 +83,10 @@ class Gate:
 
     def admit(self, request: Message, address: Address, now: float) -> Stateless | Admitted:
         """The verdict on one request from ``address`` at ``now`` seconds."""
+        if self._peers.evicted.full:
+            # No replay can pass with a value made by another key, so none has to be remembered.
+            self._echo = EchoValues(self._rng(32), self._parameters.state_lifetime)
+            self._peers.evicted.clear()
         if request.get(Option.PROXY_URI) or request.get(Option.PROXY_SCHEME):
             return Stateless.of(Code.PROXYING_NOT_SUPPORTED)
         if request.bad_option:

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Turn
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, Quota, TooManyHandshakes
+from handshake_over_coap.carriers.shares import FairShares
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings import Encoding, FlightItem
 from handshake_over_coap.tls.alerts import AlertError, InternalError
@@ -22,6 +23,7 @@ from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.transfers.base import Answer, ServerSide, Terms, Transfer, Whole
 
+from .evicted import Evicted
 from .server_exchange import ServerExchange
 from .unproven import Unproven
 
@@ -166,10 +168,11 @@ class Peer:
         """The one handshake that is not complete, if there is one."""
         return next((h for h in self.handshakes.values() if not (h.complete or h.over)), None)
 
-    def add_handshake(self, handshake: Handshake) -> None:
+    def add_handshake(self, handshake: Handshake) -> list[Handshake]:
         """Keep ``handshake`` in place of the half-open one; the oldest that is over makes room.
 
-        Raises :class:`TooManyHandshakes` where all that are kept have sessions.
+        Gives those that had to go.  Raises :class:`TooManyHandshakes` where all that are kept have
+        sessions.
         """
         replaced = self.half_open
         over = [h.name for h in self.handshakes.values() if h.over or h is replaced]
@@ -178,9 +181,9 @@ class Peer:
             raise TooManyHandshakes(f"{len(self.handshakes)} sessions with {self.address}")
         if replaced is not None:
             replaced.end()
-        for name in over[: max(0, excess)]:
-            del self.handshakes[name]
+        gone = [self.handshakes.pop(name) for name in over[: max(0, excess)]]
         self.handshakes[handshake.name] = handshake
+        return gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,8 @@ class Expired:
 class PeerTable:
     """All peers of a server, bounded in number and time; ``now`` is in seconds.
 
-    ``exchange`` makes the message layer of a new one.
+    ``exchange`` makes the message layer of a new one.  ``evicted`` is what is left of handshakes
+    that gave way to others, ``evictions`` counts the endpoints that did.
     """
 
     def __init__(
@@ -204,9 +208,11 @@ class PeerTable:
         self._exchange = exchange
         self._peers: dict[Address, Peer] = {}
         self._aging: OrderedDict[Address, float] = OrderedDict()
-        self._unfinished = Quota.of_handshakes(limits)
+        self._unfinished = FairShares.of_handshakes(limits, lifetime)
         self._quota = Quota.of_peers(limits)
         self.unproven = Unproven(limits)
+        self.evicted = Evicted(lifetime)
+        self.evictions = 0
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -238,8 +244,8 @@ class PeerTable:
         """
         peer = self._peers.get(address)
         if peer is None:
-            peer = Peer(address, self._exchange())
-            self.begin(peer)
+            peer = Peer(address, self._exchange(), unproven=unproven)
+            self.begin(peer, now)
             try:
                 self._quota.begin(address)
             except TooManyHandshakes:
@@ -249,12 +255,11 @@ class PeerTable:
                 self.finish(peer)
                 self._quota.end(address)
                 raise TooManyHandshakes("too many whose address is not proven")
-            peer.unproven = unproven
             self._peers[address] = peer
             peer.since = now
         elif not peer.unfinished:
             if not peer.handshakes:
-                self.begin(peer)
+                self.begin(peer, now)
             peer.since, peer.datagrams, peer.bytes = now, 0, 0
         if not unproven:
             self.prove(peer)
@@ -267,11 +272,36 @@ class PeerTable:
             peer.unproven = False
             self.unproven.end(peer.address)
 
-    def begin(self, peer: Peer) -> None:
-        """The peer counts as unfinished; raises :class:`TooManyHandshakes` at a bound."""
+    def begin(self, peer: Peer, now: float) -> None:
+        """The peer counts as unfinished; another may lose its place for that if it is proven.
+
+        Raises :class:`TooManyHandshakes` where none has to.
+        """
         if not peer.unfinished:
-            self._unfinished.begin(peer.address)
+            loser = self._unfinished.begin(peer.address, now, greedy_yields=not peer.unproven)
             peer.unfinished = True
+            if loser is not None:
+                self._evict(self._peers[loser], now)
+
+    def _evict(self, peer: Peer, now: float) -> None:
+        """The peer has lost its place: only its sessions stay, and what tells a replay."""
+        self.evictions += 1
+        peer.unfinished = False
+        self.prove(peer)  # it no longer counts as one that is not
+        for side in peer.sides.values():
+            side.clear()
+        for name, each in list(peer.handshakes.items()):
+            if each.over or not each.complete:
+                self.forget(peer, each, now)
+                del peer.handshakes[name]
+        if not peer.handshakes:
+            peer.exchange.stop()
+            self._aging.pop(peer.address, None)
+        self._drop_if_empty(peer)
+
+    def forget(self, peer: Peer, handshake: Handshake, now: float) -> None:
+        """A handshake goes before its time: its flight 1 must not open another."""
+        self.evicted.add(peer.address, handshake.opened_by, now)
 
     def lease(self, peer: Peer, now: float) -> None:
         """The peer has something unfinished, which is kept for one lifetime from now.
@@ -279,7 +309,7 @@ class PeerTable:
         Only what is new gets a lease: a repetition must not keep anything alive.  Raises
         :class:`TooManyHandshakes` where a bound forbids it.
         """
-        self.begin(peer)
+        self.begin(peer, now)
         self._aging[peer.address] = now + self._lifetime
         self._aging.move_to_end(peer.address)
 

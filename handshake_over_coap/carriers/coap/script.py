@@ -39,11 +39,11 @@ from handshake_over_coap.encodings import (
     encoding_named,
 )
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
-from handshake_over_coap.encodings.alert import decode_alert, encode_alert
+from handshake_over_coap.encodings.alert import encode_alert
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.timers.base import Draw
-from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage, alert_error
+from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -52,6 +52,7 @@ from handshake_over_coap.transfers.base import Incomplete, Posting, Reply, Uploa
 from .exchange import ResetByPeer
 from .parameters import CoapParameters
 from .peers import is_hello
+from .refusal import refusal
 
 log = logging.getLogger(__name__)
 
@@ -99,16 +100,6 @@ class _StateLost(Error):
 
 _FORGOTTEN = ("4.04", "4.01")
 """What a later flight gets from a server that lost the handshake; the latter without a Location."""
-
-_REMEDIES = {
-    Code.NOT_FOUND: "it has no handshake resource at this path",
-    Code.METHOD_NOT_ALLOWED: "the resource at this path takes no handshakes",
-    Code.UNSUPPORTED_CONTENT_FORMAT: "it does not know this encoding of the flights",
-    Code.REQUEST_ENTITY_TOO_LARGE: "the flight is larger than it takes: shorten the chain or names",
-    Code.SERVICE_UNAVAILABLE: "it is busy with other handshakes: try again later",
-    Code.PROXYING_NOT_SUPPORTED: "it takes no handshakes through a proxy",
-    Code.BAD_OPTION: "it does not understand an option of the request",
-}
 
 
 class Script(Generic[CompletedT]):
@@ -167,10 +158,7 @@ class Script(Generic[CompletedT]):
         )
 
     def _attempt(self) -> Steps[None]:
-        self.body_bytes, self.flights = [], []
-        turn = self._begin(self._encoding)
-        self._keep_said(turn)
-        reply = yield from self._flight_1(turn.body)
+        turn, reply = yield from self._flight_1()
         path = self._session_path(reply)
         try:
             turn = self._take(reply, turn.after)
@@ -235,27 +223,34 @@ class Script(Generic[CompletedT]):
         assert isinstance(reply, Reply)  # noqa: S101 - what the engine sends, not what a peer does
         return reply
 
-    def _flight_1(self, body: bytes) -> Steps[Reply]:
-        """Post flight 1, with the Echo that the server asks for; gives flight 2."""
-        echo: bytes | None = None
+    def _opened(self) -> Turn[CompletedT]:
+        self.body_bytes, self.flights = [], []
+        turn = self._begin(self._encoding)
+        self._keep_said(turn)
+        return turn
+
+    def _flight_1(self) -> Steps[tuple[Turn[CompletedT], Reply]]:
+        """Post flight 1, with the Echo that the server asks for; gives it and flight 2."""
+        turn, echo = self._opened(), None
         attempts = 1 + self._parameters.restarts
         while attempts > 0:
             attempts -= 1
             path = self._parameters.path_segments
             try:
-                reply = yield from self._post(path, body, self._number, echo, first=True)
+                reply = yield from self._post(path, turn.body, self._number, echo, first=True)
             except (Incomplete, ResetByPeer) as error:
                 log.info("flight 1 has to be sent again: %s", error)
                 continue
             if reply.code in (Code.CREATED, Code.CHANGED):
-                return reply
+                return turn, reply
             if reply.code == Code.UNAUTHORIZED and reply.echo is not None:
                 echo = reply.echo
             elif reply.code == Code.SERVICE_UNAVAILABLE and self._can_wait(reply.max_age):
                 attempts += 1  # waiting its turn costs a client nothing but time
                 yield Pause(max(1, reply.max_age))
+                turn = self._opened()  # the one before may have had its place, and lost it
             else:
-                raise self._refusal(reply)
+                raise refusal(self._server, reply)
         raise CarrierError(
             f"{self._server} did not take flight 1 in {1 + self._parameters.restarts} attempts"
         )
@@ -285,7 +280,7 @@ class Script(Generic[CompletedT]):
                 reply = yield from self._post(path, body, self._number)
                 if reply.code == Code.CHANGED:
                     return accept(reply)
-                failure = self._refusal(reply)
+                failure = refusal(self._server, reply)
             except (AlertError, CarrierError, Incomplete, ResetByPeer) as error:
                 failure = error
             log.info("a later flight, attempt %d: %s", attempt + 1, failure)
@@ -368,19 +363,6 @@ class Script(Generic[CompletedT]):
             named = "/" + "/".join(reply.location)
             raise CarrierError(f"{self._server} names {named}, which is no sibling of the resource")
         return reply.location
-
-    def _refusal(self, reply: Reply) -> Error:
-        """The error that a response stands for."""
-        if reply.content_format == ALERT_CONTENT_FORMAT:
-            try:
-                alert = decode_alert(reply.payload)
-            except AlertError:
-                return CarrierError(f"{self._server} sent an alert that is none", reply.dotted)
-            detail = f"unsealed, in a {reply.dotted} from {self._server}"
-            return alert_error(alert.description, received=True, level=alert.level, detail=detail)
-        known = {int(code): text for code, text in _REMEDIES.items()}
-        remedy = known.get(reply.code, "this is no answer of the handshake")
-        return CarrierError(f"{self._server} answered {reply.dotted}: {remedy}", reply.dotted)
 
     def _reject(self, path: tuple[str, ...], error: AlertError) -> Steps[None]:
         """Tell the server why flight 2 was not acceptable, as far as it listens."""

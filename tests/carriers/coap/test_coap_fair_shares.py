@@ -1,0 +1,170 @@
+"""Who has a place among the half-open handshakes when there are too few for all who want one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from bench.denial import Attack, World
+from handshake_over_coap.carriers.coap import CoapParameters, evicted
+from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes
+from handshake_over_coap.carriers.shares import FairShares
+from tests.support.by_hand import answer_to, hello, open_half, session_path
+from tests.support.exchange import ECHO, RESOURCE, Raw, agree, exchange, virtual
+from tests.support.network import Sent
+
+SMALL = CoapParameters(limits=Limits(half_open=40, per_address=16))
+PATIENCE = 7.5
+
+ATTACKS = [
+    Attack("as seen", 4, 10),
+    Attack("ten times as much", 4, 100),
+    Attack("from more addresses", 16, 25),
+    Attack("from a /48 of IPv6", 16, 25, host="2001:db8:0:{:x}::1".format),
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_honest_clients_complete_while_others_fill_the_server(attack: Attack) -> None:
+    quiet = World(Attack("none", 0, 0), 2.0, SMALL).run()
+    attacked = World(attack, 12.0, SMALL).run()
+    assert attacked.failed == 0
+    assert len(attacked.times) == 6
+    assert attacked.most_half_open == 40
+    assert max(attacked.times) <= 3 * max(quiet.times)
+
+
+async def _flight_1(raw: Raw, name: str, echo: bytes) -> int:
+    return (await raw.ask(*RESOURCE, (ECHO, echo), payload=hello(name)[1])).code
+
+
+@virtual
+async def test_a_flight_1_that_is_replayed_never_opens_a_second_handshake() -> None:
+    """Nine different ones from one endpoint, and then the first again while its Echo is valid."""
+    async with exchange() as here:
+        raw = here.raw()
+        echo = await raw.echo()
+        flights = [f"number {number}" for number in range(HANDSHAKES_PER_PEER + 1)]
+        assert {await _flight_1(raw, name, echo) for name in flights} == {0x41}
+        assert await _flight_1(raw, flights[0], echo) == 0xA3
+        assert await _flight_1(raw, flights[1], echo) == 0x41  # kept, and answered as before
+        assert here.begun == len(flights)
+
+
+@virtual
+async def test_a_flight_1_is_no_more_than_a_replay_after_others_have_had_its_place() -> None:
+    async with exchange(limits=Limits(half_open=2)) as here:
+        raws = [here.raw(port=50_000 + number) for number in range(2)]
+        echoes = [await raw.echo() for raw in raws]
+        flights = [(raw, str(raw.address), echo) for raw, echo in zip(raws, echoes, strict=True)]
+        for each in flights:
+            assert await _flight_1(*each) == 0x41
+        await here.client("192.0.2.9").handshake()  # in the place of the first
+        assert here.server.peers.evictions == 1
+        assert await _flight_1(*flights[0]) == 0xA3
+        assert await _flight_1(*flights[1]) == 0x41
+        assert here.begun == 3
+        # What it has lost is its handshake; another one it may begin.
+        assert await _flight_1(raws[0], "another", echoes[0]) == 0x41
+
+
+@virtual
+async def test_where_too_many_have_had_to_go_their_echo_values_go_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evicted, "MOST", 3)
+    async with exchange() as here:
+        raw = here.raw()
+        echo = await raw.echo()
+        flights = [f"number {number}" for number in range(HANDSHAKES_PER_PEER + 3)]
+        assert {await _flight_1(raw, name, echo) for name in flights} == {0x41}
+        assert await _flight_1(raw, flights[0], echo) == 0x81
+        assert len(here.server.peers.evicted) == 0
+
+
+@virtual
+async def test_a_client_whose_handshake_gave_way_begins_again() -> None:
+    def verdict(sent: Sent) -> Iterable[bytes]:
+        last_flight = sent.source.host == "192.0.2.9" and b"dtls" not in sent.data
+        return () if last_flight and sent.time < PATIENCE + 1 else (sent.data,)
+
+    async with exchange(limits=Limits(half_open=1), verdict=verdict) as here:
+        client = here.client("192.0.2.9")
+        handshake = asyncio.ensure_future(client.handshake())
+        await asyncio.sleep(PATIENCE + 0.5)
+        other = here.raw()
+        name, flight3 = await open_half(other)
+        assert here.server.peers.evictions == 1
+        assert (await other.ask(*session_path(name), payload=flight3)).code == 0x44
+        assert agree(await handshake, here.completed[-1].established)
+        assert here.begun == 3
+
+
+@virtual
+async def test_a_session_outlives_the_place_of_a_handshake_beside_it() -> None:
+    async with exchange(limits=Limits(half_open=2)) as here:
+        first, second = here.raw(port=50_001), here.raw(port=50_002)
+        conversation, flight1 = hello("complete")
+        echo = await first.echo()
+        response = await first.ask(*RESOURCE, (ECHO, echo), payload=flight1)
+        path = session_path(response.values(8)[-1])
+        flight3 = answer_to(conversation, response.payload)[1]
+        answer = await first.ask(*path, payload=flight3)
+        assert await _flight_1(first, "beside it", echo) == 0x41
+        await open_half(second, "second")
+        await here.client("192.0.2.9").handshake()
+        assert here.server.peers.evictions == 1
+        again = await first.ask(*path, payload=flight3)
+        assert (again.code, again.payload) == (0x44, answer.payload)
+        assert await _flight_1(first, "beside it", echo) == 0xA3
+
+
+def _filled(shares: FairShares, *hosts: str) -> None:
+    for number, host in enumerate(hosts):
+        assert shares.begin(Address(host, 1000 + number), 0.0) is None
+
+
+def test_the_oldest_of_the_greediest_gives_way() -> None:
+    shares = FairShares(5, 4, PATIENCE)
+    _filled(shares, "192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.1")
+    assert shares.begin(Address("192.0.2.3", 1), 0.0) == Address("192.0.2.2", 1001)
+    assert shares.total == 5
+
+
+def test_nobody_drives_out_others_to_have_more_than_they() -> None:
+    shares = FairShares(4, 4, PATIENCE)
+    _filled(shares, "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2")
+    with pytest.raises(TooManyHandshakes):
+        shares.begin(Address("192.0.2.1", 1), 1e9)
+
+
+def test_equals_take_turns_once_one_has_had_his_time() -> None:
+    shares = FairShares(2, 2, PATIENCE)
+    _filled(shares, "192.0.2.1", "192.0.2.2")
+    with pytest.raises(TooManyHandshakes):
+        shares.begin(Address("192.0.2.3", 1), PATIENCE - 0.1)
+    assert shares.begin(Address("192.0.2.3", 1), PATIENCE) == Address("192.0.2.1", 1000)
+
+
+def test_all_of_a_network_of_ipv6_have_one_share_and_share_that_fairly() -> None:
+    shares = FairShares(6, 6, PATIENCE)
+    _filled(shares, *(f"2001:db8:0:{number}::1" for number in (1, 1, 1, 2)), "192.0.2.1")
+    _filled(shares, "192.0.2.2")
+    # Somebody from elsewhere, and another neighbour: at the cost of the greediest neighbour.
+    assert shares.begin(Address("2001:db8:1::1", 1), 0.0) == Address("2001:db8:0:1::1", 1000)
+    with pytest.raises(TooManyHandshakes):
+        shares.begin(Address("2001:db8:0:1::1", 1), 1e9)
+    assert shares.begin(Address("2001:db8:0:3::1", 1), PATIENCE) == Address("2001:db8:0:1::1", 1001)
+
+
+def test_what_is_given_back_is_free() -> None:
+    shares = FairShares(1, 1, PATIENCE)
+    address = Address("fe80::1%eth0", 1)
+    shares.begin(address, 0.0)
+    shares.end(address)
+    assert shares.total == 0
+    assert shares.begin(Address("a node of a simulation", 1), 0.0) is None
