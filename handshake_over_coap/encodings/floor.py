@@ -18,6 +18,7 @@ from handshake_over_coap.records.dtls12 import EXPLICIT_NONCE_LENGTH, SealedReco
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.derived import derived_random
 from handshake_over_coap.tls.extensions import (
     ConnectionId,
     Extensions,
@@ -29,8 +30,6 @@ from handshake_over_coap.tls.flight import HandshakeMessage, split_messages
 from handshake_over_coap.tls.messages import ClientHello, NewSessionTicket, ServerHello
 from handshake_over_coap.tls.messages.hello13 import is_hello_retry_request, offered_psks
 from handshake_over_coap.tls.wire import Reader
-
-from .compact.hello import derived_random
 
 _X: Final = 32
 _POINT: Final = 65

@@ -149,6 +149,12 @@ class Choices:
         "DTLS 1.3: as a server give tickets to resume with, as a client ask for one",
         **_OF_1_3,
     )
+    derived_random: bool = option(
+        False,
+        "DTLS 1.3: the random of the hello follows from the key share, so that encoding compact "
+        "leaves it out; an experiment, each side's own choice",
+        **_OF_1_3,
+    )
     early: bool = option(
         False,
         "DTLS 1.3: a client sends as soon as its last flight is on its way, without waiting for "

@@ -36,6 +36,7 @@ class OptionValues(TypedDict, total=False):
     token_length: int
     cid: str | None
     tickets: bool
+    derived_random: bool
     early: bool
     mtu: int
     timer: str | TimerPolicy | None

@@ -97,7 +97,8 @@ class ClientConfig:
     given; ``ticket`` resumes a session while it is usable, and ``ask_for_tickets`` lets the server
     send more.  ``connection_id`` is what the server shall put on its records (RFC 9146): empty
     for none while one of the server's is welcome.  ``record_size_limit`` is the longest plaintext
-    that is taken, 64 to 16,385 bytes (RFC 8449).
+    that is taken, 64 to 16,385 bytes (RFC 8449).  ``derived_random``: the random follows from the
+    one share, if there is one (:mod:`.derived`).
 
     Raises ConfigurationError where no suite is left of any version.
     """
@@ -112,6 +113,7 @@ class ClientConfig:
     psk_modes: tuple[PskKeyExchangeMode, ...] = PSK_MODES
     ticket: Ticket | None = field(default=None, repr=False)
     ask_for_tickets: bool = True
+    derived_random: bool = False
     connection_id: bytes | None = None
     record_size_limit: int | None = None
     psk: PSK | None = None
@@ -212,7 +214,7 @@ class ServerConfig:
     them (0 to 8) after its handshake, good for ``ticket_lifetime`` seconds and sealed with
     ``ticket_key`` (32 bytes, from ``rng`` unless given), so that nothing is kept for them.
     ``connection_id`` and ``record_size_limit`` as in :class:`ClientConfig`; each client should get
-    another ID, so that a function can be given.
+    another ID, so that a function can be given; ``derived_random`` too.
 
     Raises ConfigurationError where no handshake could complete.
     """
@@ -225,6 +227,7 @@ class ServerConfig:
     groups: tuple[NamedGroup, ...] = GROUPS
     psk_modes: tuple[PskKeyExchangeMode, ...] = PSK_MODES
     tickets: int = 1
+    derived_random: bool = False
     ticket_lifetime: int = 86_400
     ticket_key: bytes = field(default=b"", repr=False)
     connection_id: ConnectionIdSource | None = None

@@ -70,6 +70,7 @@ _NEWER: dict[str, Any] = {"versions": (DTLS_1_3,), "suites13": (CCM_8,), "groups
 _CLIENT = _NEWER | {"ask_for_tickets": False}
 _SERVER = _NEWER | {"tickets": 0}
 _OLDER: dict[str, Any] = {"versions": (DTLS_1_2,), "groups": (P256,)}
+_DERIVED: dict[str, Any] = {"derived_random": True}
 _KEY_OF = {"psk": KEY}
 _KEYS_OF = {"psk": psk_lookup(KEY, SECRET), "tickets": 0}
 _KE_ONLY = {"psk_modes": (KE,)}
@@ -88,6 +89,16 @@ ROWS = (
     Row("1.3 RPK mutual", 865, 408, 420, _CLIENT, _SERVER, 2),
     Row("1.3 RPK pinned", 629, 280, 288, _CLIENT, _SERVER, 1, pinned=True),
     Row("1.3 RPK mutual pinned", 862, 344, 354, _CLIENT, _SERVER, 2, pinned=True),
+    Row(
+        "1.3 RPK mutual pinned, derived random",
+        862,
+        280,
+        290,
+        _CLIENT | _DERIVED,
+        _SERVER | _DERIVED,
+        2,
+        pinned=True,
+    ),
     _older("1.2 PSK", 184, 105, 108, suite=PSK_CCM),
     _older("1.2 ECDHE-PSK", 344, 169, 174, suite=ECDHE_PSK_CCM),
     _older("1.2 RPK", 531, 264, 271, suite=ECDSA, keys=1),

@@ -9,7 +9,7 @@ key that the client knows, and what follows: the numbers of lists (:mod:`.lists`
 byte of which there are, then each of them.  A share of X25519 has 32 bytes, one of P-256 the 32 of
 its x, and any other key_share stands with its length.  pre_shared_key comes last: binder (32), then
 the identity up to the end; where there is an age, several identities or another binder, extras say
-so.  A random that follows from the share is left out (:func:`derived_random`).
+so.  A random that follows from the share is left out (:mod:`~.tls.derived`).
 
 Every other hello has no short form.
 """
@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from typing import Final
 
 from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.derived import derived_random
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.wire import MAX_U8, Reader, u8, u16, u32, vec8, vec16
 
@@ -50,15 +50,9 @@ BINDER_SIZE: Final = 32
 _LEGACY_VERSION = b"\xfe\xfd"
 _NO_SESSION_AND_COOKIE = b"\0\0"
 _NO_COMPRESSION = b"\1\0"
-_RANDOM_LABEL = b"handshake-over-coap derived random"
 
 _AGE: Final = 1 << len(OPTIONAL)
 _ANY_PSK: Final = _AGE << 1
-
-
-def derived_random(share: bytes) -> bytes:
-    """The random that follows from a key share, whose 32 bytes are ``share``."""
-    return sha256(_RANDOM_LABEL + share).digest()
 
 
 @dataclass(frozen=True, slots=True)

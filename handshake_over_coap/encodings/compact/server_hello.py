@@ -17,11 +17,12 @@ from itertools import product
 from typing import Final
 
 from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.derived import derived_random
 from handshake_over_coap.tls.messages.hello13 import HELLO_RETRY_RANDOM
 from handshake_over_coap.tls.wire import Reader, u8, u16, vec8, vec16
 
 from . import points
-from .hello import RANDOM_SIZE, Opened, derived_random, read_extensions, write_extensions
+from .hello import RANDOM_SIZE, Opened, read_extensions, write_extensions
 from .shapes import CID, PSK, SHARE, VERSIONS
 
 _LEGACY_VERSION = b"\xfe\xfd"

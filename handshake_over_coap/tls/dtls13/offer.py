@@ -17,6 +17,7 @@ from handshake_over_coap.tls.codepoints import (
 )
 from handshake_over_coap.tls.config import ClientConfig
 from handshake_over_coap.tls.credentials import DEFAULT_FORM, issuer_schemes
+from handshake_over_coap.tls.derived import random_of
 from handshake_over_coap.tls.extensions import (
     UNCOMPRESSED,
     ClientCertificateType,
@@ -96,7 +97,7 @@ def first_offer(config: ClientConfig, transcript: Transcript) -> Offer:
     return _offer(
         ClientHello(
             version=ProtocolVersion.DTLS_1_2,
-            random=random,
+            random=_derived(config, shares) or random,
             session_id=b"",
             cookie=b"",
             cipher_suites=_suites(config),
@@ -108,6 +109,13 @@ def first_offer(config: ClientConfig, transcript: Transcript) -> Offer:
         transcript,
         message_seq=0,
     )
+
+
+def _derived(config: ClientConfig, shares: tuple[KeyShareOffer, ...]) -> bytes | None:
+    """The random that follows from the one share, where the configuration wants that."""
+    if not config.derived_random or len(shares) != 1:
+        return None
+    return random_of(shares[0].group, shares[0].public)
 
 
 def second_offer(

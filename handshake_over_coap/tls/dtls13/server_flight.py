@@ -5,11 +5,12 @@ Source: RFC 8446 sections 4.1.3, 4.3, 4.4 and 4.6.1, RFC 9147 section 5.4; RFC 8
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
 from handshake_over_coap.tls.config import MAX_RECORD_LIMIT_1_3, ServerConfig
 from handshake_over_coap.tls.credentials import issuer_schemes
+from handshake_over_coap.tls.derived import random_of
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ConnectionId,
@@ -102,6 +103,8 @@ def make_flight(config: ServerConfig, heard: Heard, *, next_seq: int) -> ServerC
     own_share, shared = None, None
     if choice.group is not None and choice.share is not None:
         own_share, shared = respond(choice.group, choice.share, config.rng)
+        derived = random_of(choice.group, own_share) if config.derived_random else None
+        parameters = replace(parameters, server_random=derived or parameters.server_random)
     builder = FlightBuilder(heard.transcript, next_seq)
     builder.add(_server_hello(choice, parameters, own_share))
     secrets = HandshakeSecrets.of(heard.early, shared, builder.transcript)
