@@ -44,6 +44,8 @@ class Handshake:
     After a HelloRetryRequest anybody who saw the first hello can make a second one, and the client
     only with its last flight shows which was its own.  So ``retried`` is the conversation as it
     was before them, and ``rivals`` those that answered others, one for each failure at most.
+
+    ``heard`` is the newest acceptable flight and what has come of it, until the handshake goes on.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Handshake:
     failures: int = 0
     complete: bool = False
     over: bool = False
+    heard: tuple[bytes, Turn[Any]] | None = None
 
     def continues(self, hello: HandshakeMessage) -> bool:
         """Whether this is the hello that a HelloRetryRequest has asked for."""
@@ -65,9 +68,12 @@ class Handshake:
     def hear(self, encoding: Encoding, body: bytes) -> Turn[Any]:
         """A later flight, the conversation after it, and its answer.
 
-        Nothing is changed; raises the AlertError of the latest conversation, unless the flight is
-        an alert that authenticates.
+        The conversations stay as they were; raises the AlertError of the latest one, unless the
+        flight is an alert that authenticates.  An acceptable flight is heard once, as each answer
+        takes record numbers: asking again gives the same turn.
         """
+        if self.heard is not None and self.heard[0] == body:
+            return self.heard[1]
         refused: AlertError | None = None
         for before in (self.conversation, *reversed(self.rivals), self.retried):
             if before is None:
@@ -78,12 +84,13 @@ class Handshake:
                 if refused is None or error.authenticated:
                     refused = error
             else:
+                self.heard = body, turn
                 return turn
         raise refused or InternalError("a handshake without a conversation")
 
     def go_on(self, turn: Turn[Any]) -> None:
         """A later flight was acceptable: the conversation is now the one after it."""
-        first, after = turn.heard[0], turn.after
+        first, after, self.heard = turn.heard[0], turn.after, None
         if is_hello(first) and self.continues(first):
             if self.retried is None:
                 self.retried = self.conversation
@@ -96,7 +103,7 @@ class Handshake:
 
     def end(self) -> None:
         """Nothing more is taken; only the answers stay."""
-        self.over = True
+        self.over, self.heard = True, None
         self._forget_hellos()
 
     def _forget_hellos(self) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from handshake_over_coap.carriers.coap.peers import Handshake
+from handshake_over_coap.carriers.conversation import begin_server, open_client
+from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from tests.support import parties13
@@ -297,3 +300,25 @@ async def test_a_slow_server_answers_each_flight_separately_and_computes_it_once
         assert here.codes(source=SERVER).count("0.00") == flights
         await asyncio.sleep(300)
         assert here.residue() == {"peers": 1}
+
+
+@typical
+@pytest.mark.parametrize("encoding", ["plain", "compact"])
+def test_a_flight_that_is_heard_twice_is_answered_by_the_same_bytes(
+    scenario: Scenario13, encoding: str
+) -> None:
+    """Without Location-Path a sealed flight may look like a hello, and is tried as what it is.
+
+    An answer made anew would have other record numbers, which compact bodies do not carry.
+    """
+    chosen = encoding_named(encoding)
+    client = open_client(scenario.client(), chosen)
+    server = Handshake("s", begin_server(scenario.server()))
+    for _ in range(2 if scenario.retry else 1):
+        turn = server.hear(chosen, client.body)
+        server.go_on(turn)
+        client = client.after.hear(turn.body, chosen)
+    first = server.hear(chosen, client.body)
+    assert server.hear(chosen, client.body).body == first.body
+    server.go_on(first)
+    assert client.after.hear(first.body, chosen).after.established is not None
