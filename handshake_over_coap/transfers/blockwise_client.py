@@ -158,7 +158,7 @@ class BlockwisePosting:
             if response.code != first.code or not same or block is None:
                 raise Incomplete("the reply changed between two blocks")
             payload += response.payload
-        return _reply(first, bytes(payload))
+        return reply_of(first, bytes(payload))
 
     def _append(self, payload: bytearray, response: Message) -> Block | None:
         """The Block2 of a part of a reply, which has to follow what has come before."""
@@ -173,7 +173,8 @@ class BlockwisePosting:
         return block
 
 
-def _reply(first: Message, payload: bytes) -> Reply:
+def reply_of(first: Message, payload: bytes) -> Reply:
+    """The reply whose first part is ``first``, and all parts together ``payload``."""
     age = first.uint(Option.MAX_AGE)
     return Reply(
         code=first.code,

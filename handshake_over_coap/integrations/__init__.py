@@ -1,0 +1,1 @@
+"""The handshake over CoAP in programs that stand on the libraries of others."""
