@@ -26,11 +26,13 @@ TRIALS: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """The fraction that completed in time, and its 95 % interval (Wilson's)."""
+class InTime:
+    """The handshakes of one carrier that completed in time."""
 
     success: float
+    """The fraction of them, 0 to 1."""
     interval: tuple[float, float]
+    """Its 95 % interval (Wilson's)."""
     trials: int
 
     def to_json(self) -> dict[str, object]:
@@ -47,7 +49,7 @@ class Row:
 
     loss: float
     published: float | None
-    carriers: Mapping[str, Completed]
+    carriers: Mapping[str, InTime]
     approximate: bool = False
 
     def to_json(self) -> dict[str, object]:
@@ -73,7 +75,7 @@ def rows(
         scenarios = contestants(auth="psk", address_check=False, timeout=BUDGET, loss=loss)
         for name, scenario in scenarios.items():
             result = simulate(scenario, each, seed)
-            found[name] = Completed(result.completed / each, result.success, each)
+            found[name] = InTime(result.completed / each, result.success, each)
             done += each
             tell(done, len(LOSSES) * len(scenarios) * each)
         published = KEOH.get(loss)

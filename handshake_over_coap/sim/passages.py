@@ -57,26 +57,27 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """A datagram as it was sent: ``number`` counts those of both directions, from 1.
-
-    ``time`` is in seconds.  ``source`` is the address that the receiver sees.
-    """
+    """A datagram as it was sent."""
 
     number: int
+    """Its number among those of both directions, from 1."""
     time: float
+    """Seconds."""
     sender: Side
     source: Address
+    """The address that the receiver sees."""
     destination: Address
     data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A datagram and what became of it; ``arrivals`` are the times at which copies arrived."""
+    """A datagram and what became of it."""
 
     datagram: Datagram
     outcome: Outcome
     arrivals: tuple[float, ...] = ()
+    """Seconds at which copies arrived, none of them if it was lost."""
 
 
 class PassageObserver(Protocol):

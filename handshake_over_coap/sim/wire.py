@@ -52,25 +52,33 @@ def check_count(name: str, value: int | None, least: int = 0) -> None:
 class LinkOptions:
     """How the link behaves; the module's text says exactly.
 
-    Times are in seconds, one way; ``rate`` in bits per second, None for unlimited; ``burst`` is
-    the mean length of a burst of losses, None for independent loss; ``drop`` holds the numbers of
-    datagrams to drop, counted from 1 over both directions in sending order; ``max_datagram`` is
-    the largest UDP payload in bytes, None for no limit.  Raises ConfigurationError, naming the
-    field, for what cannot be.
+    Raises ConfigurationError, naming the field, for what cannot be.
     """
 
     delay: float = 0.05
+    """Seconds, one way."""
     jitter: float = 0.0
+    """Seconds that are added to the delay at most."""
     loss: float = 0.0
+    """The probability that a datagram is lost."""
     burst: float | None = None
+    """Datagrams in a burst of losses on average; None for independent losses."""
     drop: frozenset[int] = field(default=frozenset())
+    """Numbers of datagrams to drop, counted from 1 over both directions in sending order."""
     duplicate: float = 0.0
+    """The probability that a datagram arrives twice."""
     reorder: float = 0.0
+    """The probability that a copy is held back and overtaken."""
     hold: tuple[float, float] = (0.01, 0.1)
+    """For how long such a one is held back, in seconds: the least and the most."""
     rate: float | None = None
+    """Bits per second in each direction; None for unlimited."""
     queue: int = 64
+    """Datagrams that may wait for the transmitter behind the one that is being sent."""
     overhead: int = IP_UDP_HEADERS
+    """Bytes of headers that the rate counts for each datagram."""
     max_datagram: int | None = None
+    """Bytes of the largest UDP payload; None for no limit."""
 
     def __post_init__(self) -> None:
         check_seconds("delay", self.delay)

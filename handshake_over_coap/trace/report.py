@@ -167,50 +167,63 @@ def _half_width(values: Sequence[float]) -> float | None:
 class TrialFigures:
     """What one handshake cost.
 
-    ``datagrams`` and ``bytes`` are UDP payloads of both directions as the observer saw them:
-    address check and retransmissions included, application data not.  ``duration_s`` is from the
-    observer's first datagram of the handshake to completion on its side, in seconds.
-    ``retransmissions`` counts the datagrams that the observer's carrier sent again, because a timer
-    of its own ran out or, in DTLS over UDP, because the peer's repetition says that a flight was
-    lost.  Who observes is the client, which does not see what was lost on its way to it; a
-    simulation counts what either side sent (:mod:`handshake_over_coap.lab.metrics`).
-    ``body_bytes`` is the size of each encoded flight, in order; empty where no carrier encodes.
-    ``floor_bytes`` is what no lossless encoding can save of each (:mod:`~.encodings.floor`), as far
-    as the observer can tell; empty where that is not known.
+    Who observes is the client, which does not see what was lost on its way to it; a simulation
+    counts what either side sent (:mod:`handshake_over_coap.lab.metrics`).
     """
 
     datagrams: int
+    """UDP datagrams of both directions as the observer saw them.
+
+    Address check and retransmissions are included, application data is not.
+    """
     bytes: int
+    """Their UDP payloads."""
     duration_s: float
+    """Seconds from the observer's first datagram of the handshake to completion on its side."""
     retransmissions: int = 0
+    """Datagrams that the observer's carrier sent again.
+
+    Because a timer of its own ran out or, in DTLS over UDP, because the peer's repetition says that
+    a flight was lost.
+    """
     body_bytes: tuple[int, ...] = ()
+    """The size of each encoded flight, in order; empty where no carrier encodes."""
     floor_bytes: tuple[int, ...] = ()
+    """What no lossless encoding can save of each, as far as the observer can tell.
+
+    See :mod:`~.encodings.floor`; empty where that is not known.
+    """
     completed: bool = True
+    """Whether the observer got a session; in a simulation, whether both sides did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandshakeReport:
     """One handshake, or trials of the same one, as every command reports them.
 
-    ``transport``, ``dtls``, ``auth`` and ``encoding`` are the values of the options of these
-    names, ``encoding`` ``None`` where the transport has none.  ``seed`` is ``None`` on a real
-    network.  The summaries, and ``body_bytes``, are over the ``completed`` of ``trials``;
-    ``body_bytes`` and ``floor_bytes`` hold for each flight the mean over those that had such a one.
+    The summaries, ``body_bytes`` and ``floor_bytes`` are over the handshakes that completed.
     """
 
     transport: str
+    """The option ``transport``, as are the next three those of their names."""
     dtls: str
     auth: str
     encoding: str | None
+    """None where the transport has no bodies to encode."""
     trials: int
+    """How many handshakes were begun."""
     completed: int
+    """How many of them completed."""
     seed: int | None
+    """Of a simulation; None on a real network."""
     datagrams: Summary
     bytes: Summary
     duration_s: Summary
     retransmissions: Summary
     body_bytes: tuple[float, ...]
+    """For each flight the mean over those handshakes that had such a one."""
     floor_bytes: tuple[float, ...]
+    """Likewise, what no lossless encoding can save."""
 
     @classmethod
     def from_trials(

@@ -31,19 +31,17 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DatagramSeen:
-    """One UDP payload that was sent or received.
-
-    ``time`` is in seconds of whatever clock the endpoint runs on; ``host`` and ``port`` are the
-    peer's: a numeric address, an IPv4-mapped one included, or a simulated node's name.
-    ``local_host`` is the local address it came to or left from, where that is known.
-    """
+    """One UDP payload that was sent or received."""
 
     time: float
+    """Seconds of whatever clock the endpoint runs on."""
     direction: Direction
     host: str
+    """The peer's: a numeric address, an IPv4-mapped one included, or a simulated node's name."""
     port: int
     data: bytes = field(repr=False)
     local_host: str | None = None
+    """The local address that it came to or left from, where that is known."""
     fate: Fate = Fate.UNKNOWN
 
 

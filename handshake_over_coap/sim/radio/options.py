@@ -28,37 +28,50 @@ _ROUTED: Final = "2001:db8::"
 class RadioOptions:
     """The radio network between client and server; :mod:`.link` says how it behaves.
 
-    ``loss`` is that of single frames on each hop, in bursts of mean length ``burst`` if given.
-    ``acks`` asks for link-layer acknowledgements, with up to ``retries`` repetitions of a frame
-    (``retries`` above 0 implies them; macMaxFrameRetries is 3 by default in the standard).
-    ``csma`` has each attempt preceded by a random back-off.  ``interval`` is the least time, in
-    seconds, between the starts of two frames of one node: for nodes that sleep in between.
-
-    ``prefix`` is the upper half of the nodes' addresses, by default ``fe80::`` (link-local) for a
-    single hop and ``2001:db8::`` for several; ``context`` says that the nodes know it as context 0.
-    ``short_addresses`` are of 16 bits instead of 64.  ``max_frame`` may be lowered to leave room
-    for what is not simulated, such as link-layer security.  ``reassembly_timeout`` is in seconds;
-    ``reassembly_buffers`` and ``queue``, in packets, are each node's.
-
     Raises ConfigurationError, naming the field, for what cannot be.
     """
 
     hops: int = 1
+    """Hops from one end to the other, with a router after each but the last."""
     loss: float = 0.0
+    """The probability that a single frame is lost, on each hop."""
     burst: float | None = None
+    """Frames in a burst of losses on average; None for independent losses."""
     acks: bool = False
+    """Whether frames are acknowledged on the link layer."""
     retries: int = 0
+    """Repetitions of a frame that nobody acknowledges; above 0 they imply ``acks``.
+
+    macMaxFrameRetries, 3 by default in the standard.
+    """
     csma: bool = True
+    """Whether each attempt is preceded by a random back-off."""
     interval: float = 0.0
+    """Seconds at least between the starts of two frames of one node, which sleeps in between."""
     prefix: str | None = None
+    """The upper half of the nodes' addresses.
+
+    By default ``fe80::`` (link-local) for a single hop and ``2001:db8::`` for several.
+    """
     context: bool = True
+    """Whether the nodes know the prefix as context 0."""
     short_addresses: bool = False
+    """Addresses of 16 bits instead of 64."""
     pan: int = 0xABCD
+    """The PAN identifier, 16 bits."""
     max_frame: int = MAX_FRAME
+    """Bytes of the largest frame.
+
+    To be lowered so as to leave room for what is not simulated, such as link-layer security.
+    """
     reassembly_timeout: float = TIMEOUT
+    """Seconds that an incomplete packet is kept."""
     reassembly_buffers: int = BUFFERS
+    """Packets that a node puts together at a time."""
     queue: int = 16
+    """Packets that may wait at each node."""
     currents: RadioCurrents = CC2538
+    """What the radio draws in each of its states."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.hops <= MAX_HOPS:
