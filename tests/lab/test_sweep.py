@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import resource
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import handshake_over_coap as hoc
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.lab import chunks
 from handshake_over_coap.lab import sweep as sweeping
-from handshake_over_coap.lab.chunks import CHUNK, Chunk, Plan, run_chunk
+from handshake_over_coap.lab.chunks import Chunk, Plan, run_chunk
 from handshake_over_coap.lab.grid import parse_grid
 from handshake_over_coap.lab.metrics import columns
 from handshake_over_coap.lab.scenario import Scenario
@@ -32,12 +33,22 @@ from handshake_over_coap.lab.workers import in_processes, run_there
 GRID = parse_grid(
     'transport = ["coap", "udp"]\nloss = [0.0, 0.3]\ntimeout = 20\ndrop = [[], [1, 2]]\n'
 ).scenarios
+CHUNK = 12
+"""Trials of a part, fewer here than otherwise, as these sweeps are about parts and not trials."""
+
 TRIALS = CHUNK + 11
 ROWS = len(GRID) * TRIALS
 
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_parts() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CHUNK", CHUNK)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +119,11 @@ def interrupted(out: Path, after: int) -> list[int]:
 
 def test_a_sweep_that_was_ended_goes_on_where_it_was(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
-    interrupted(out, 200)
+    interrupted(out, 60)
     assert not out.exists()
     told: list[int] = []
     hoc.sweep(GRID, TRIALS, 7, workers=2, out=out, progress=lambda done, _: told.append(done))
-    assert told[0] >= 200
+    assert told[0] >= 60
     assert told[-1] == ROWS
     assert digest(out) == digest(whole)
 
@@ -121,7 +132,7 @@ def test_damaged_and_half_written_parts_are_done_again(
     whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = tmp_path / "out.parquet"
-    interrupted(out, 250)
+    interrupted(out, 80)
     parts = sorted((tmp_path / "out.parquet.parts").glob("*.parquet"))
     assert len(parts) >= 4
     parts[0].write_bytes(parts[0].read_bytes()[:-20])
