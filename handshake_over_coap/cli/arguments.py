@@ -77,6 +77,9 @@ def add_options(parser: argparse.ArgumentParser, declared: Iterable[Declared]) -
 def _add(group: Group, declared: Declared) -> None:
     how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(declared)}
     kinds = alternatives(declared.hint)
+    if bool in kinds and str in kinds and declared.default is True:
+        _add_switch(group, declared, how)
+        return
     if bool in kinds:
         optional = declared.default is False
         how["action"] = "store_true" if optional else argparse.BooleanOptionalAction
@@ -88,6 +91,15 @@ def _add(group: Group, declared: Declared) -> None:
         if declared.repeatable:
             how["action"] = "append"
     group.add_argument(declared.flag, **how)
+
+
+def _add_switch(group: Group, declared: Declared, how: dict[str, Any]) -> None:
+    """A flag that may stand alone, for the first of its words, and has a negation."""
+    words = [each for each in declared.values if isinstance(each, str)]
+    group.add_argument(declared.flag, nargs="?", const=words[0], choices=words, **how)
+    negation = declared.flag.replace("--", "--no-", 1)
+    how |= {"help": f"the same as {words[-1]}", "action": "store_const", "const": False}
+    group.add_argument(negation, dest=declared.name, **how)
 
 
 def _metavar(declared: Declared, kinds: tuple[Any, ...]) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from handshake_over_coap.net.declared import DEFAULT, Declared, declarations, spelt
 from handshake_over_coap.net.options import Options, OptionValues
-from handshake_over_coap.net.strategies import options_of
+from handshake_over_coap.net.strategies import TRANSFERS, options_of
+from handshake_over_coap.transfers.burst import BURST
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,10 @@ def _by(options: Options, declared: Declared) -> str:
 
 
 def _by_member(options: Options, name: str, value: object) -> str:
-    """The same of an option that belongs to timers."""
+    """The same of an option that belongs to the members of a room."""
+    transfer = TRANSFERS.choice(options.transfer)
+    if options.transport == "coap" and name in options_of(BURST):
+        return "" if name in options_of(transfer) else f"--transfer {transfer.name}"
     used = options.policies[options.dtls == "1.2"]
     if value is False or value == DEFAULT or name in options_of(used):
         return ""

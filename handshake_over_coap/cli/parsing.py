@@ -6,6 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any, NoReturn
 
 
@@ -32,6 +33,7 @@ class Parser(argparse.ArgumentParser):
             later, self.later = self.later, None
             later(self)
         if self._subparsers is None:
+            given = self._with_words(given)
             self._refuse_unknown(given[: given.index("--")] if "--" in given else given)
         found, left = super().parse_known_args(given, namespace)
         if left and self._subparsers is None:
@@ -52,6 +54,19 @@ class Parser(argparse.ArgumentParser):
     @property
     def _all_options(self) -> str:
         return f"'{self.prog} --help' lists all"
+
+    def _with_words(self, given: list[str]) -> list[str]:
+        """Where a flag may stand alone, what follows it belongs to it only if it is its word."""
+        words = {
+            name: (action.const, tuple(action.choices))
+            for name, action in self._option_string_actions.items()
+            if action.nargs == "?" and action.choices
+        }
+        out = []
+        for text, following in zip_longest(given, given[1:], fillvalue=""):
+            alone = text in words and following not in words[text][1]
+            out.append(f"{text}={words[text][0]}" if alone else text)
+        return out
 
     def _refuse_unknown(self, given: Sequence[str]) -> None:
         known = [name for name in self._option_string_actions if name.startswith("--")]

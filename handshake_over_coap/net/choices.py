@@ -27,6 +27,8 @@ from .strategies import ENCODINGS, TIMERS, TRANSFERS, collecting, members_option
 
 TRANSPORTS = ("coap", "udp")
 VERSIONS = ("1.2", "1.3")
+ADDRESS_CHECKS: Final = ("always", "adaptive", "never")
+"""The first is what ``True`` stands for, the last what ``False`` does."""
 
 SHORTEST_TIMEOUT: Final = 60.0
 """Seconds that a handshake may take by default, whatever it consists of."""
@@ -101,8 +103,14 @@ class Choices:
         metavar="NAME",
         told="H of hoc connect",
     )
-    address_check: bool = option(
-        True, "the server has a client prove its address with Echo", group=_EXCHANGE
+    address_check: bool | str = option(
+        True,
+        "when a client proves its address with Echo: always, before anything is answered; "
+        "adaptive, a burst is answered at once within three times what came, all else as with "
+        "always; never",
+        group=_EXCHANGE,
+        choices=(*ADDRESS_CHECKS, True, False),
+        told="always",
     )
     resource: str = option(
         "/.well-known/dtls", "path of the handshake resource", metavar="PATH", **_OVER_COAP
@@ -263,7 +271,7 @@ class Choices:
             timer=timer,
             timer12=timer12,
             timeout=self.time_limit,
-            address_check=self.address_check,
+            address_check=self.address_check not in (False, "never"),
             limits=self.limits,
         )
 
@@ -287,7 +295,8 @@ class Choices:
             max_interval=waits.max_interval,
             max_retransmit=waits.max_retransmit,
             timeout=self.time_limit,
-            address_check=self.address_check,
+            address_check=self.address_check not in (False, "never"),
+            answer_unproven=self.address_check == "adaptive",
             adapt_timer=waits.adapt,
             limits=self.limits,
         )

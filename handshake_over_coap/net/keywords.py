@@ -27,7 +27,7 @@ class OptionValues(TypedDict, total=False):
     suite: str | Sequence[str]
     group: str | Sequence[str]
     server_name: str | None
-    address_check: bool
+    address_check: bool | str
     resource: str
     location: bool
     encoding: str | Encoding
@@ -46,6 +46,9 @@ class OptionValues(TypedDict, total=False):
     pcap_dtls: str | PathLike[str] | None
     idle_timeout: float | None
     limits: Limits
+    # Of the transfers:
+    quick: bool | ByDefault
+    answer_bytes: int | ByDefault
     # Of the timers:
     ack_timeout: float | ByDefault
     ack_random_factor: float | ByDefault

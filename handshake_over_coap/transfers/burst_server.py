@@ -19,7 +19,7 @@ from .pieces import Note, Part, Piece, Saying, Source
 AMPLIFICATION = 3
 """Bytes that may go to an unproven address for each byte that came from it (RFC 9175 2.4)."""
 _GUARD = 0.1
-"""Seconds after ours in which a repeated flight is no sign of loss, no round trip being known."""
+"""Seconds after ours in which a repeated flight is no sign of loss, however short the path."""
 _PAUSE = 16.0
 """Timers that a flight rests once the next one has begun; pieces of that may have been forged."""
 
@@ -133,7 +133,7 @@ class ServerHalf(Half):
 
     def _asked_again(self, sending: Sending, now: float) -> list[Send]:
         """A piece of the flight that ours answers: the client has nothing of ours yet, perhaps."""
-        guard = self.round_trip if self.round_trip is not None else _GUARD
+        guard = max(_GUARD, self.round_trip or 0.0)
         if self._arriving is None:
             at_once, _ = self.loss.copies(quick=self._quick)
             early = now - self._last_out < guard / 2

@@ -29,6 +29,8 @@ from handshake_over_coap.cli.parser import build_parser
         (("--initial-timeout", 9), {"--initial-timeout"}),
         (("--block-size", 64, "--token-length", 1, "--adapt-timer", "--early", "--tickets"), set()),
         (("--dtls", "1.2", "--tickets", "--early"), {"--tickets", "--early"}),
+        (("--quick",), {"--quick"}),
+        (("--quick", "--transfer", "burst", "--answer-bytes", 300), set()),
         (("--dtls", "1.2", "--adapt-timer"), set()),
         (("--dtls", "1.2", "--adapt-timer", "--transport", "udp"), {"--adapt-timer"}),
         (("--dtls", "1.2", "--no-adapt-timer", "--transport", "udp"), set()),

@@ -21,6 +21,7 @@ from handshake_over_coap.cli.parser import build_parser
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.options import Options, OptionValues
 from handshake_over_coap.tls.credentials import PSK, Certificate, RawPublicKey
+from handshake_over_coap.transfers.burst import Burst
 from tests.support import pki
 
 PSK_TEXT = "me:00112233445566778899aabbccddeeff"
@@ -91,6 +92,34 @@ def test_every_option_reaches_the_library() -> None:
         pcap="p",
         pcap_dtls="q",
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "check"),
+    [
+        ((), True),
+        (("--address-check",), "always"),
+        (("--address-check", "adaptive"), "adaptive"),
+        (("--address-check=never",), "never"),
+        (("--no-address-check",), False),
+    ],
+)
+def test_the_address_check_is_a_flag_or_has_one_of_three_words(
+    given: tuple[str, ...], check: bool | str
+) -> None:
+    assert parse("connect", *given, "h", 1).address_check == check
+    assert parse("connect", "h", 1, *given).address_check == check
+    assert parse("connect", *given, "h", 1).port == 1
+
+
+def test_a_transfer_and_its_options_reach_the_library() -> None:
+    given = values("connect", "h", 1, "--transfer", "burst", "--quick", "--answer-bytes", 500)
+    assert Options(**given).coap.transfer == Burst(quick=True, answer_bytes=500)
+    adaptive = Options(**values("connect", "h", 1, "--address-check", "adaptive")).coap
+    assert (adaptive.address_check, adaptive.answer_unproven) == (True, True)
+    never = Options(**values("connect", "h", 1, "--address-check", "never"))
+    assert not never.coap.address_check
+    assert not never.udp.address_check
 
 
 def test_an_identity_may_have_colons_and_any_bytes() -> None:

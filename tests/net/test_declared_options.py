@@ -15,7 +15,7 @@ from handshake_over_coap.lab.scenario import Scenario, option_types
 from handshake_over_coap.net.declared import declarations
 from handshake_over_coap.net.keywords import OptionValues
 from handshake_over_coap.net.options import Options
-from handshake_over_coap.net.strategies import TIMERS, options_of
+from handshake_over_coap.net.strategies import ROOMS, options_of
 from handshake_over_coap.timers import Rfc7925, Rfc9147
 
 
@@ -43,9 +43,10 @@ def test_the_command_line_has_every_option_of_a_scenario() -> None:
     assert given.given == frozenset()
 
 
-def test_the_options_of_timers_are_collected_from_the_timers() -> None:
-    own = {name for timer in TIMERS.members.values() for name in options_of(timer)}
-    assert {"ack_timeout", "initial_timeout", "max_retransmit", "adapt_timer"} <= own
+def test_the_options_of_members_are_collected_from_the_members() -> None:
+    members = (member for room in ROOMS for member in room.members.values())
+    own = {name for member in members for name in options_of(member)}
+    assert {"ack_timeout", "initial_timeout", "max_retransmit", "adapt_timer", "quick"} <= own
     assert own == set(Options().of_members)
     assert own <= set(declarations(Options))
 
