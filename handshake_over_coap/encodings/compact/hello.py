@@ -139,9 +139,11 @@ def _write(shape: Shape, hello: Opened, references: int) -> bytes | None:
     if psk is None:
         return None
     derived = secret is not None and hello.random == derived_random(secret)
+    derived = derived and Head(shape, code, True) in NUMBERS
     head = Head(shape, code, derived)
     try:
-        offered = Lists(hello.suites, _listed(hello.get(GROUPS)), _listed(hello.get(SCHEMES)))
+        groups, schemes = (_listed(shape, hello, each) for each in (GROUPS, SCHEMES))
+        offered = Lists(hello.suites, groups, schemes)
     except DecodeError:
         return None
     numbers = offered.write(tables_of(shape, code))
@@ -162,9 +164,13 @@ def _write(shape: Shape, hello: Opened, references: int) -> bytes | None:
     )
 
 
-def _listed(content: bytes | None) -> bytes | None:
-    """The list in supported_groups or signature_algorithms; raises DecodeError if it is none."""
-    if content is None:
+def _listed(shape: Shape, hello: Opened, number: int) -> bytes | None:
+    """The list in supported_groups or signature_algorithms, where the shape leaves that open.
+
+    Raises DecodeError if it is none.
+    """
+    content = hello.get(number)
+    if content is None or (number, None) not in shape.extensions:
         return None
     reader = Reader(content)
     found = reader.vec16()

@@ -15,7 +15,7 @@ from typing import Final
 
 from handshake_over_coap.tls.codepoints import ExtensionType
 
-from . import lists, points
+from . import lists, points, stock
 from .lists import Tables
 
 SNI: Final = int(ExtensionType.server_name)
@@ -122,6 +122,13 @@ SHAPES: Final[tuple[Shape, ...]] = (
     _older("1.2 raw keys", lists.SUITES_ECDSA, *_CURVES, (SCHEMES, None),
            (CLIENT_TYPE, _ONLY_RAW), (SERVER_TYPE, _ONLY_RAW)),
     _older("1.2 certificate", lists.SUITES_ECDSA, *_CURVES, (SCHEMES, None)),
+    Shape("OpenSSL", False, *stock.OPENSSL),
+    Shape("pyOpenSSL", False, *stock.PYOPENSSL),
+    Shape("GnuTLS", False, *stock.GNUTLS),
+    Shape("Mbed TLS", False, *stock.MBED_TLS),
+    Shape("wolfSSL, 1.2", False, *stock.WOLFSSL_12),
+    Shape("wolfSSL, 1.3", True, *stock.WOLFSSL_13),
+    Shape("wolfSSL, 1.3 psk", True, *stock.WOLFSSL_13_PSK),
 )  # fmt: skip
 
 
@@ -137,6 +144,15 @@ class Head:
     derived: bool
 
 
+_DERIVING: Final = {
+    "1.3 psk_dhe_ke",
+    "1.3 raw key",
+    "1.3 raw keys",
+    "1.3 certificate",
+}
+"""Shapes that have heads for a random that follows from the share."""
+
+
 def _heads() -> tuple[Head, ...]:
     found: list[Head] = []
     for shape in SHAPES:
@@ -144,10 +160,11 @@ def _heads() -> tuple[Head, ...]:
             found.append(Head(shape, None, derived=False))
             continue
         codes = (points.EVEN, points.ODD, points.X25519, points.OTHER)
+        derived = (False, True) if shape.name in _DERIVING else (False,)
         found += [
-            Head(shape, code, derived)
-            for code, derived in product(codes, (False, True))
-            if not (derived and code == points.OTHER)
+            Head(shape, code, each)
+            for code, each in product(codes, derived)
+            if not (each and code == points.OTHER)
         ]
     return tuple(found)
 
@@ -165,6 +182,6 @@ REFERENCES: Final = 0x03
 
 def tables_of(shape: Shape, share: int | None) -> Tables:
     """The lists that a shape knows; with a share of X25519 its own group comes first."""
-    if share != points.X25519:
+    if share != points.X25519 or not shape.tables.groups:
         return shape.tables
     return Tables(shape.tables.suites, lists.GROUPS_X25519, shape.tables.schemes)
