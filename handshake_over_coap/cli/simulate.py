@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
-from handshake_over_coap.cli.bar import Bar
+from handshake_over_coap.cli.bar import Bar, add_quiet
 from handshake_over_coap.cli.describe import bodies_text
 from handshake_over_coap.cli.effects import warn_of_no_effect, without_effect
 from handshake_over_coap.cli.network import (
@@ -92,6 +92,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--ladder-svg", metavar="FILE", help="draw them as a picture (SVG) into FILE"
     )
+    add_quiet(parser)
     if isinstance(parser, Parser):  # the options of the network come from the laboratory
         parser.later = _add_options
     parser.set_defaults(run=run)
@@ -121,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_trials(arguments.trials, arguments.seed)
         prepared(scenario, arguments.seed)
         _check_files(arguments)
-        with Bar("handshakes") as bar, ExitStack() as opened:
+        with Bar("handshakes", quiet=arguments.quiet) as bar, ExitStack() as opened:
             files = traces_of(arguments)
             capture = _capture(files, scenario, opened)
             report = simulate(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from handshake_over_coap.cli.bar import Bar
+from handshake_over_coap.cli.bar import Bar, add_quiet
 
 if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
@@ -62,6 +62,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--json", action="store_true", help="print the summary as one JSON object instead"
     )
+    add_quiet(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     out = Path(arguments.out)
     try:
-        with Bar("scenarios read") as bar:
+        with Bar("scenarios read", quiet=arguments.quiet) as bar:
             grid = read_grid(arguments.grid, bar)
             plan = Plan(grid.scenarios, grid.trials, grid.seed, arguments.cpu)
             before = sweep_to_file(

@@ -92,14 +92,16 @@ def rows(
     *,
     losses: Sequence[float] | None = None,
     carriers: bool = True,
+    of_models: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Row]:
     """The table, line by line, for all losses of the draft or only some.
 
-    ``trials`` is how many times everything is tried; without it the models are tried until their
-    intervals are narrow enough, the carriers :data:`TRIALS` times.  ``progress`` is called with the
-    number of handshakes over our carriers that are done, and of how many.  The same arguments give
-    the same table.  Raises ConfigurationError.
+    ``trials`` is how many times everything is tried (``of_models``: the models, if not as often);
+    without it the models are tried until their intervals are narrow enough, the carriers
+    :data:`TRIALS` times.  ``progress`` is called with the number of handshakes over our carriers
+    that are done, and of how many.  The same arguments give the same table.  Raises
+    ConfigurationError.
     """
     chosen = tuple(TABLE_5) if losses is None else losses
     names = list(contestants(mtu=LIMIT)) if carriers else []
@@ -109,7 +111,7 @@ def rows(
         yield Row(
             loss,
             TABLE_5[loss],
-            {name: _model(name, loss, trials, seed) for name in STRATEGIES},
+            {name: _model(name, loss, of_models or trials, seed) for name in STRATEGIES},
             _measure(loss, each, seed, done * len(names) * each, whole, progress)
             if carriers
             else {},

@@ -5,6 +5,10 @@ import json
 import pytest
 
 from handshake_over_coap.cli import main
+from handshake_over_coap.cli.bar import Bar
+from handshake_over_coap.cli.tables import FULL, QUICK
+from handshake_over_coap.cli.tables_text import Table
+from handshake_over_coap.lab import claeys, keoh, table5
 from handshake_over_coap.lab.published import TABLE_1, TABLE_2, TABLE_5
 from tests.cli.hoc_process import run_hoc
 
@@ -97,3 +101,35 @@ def test_a_table_or_a_count_that_there_is_not_is_a_usage_error(
     arguments: tuple[object, ...],
 ) -> None:
     assert run_hoc("tables", *arguments).returncode == 2
+
+
+def test_the_default_is_a_part_of_the_full_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"5": table5.TRIALS, "keoh": keoh.TRIALS, "claeys": claeys.TRIALS} == FULL
+    assert all(QUICK[name] < trials for name, trials in FULL.items())
+    asked: list[int | None] = []
+
+    def of(_name: str, trials: int | None, *_: object) -> Table:
+        asked.append(trials)
+        return Table("", [])
+
+    monkeypatch.setattr(Table, "of", of)
+    for given in ([], ["--full"], ["--trials", "3"]):
+        assert main(["tables", "keoh", *given]) == 0
+    assert asked == [QUICK["keoh"], None, 3]
+    assert main(["tables", "keoh", "--full", "--trials", "3"]) == 2
+
+
+def test_without_a_terminal_a_line_says_now_and_then_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    for quiet in (False, True):
+        clock[0] = 0.0
+        with Bar("handshakes", quiet=quiet) as bar:
+            for done in range(101):
+                clock[0] = float(done)
+                bar(done, 100)
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[:1] == ([] if quiet else ["10 of 100 handshakes, 1 min 30 s left"])
+        assert len(lines) == (0 if quiet else 4)
