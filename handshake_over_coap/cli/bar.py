@@ -52,19 +52,23 @@ class Bar:
             self._first = done
         now = time.monotonic()
         if self._active and now >= self._next:
-            text = self.text(done, total, now - self._began)
+            elapsed = now - self._began
             if self._terminal:
+                text = self.text(done, total, elapsed)
                 self._next, self._shown = now + _INTERVAL, True
                 print(f"{_CLEAR}{text}", end="", file=sys.stderr, flush=True)
             else:
                 self._next = now + _LINES
-                print(text, file=sys.stderr, flush=True)
+                print(self._share(done, total, elapsed), file=sys.stderr, flush=True)
 
     def text(self, done: int, total: int, elapsed: float) -> str:
         """The line, ``elapsed`` seconds after the beginning."""
         full = _WIDTH * done // total if total else _WIDTH
         bar = "#" * full + "." * (_WIDTH - full)
-        line = f"{f'[{bar}] ' if self._terminal else ''}{done:,} of {total:,} {self._what}"
+        return f"[{bar}] {self._share(done, total, elapsed)}"
+
+    def _share(self, done: int, total: int, elapsed: float) -> str:
+        line = f"{done:,} of {total:,} {self._what}"
         fresh = done - (self._first or 0)
         if fresh > 0:
             line += f", {_duration(elapsed * (total - done) / fresh)} left"

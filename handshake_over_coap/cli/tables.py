@@ -33,8 +33,8 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         description="Print published tables with our figures beside them. Tables 1, 2, 4 and 5 "
         "are those of the practical-issues draft: the size of the classic handshake, the same "
         "with compressed headers, what a record leaves for data, and how many datagrams a "
-        "handshake takes through loss. keoh: how many handshakes complete in time. claeys: how much "
-        "a bad link adds. What is simulated (5, keoh, claeys) takes about a minute a table by "
+        "handshake takes through loss. keoh: how many handshakes complete in time. claeys: how "
+        "much a bad link adds. What is simulated (5, keoh, claeys) takes about a minute a table by "
         "default, with wide intervals; --full takes about five times as long.",
         allow_abbrev=False,
     )
