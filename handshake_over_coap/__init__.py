@@ -34,7 +34,7 @@ from handshake_over_coap.errors import (
     Error,
     HandshakeTimeout,
 )
-from handshake_over_coap.net.client import connect
+from handshake_over_coap.net.connecting import connect
 from handshake_over_coap.net.options import Options
 from handshake_over_coap.net.server import Server, serve
 from handshake_over_coap.net.session import Session

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Unpack
 
-from handshake_over_coap.errors import ConfigurationError, Error
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.client import Client
-from handshake_over_coap.net.endpoint import HostPort, open_udp
+from handshake_over_coap.net.endpoint import HostPort, UdpEndpoint, open_udp
 from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.net.reaching import Attempt, reached
 from handshake_over_coap.net.server import Handler, Server
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.tls.config import Rng
@@ -37,19 +39,13 @@ async def connect(
     cipher suites, groups, names and key logs.  Raises what that function raises.
     """
     chosen = _options(options)
-    endpoint = await open_udp(local, connect_to=address)
-    server = endpoint.peer
-    client: Client | None = None
-    try:
-        if server is None:
-            raise Error("the endpoint is not connected")
+
+    def attempt(endpoint: UdpEndpoint, server: Address) -> Attempt:
         client = Client(endpoint, server, chosen, rng)
-        yield await client.handshake(partial(open_client, stack))
-    finally:
-        if client is None:
-            endpoint.close()
-        else:
-            await client.close()
+        return client, partial(client.handshake, partial(open_client, stack))
+
+    async with reached(address, local, attempt) as session:
+        yield session
 
 
 @asynccontextmanager

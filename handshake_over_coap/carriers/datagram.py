@@ -7,6 +7,7 @@ that lies in the network.
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -27,8 +28,18 @@ class Address:
     scope_id: int = 0
     local_host: str | None = field(default=None, compare=False)
 
+    @property
+    def zoned(self) -> str:
+        """The host as it is written: a link-local address with its interface."""
+        if not self.scope_id or "%" in self.host:
+            return self.host
+        try:
+            return f"{self.host}%{socket.if_indextoname(self.scope_id)}"
+        except OSError:  # an interface that has gone, or a simulated one
+            return f"{self.host}%{self.scope_id}"
+
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"[{self.zoned}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class DatagramReceiver(Protocol):

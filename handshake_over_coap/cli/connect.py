@@ -36,7 +36,7 @@ from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.progress import progress
 from handshake_over_coap.cli.tickets import check_ticket_file, read_ticket, write_ticket
 from handshake_over_coap.errors import ConfigurationError, Error
-from handshake_over_coap.net.client import connect
+from handshake_over_coap.net.connecting import connect
 from handshake_over_coap.net.options import OptionValues
 from handshake_over_coap.net.session import Session
 

@@ -25,7 +25,7 @@ from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.progress import progress
 from handshake_over_coap.cli.throwaway import Cast, cast
 from handshake_over_coap.errors import ConfigurationError, Error
-from handshake_over_coap.net.client import connect
+from handshake_over_coap.net.connecting import connect
 from handshake_over_coap.net.options import TRANSPORTS, OptionValues
 from handshake_over_coap.net.server import serve
 from handshake_over_coap.net.session import Session

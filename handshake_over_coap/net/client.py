@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import os
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
-from typing import Unpack
 
 from handshake_over_coap.carriers.base import (
     AnswerMissing,
@@ -31,16 +27,13 @@ from handshake_over_coap.carriers.udp.client import SILENCE
 from handshake_over_coap.errors import Closed, ConfigurationError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.timers import Draw, draws_from
-from handshake_over_coap.tls.config import ClientConfig, Clock, Rng
-from handshake_over_coap.tls.credentials import Credential, Trust
+from handshake_over_coap.tls.config import ClientConfig, Rng
 from handshake_over_coap.tls.negotiation import start_client
-from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.trace.tap import Counts
 
-from .endpoint import HostPort, named, open_udp
 from .figures import report_of
-from .options import Options, OptionValues, now_utc
+from .options import Options
 from .session import Session
 from .tapped import Protocol, TappedEndpoint, protocol_of
 from .traces import TraceFiles, key_log_of
@@ -54,8 +47,9 @@ EARLY_RECORDS = 16
 class Client:
     """One endpoint with one server: carries the handshake, then the records of its session.
 
-    ``rng`` gives random bytes to the carrier, ``draw`` numbers in [0, 1) to its timers (made of
-    ``rng`` if left out).
+    ``heard`` is whether anything has come from the server; ``noticed`` is set once that, or an
+    error of the network, has.  ``rng`` gives random bytes to the carrier, ``draw`` numbers in
+    [0, 1) to its timers (made of ``rng`` if left out).
     """
 
     def __init__(
@@ -80,6 +74,8 @@ class Client:
         self._missing: Error | None = None
         self._heard_at = -math.inf
         self._retransmissions = 0
+        self.heard = False
+        self.noticed = asyncio.Event()
         self.counters: Counter[str] = Counter()
         self.tap = self._endpoint.tap
         self._files = TraceFiles(options, endpoint.local_address, self.tap, is_client=True)
@@ -262,7 +258,10 @@ class Client:
         carrier, pump = self._carrier, self._pump
         if address != self._server or protocol is Protocol.GARBAGE:
             self.counters["dropped: garbage"] += 1
-        elif carrier is not None and pump is not None and carrier.claims(data):
+            return
+        self.heard = True
+        self.noticed.set()
+        if carrier is not None and pump is not None and carrier.claims(data):
             pump.receive(data, address)
         elif protocol is Protocol.COAP:
             self.counters["dropped: CoAP message out of place"] += 1
@@ -296,6 +295,7 @@ class Client:
     def on_error(self, error: OSError, address: Address | None) -> None:
         """A network error: a hint for the handshake, nothing for a session."""
         self.counters["network errors"] += 1
+        self.noticed.set()
         if self._session is None and self._carrier is not None and self._pump is not None:
             self._pump.take(self._carrier.network_error(error, self._pump.now))
 
@@ -313,46 +313,3 @@ class Client:
                 self._done.exception()  # retrieved, whoever waited for it may be gone
             self._files.close()
             self._endpoint.close()
-
-
-@asynccontextmanager
-async def connect(
-    address: HostPort,
-    credential: Credential | None = None,
-    *,
-    trust: Trust | None = None,
-    ticket: Ticket | None = None,
-    local: HostPort | None = None,
-    rng: Rng = os.urandom,
-    clock: Clock = now_utc,
-    **options: Unpack[OptionValues],
-) -> AsyncIterator[Session]:
-    """Make a handshake with the server at ``address`` and give its session.
-
-    ``credential`` is a pre-shared key, or the client's raw public key or certificate;  ``trust``
-    is what the server's is checked against, a certificate for ``server_name`` or, without one, for
-    the host in ``address``, name or number.
-    ``ticket``, one of the ``tickets`` of an earlier session, resumes that (DTLS 1.3).  ``local``
-    binds the client's own host and port.  Further keywords are those of :class:`Options`.  The
-    session is closed when the block is left.
-
-    Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError.
-    """
-    chosen = Options(**options)
-    if trust is not None and trust.asks_for_name(chosen.auth):
-        # What a resolver says where a host is must not decide who it is.
-        chosen = replace(chosen, server_name=chosen.server_name or named(address[0]))
-    endpoint = await open_udp(local, connect_to=address)
-    server = endpoint.peer
-    client: Client | None = None
-    try:
-        if server is None:
-            raise Error("the endpoint is not connected")
-        config = chosen.client_config(credential, trust, server.host, rng, clock, ticket)
-        client = Client(endpoint, server, chosen, rng)
-        yield await client.handshake(config)
-    finally:
-        if client is None:
-            endpoint.close()
-        else:
-            await client.close()

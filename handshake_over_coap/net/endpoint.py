@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import errno
 import socket
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final, TypeAlias
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import CarrierError, ConfigurationError
 from handshake_over_coap.net.udp import SockAddr, UdpEndpoint, from_sockaddr
 
-__all__ = ["HostPort", "UdpEndpoint", "named", "open_udp"]
+__all__ = ["HostPort", "UdpEndpoint", "named", "open_each", "open_udp"]
 
 HostPort: TypeAlias = tuple[str, int]
 
@@ -53,25 +55,48 @@ async def open_udp(
 
     ``bind`` is the local host and port (port 0: any free one; host ``::`` takes IPv4 too).  With
     ``connect_to`` the endpoint talks to that peer alone and learns of ICMP errors; ``bind`` may
-    then be left out.  Of several addresses of a name, the first that works is taken.
+    then be left out.  Of several addresses of a name, the first that can be used is taken.
     ``receive_buffer`` asks the kernel for that many bytes (it may grant fewer).
 
     Raises CarrierError when an address cannot be resolved, bound or reached, and ConfigurationError
     for one that never could.
     """
+    endpoint, _ = await anext(open_each(bind, connect_to=connect_to, receive_buffer=receive_buffer))
+    return endpoint
+
+
+async def open_each(
+    bind: HostPort | None = None,
+    *,
+    connect_to: HostPort | None = None,
+    receive_buffer: int | None = None,
+) -> AsyncGenerator[tuple[UdpEndpoint, int]]:
+    """An endpoint for each address that the name to connect to has, as :func:`open_udp` gives one.
+
+    Beside it stands how many addresses come after.  Each is opened when it is asked for.
+    Addresses that cannot be used are passed over; the error of the first is raised where none can.
+    """
     if receive_buffer is not None and not 0 < receive_buffer < 1 << 31:
         raise ConfigurationError(f"a receive buffer of {receive_buffer} bytes is impossible")
-    plans = await _plans(bind, connect_to)
     failures: list[OSError] = []
-    for plan in plans:
+    opened = False
+    plans = await _plans(bind, connect_to)
+    for number, plan in enumerate(plans, 1):
         try:
             sock = _open_socket(plan, receive_buffer)
+            try:
+                peer = None if plan.target is None else from_sockaddr(sock.getpeername())
+                endpoint = UdpEndpoint(sock, asyncio.get_running_loop(), peer=peer)
+            except OSError:
+                sock.close()
+                raise
         except OSError as error:
             failures.append(error)
             continue
-        peer = None if plan.target is None else from_sockaddr(sock.getpeername())
-        return UdpEndpoint(sock, asyncio.get_running_loop(), peer=peer)
-    raise _failure(bind, connect_to, failures[0])
+        opened = True
+        yield endpoint, len(plans) - number
+    if not opened:
+        raise _failure(bind, connect_to, failures[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +115,10 @@ async def _plans(bind: HostPort | None, connect_to: HostPort | None) -> list[_Pl
     here = [] if bind is None else await _resolve(bind, socket.AI_PASSIVE)
     if connect_to is None:
         return [_Plan(family, local, None) for family, local in here]
+    if connect_to[1] == 0:
+        raise ConfigurationError("port 0 is no server's: give the port that it listens on")
     there = await _resolve(connect_to, 0)
+    _refuse_groups(connect_to, there)
     if bind is None:
         return [_Plan(family, None, target) for family, target in there]
     plans = [
@@ -104,6 +132,15 @@ async def _plans(bind: HostPort | None, connect_to: HostPort | None) -> list[_Pl
             f"cannot connect {_text(bind)} to {_text(connect_to)}: one is IPv4, the other IPv6"
         )
     return plans
+
+
+def _refuse_groups(where: HostPort, found: list[tuple[int, SockAddr]]) -> None:
+    """A handshake is made with one peer (RFC 6347 has no other kind)."""
+    addresses = [ip_address(sockaddr[0].partition("%")[0]) for _, sockaddr in found]
+    if addresses and all(each.is_multicast for each in addresses):
+        raise ConfigurationError(
+            f"{_text(where)} is a group of hosts: a handshake is made with one, give its address"
+        )
 
 
 async def _resolve(where: HostPort, flags: int) -> list[tuple[int, SockAddr]]:
@@ -154,6 +191,8 @@ def _failure(bind: HostPort | None, connect_to: HostPort | None, error: OSError)
         what = f"cannot connect UDP to {_text(connect_to)}"
         what += f" from {_text(bind)}" if bind else ""
     remedy = _REMEDIES.get(error.errno or 0, "check the address and the port")
+    if connect_to is not None and error.errno == errno.EACCES:
+        remedy = "it is an address for all hosts, or a firewall forbids it: give that of one server"
     return CarrierError(f"{what}: {error.strerror or error}; {remedy}")
 
 

@@ -112,7 +112,7 @@ class Server:
     def address(self) -> HostPort:
         """Host and port where the server listens."""
         local = self._endpoint.local_address
-        return local.host, local.port
+        return local.zoned, local.port
 
     @property
     def kernel_drops(self) -> int | None:

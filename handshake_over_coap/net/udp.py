@@ -17,7 +17,7 @@ from collections import deque
 from typing import Final, TypeAlias
 
 from handshake_over_coap.carriers.datagram import Address, DatagramReceiver
-from handshake_over_coap.errors import Error
+from handshake_over_coap.errors import CarrierError, Error
 from handshake_over_coap.net.pktinfo import ANCILLARY_SPACE, PacketInfo
 
 _log = logging.getLogger(__name__)
@@ -103,7 +103,11 @@ class UdpEndpoint:
             raise Error("a datagram endpoint has one receiver")
         self._receiver = receiver
         if not self._closed:
-            self._loop.add_reader(self._sock, self._on_readable, receiver)
+            try:
+                self._loop.add_reader(self._sock, self._on_readable, receiver)
+            except OSError as error:  # no memory or no descriptor left for it
+                self.close()
+                raise CarrierError(f"cannot wait for datagrams: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the socket; datagrams that still wait to be sent are dropped and counted."""
