@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from handshake_over_coap.net.declared import DEFAULT, Declared, declarations, spelt
 from handshake_over_coap.net.options import Options, OptionValues
-from handshake_over_coap.net.strategies import TRANSFERS, options_of
-from handshake_over_coap.transfers.burst import BURST
+from handshake_over_coap.net.strategies import TIMERS, options_of, room_of
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +33,16 @@ def _by(options: Options, declared: Declared) -> str:
 
 
 def _by_member(options: Options, name: str, value: object) -> str:
-    """The same of an option that belongs to the members of a room."""
-    transfer = TRANSFERS.choice(options.transfer)
-    if options.transport == "coap" and name in options_of(BURST):
-        return "" if name in options_of(transfer) else f"--transfer {transfer.name}"
-    used = options.policies[options.dtls == "1.2"]
-    if value is False or value == DEFAULT or name in options_of(used):
+    """The same of an option that belongs to members of a room."""
+    room, used = room_of(name), options.member_with(name)
+    if value is False or value == DEFAULT:
         return ""
-    if options.timer is not None:
-        return f"--timer {used.name}"
+    if room is not TIMERS and options.transport == "udp":
+        return "--transport udp"
+    if name in options_of(used):
+        return ""
+    if getattr(options, room.option) is not None:
+        return f"{spelt(room.option)} {used.name}"
     if options.transport == "udp" and options.dtls == "1.2":
         return "--dtls 1.2 over udp"
     return f"--transport {options.transport}"

@@ -95,15 +95,15 @@ class Scenario(NetworkOptions):
         }
 
     def used(self, name: str) -> Any:
-        """The value of an option that is in use: a timer's own where that is left to it."""
+        """The value of an option that is in use: a timer's own, say, where that is left to it."""
         value = getattr(self, name)
         if value != DEFAULT:
             return value
         if name == "timeout":
             return self.time_limit
-        timer = self.policies[self.dtls == "1.2"]
-        field = options_of(timer).get(name)
-        return None if field is None else getattr(timer, field)
+        member = self.member_with(name)
+        field = options_of(member).get(name)
+        return None if field is None else getattr(member, field)
 
     def described(self, without: Collection[str] = ()) -> str:
         """The options that are not at their defaults, in words; no secret is among them."""

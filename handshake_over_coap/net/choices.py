@@ -23,7 +23,7 @@ from handshake_over_coap.tls.credentials import auth_names, kind_and_way
 from handshake_over_coap.transfers import Transfer
 
 from .declared import DEFAULT, ByDefault, declarations, option
-from .strategies import ENCODINGS, TIMERS, TRANSFERS, collecting, members_options
+from .strategies import ENCODINGS, TIMERS, TRANSFERS, collecting, members_options, room_of
 
 TRANSPORTS = ("coap", "udp")
 VERSIONS = ("1.2", "1.3")
@@ -229,6 +229,13 @@ class Choices:
         values = self.of_members
         first, second = (TIMERS.with_options(each, values) for each in chosen)
         return first, second
+
+    def member_with(self, name: str) -> Any:
+        """The member in use of the room whose members have the option ``name``."""
+        room = room_of(name)
+        if room is TIMERS:
+            return self.policies[self.dtls == "1.2"]
+        return room.with_options(room.choice(getattr(self, room.option)), self.of_members)
 
     @property
     def of_members(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from handshake_over_coap.carriers.base import (

@@ -127,6 +127,12 @@ def members_options() -> tuple[Declared, ...]:
     return tuple(_members_options())
 
 
+def room_of(option: str) -> Room:
+    """The room whose members have an option."""
+    (needed,) = next(each for each in members_options() if each.name == option).needs
+    return next(room for room in ROOMS if room.option == needed)
+
+
 def _members_options() -> Iterator[Declared]:
     for room in ROOMS:
         owners: dict[str, list[tuple[str, Any, dataclasses.Field[Any]]]] = {}
