@@ -29,7 +29,6 @@ from handshake_over_coap.cli.parser import build_parser
         (("--initial-timeout", 9), {"--initial-timeout"}),
         (("--block-size", 64, "--token-length", 1, "--adapt-timer", "--early", "--tickets"), set()),
         (("--dtls", "1.2", "--tickets", "--early"), {"--tickets", "--early"}),
-        (("--quick",), {"--quick"}),
         (("--quick", "--transfer", "burst", "--answer-bytes", 300), set()),
         (("--dtls", "1.2", "--adapt-timer"), set()),
         (("--timer", "rfc9147", "--ack-timeout", 1, "--initial-timeout", 3), {"--ack-timeout"}),
