@@ -33,25 +33,32 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """``count`` trials of one scenario, from number ``first`` on."""
+    """Some trials of one scenario: what a worker does at a time."""
 
     index: int
+    """Its place in the plan."""
     scenario_index: int
+    """Its scenario's place in the plan."""
     scenario: Scenario
     seed: int
     first: int
+    """The number of its first trial."""
     count: int
+    """How many trials it has."""
     cpu: bool
+    """Whether ``cpu_s`` is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All of a sweep: ``trials`` of each of ``scenarios``; ``cpu`` asks for ``cpu_s`` too."""
+    """All of a sweep."""
 
     scenarios: tuple[Scenario, ...]
     trials: int
+    """Of each scenario."""
     seed: int
     cpu: bool = False
+    """Whether ``cpu_s`` is wanted, which differs from run to run."""
 
     @property
     def total(self) -> int:

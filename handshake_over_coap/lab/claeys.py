@@ -33,17 +33,19 @@ TRIALS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """What the bad link takes over what the good one takes: of the means, and of the medians.
+    """What the bad link takes over what the good one takes.
 
-    ``ci95`` is half of the 95 % interval of ``mean``, which of times is too narrow;
-    ``median_ci95`` has the ends of that of ``median``, which holds for them, too.  All are ``None``
-    where no handshake completed, intervals where there are too few for one.
+    All are None where no handshake completed, intervals where there are too few for one.
     """
 
     mean: float | None
+    """Of the means."""
     ci95: float | None
+    """Half of the 95 % interval of the mean, which of times is too narrow."""
     median: float | None = None
+    """Of the medians."""
     median_ci95: tuple[float, float] | None = None
+    """The ends of the interval of the median, which holds for times, too."""
 
     def to_json(self) -> dict[str, object]:
         """The entry of the JSON form."""
@@ -53,13 +55,18 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    """What became of a carrier: time to completion, UDP payloads, and bytes of frames."""
+    """What became of a carrier."""
 
     time: Ratio
+    """Of the times to completion."""
     bytes: Ratio
+    """Of the UDP payloads."""
     frame_bytes: Ratio
+    """Of the bytes of frames."""
     trials: int
+    """Handshakes on the bad link."""
     completed: int
+    """Those of them that completed."""
 
     def to_json(self) -> dict[str, object]:
         """The entry of the JSON form."""

@@ -34,10 +34,12 @@ TRIALS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One of the draft's strategies: replicated, and exactly."""
+    """One of the draft's strategies."""
 
     replicated: Replication
+    """As means over runs, like those of the draft."""
     exact: float
+    """The expected number of datagrams."""
 
     def to_json(self) -> dict[str, float | int]:
         """The entry of the JSON form."""
@@ -51,15 +53,16 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A real carrier: datagrams over the handshakes that completed; all of them, it should be.
-
-    ``mean`` and ``ci95`` are ``None`` where none did.
-    """
+    """A real carrier: datagrams over the handshakes that completed; all of them, it should be."""
 
     mean: float | None
+    """None where none completed."""
     ci95: float | None
+    """Half of the 95 % interval of the mean; None where none completed."""
     trials: int
+    """Handshakes that were begun."""
     completed: int
+    """Those of them that completed."""
 
     def to_json(self) -> dict[str, float | int | None]:
         """The entry of the JSON form."""

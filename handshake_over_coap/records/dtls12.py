@@ -75,13 +75,15 @@ def check_cid(cid: bytes) -> None:
 class PlaintextRecord:
     """A record of epoch 0: anybody may have sent it.
 
-    ``fragment`` holds at most 2^14 bytes.  Written with the version of DTLS 1.2; read with that of
-    DTLS 1.0 too.
+    Written with the version of DTLS 1.2; read with that of DTLS 1.0 too.
     """
 
     content_type: int
+    """A ContentType number."""
     sequence_number: int
+    """48 bits."""
     fragment: bytes
+    """At most 2^14 bytes."""
 
     epoch: ClassVar[int] = 0
 
@@ -94,18 +96,24 @@ class PlaintextRecord:
 
 @dataclass(frozen=True, slots=True)
 class SealedRecord:
-    """A record of epoch 1 or later, still sealed.
-
-    ``fragment`` is the GenericAEADCipher as on the wire: explicit nonce (8 bytes), ciphertext and
-    tag (RFC 5246 section 6.2.3.3), at most 2^14 + 24 bytes.  A record with a connection ID is of
-    type 25, and its own content type is sealed with the content (RFC 9146 section 4).
-    """
+    """A record of epoch 1 or later, still sealed."""
 
     content_type: int
+    """A ContentType number.
+
+    25 with a connection ID: then its own type is sealed with the content (RFC 9146 section 4).
+    """
     epoch: int
+    """1 to 65,535."""
     sequence_number: int
+    """48 bits."""
     fragment: bytes
+    """The GenericAEADCipher as on the wire, at most 2^14 + 24 bytes.
+
+    Explicit nonce (8 bytes), ciphertext and tag (RFC 5246 section 6.2.3.3).
+    """
     cid: bytes = b""
+    """The connection ID; empty for none."""
 
     def to_bytes(self) -> bytes:
         """The record as sent; ConfigurationError for numbers or a length with no encoding."""

@@ -68,17 +68,18 @@ class RecordNumber(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CiphertextRecord:
-    """A DTLSCiphertext, still sealed.
-
-    ``header`` is the unified header as on the wire, with the number masked; ``ciphertext`` is at
-    most 2^14 + 256 bytes.  ``cid`` is the connection ID in the header or, where it has none, that
-    of the record before it in the datagram (one is enough, RFC 9147 section 4); empty if neither
-    has one.
-    """
+    """A DTLSCiphertext, still sealed."""
 
     header: bytes
+    """The unified header as on the wire, with the number masked."""
     ciphertext: bytes
+    """At most 2^14 + 256 bytes."""
     cid: bytes = b""
+    """The connection ID; empty for none.
+
+    That in the header or, where it has none, that of the record before it in the datagram: one is
+    enough (RFC 9147 section 4).
+    """
 
     @property
     def epoch_bits(self) -> int:

@@ -54,25 +54,31 @@ _OTHER_CURVES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Seconds that one operation takes, and the source of that."""
+    """What one operation takes."""
 
     seconds: float
+    """For one of it."""
     source: str
+    """Where that is published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A kind of node: ``figures`` for every operation on secp256r1, and perhaps others.
-
-    ``memory`` is its RAM in bytes, and ``buffer`` what of it we suppose to be there for datagrams
-    and bodies that are being put together; None where there is no limit worth modelling.
-    """
+    """A kind of node."""
 
     name: str
+    """As options call it."""
     description: str
+    """What it is, in words."""
     figures: Mapping[Operation, Figure]
+    """For every operation on secp256r1, and perhaps others."""
     memory: int | None = None
+    """Bytes of its RAM; None where there is no limit worth modelling."""
     buffer: int | None = None
+    """Bytes that we suppose to be there for datagrams and bodies that are being put together.
+
+    None where there is no limit worth modelling.
+    """
 
     def time_of(self, operation: Operation, count: float = 1) -> float:
         """Seconds for ``count`` operations, one after the other.

@@ -23,13 +23,18 @@ def air_time(size: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RadioCurrents:
-    """A radio's supply in volts, and its currents in amperes."""
+    """What a radio draws from its supply."""
 
     name: str
+    """Of the radio."""
     supply: float
+    """Volts."""
     transmit: float
+    """Amperes while it sends."""
     receive: float
+    """Amperes while it receives or listens."""
     source: str
+    """Where these figures are from."""
 
     def sending(self, seconds: float) -> float:
         """Joules for sending."""

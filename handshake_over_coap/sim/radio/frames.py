@@ -23,21 +23,22 @@ class FrameFate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FrameSeen:
-    """One frame, whole, from preamble's end to FCS.
-
-    ``time`` is when its preamble begins, in seconds; ``source`` and ``destination`` are numbers of
-    nodes, from 0 at the client; ``attempt`` counts from 0; ``datagram`` is the number of the
-    datagram that it carries a part of, or acknowledges a part of (``ack``).
-    """
+    """One frame, whole, from preamble's end to FCS."""
 
     time: float
+    """When its preamble begins, in seconds."""
     source: int
+    """The number of the node that sent it, 0 for the client."""
     destination: int
+    """The number of the node that it is for."""
     data: bytes = field(repr=False)
     fate: FrameFate
     datagram: int
+    """The number of the datagram that it carries, or acknowledges, a part of."""
     attempt: int = 0
+    """How often it has been sent before."""
     ack: bool = False
+    """Whether it is an acknowledgement."""
 
 
 class FrameObserver(Protocol):
