@@ -22,9 +22,11 @@ class Limits:
     ``unproven_per_address`` count those whose address is not proven, where they are answered at
     all, ``unproven_rate`` how many of their first flights are answered in a second.  ``failures``
     is how many different flights a half-open handshake may reject before it stops answering.
+    ``body`` is of one body and ``bodies`` of all that are under way over CoAP together.
     """
 
     body: int = 16 * 1024
+    bodies: int = 64 * 1024 * 1024
     half_open: int = 1000
     unproven: int = 128
     unproven_per_address: int = 8
@@ -38,6 +40,8 @@ class Limits:
     requests_per_peer: int = 8
 
     def __post_init__(self) -> None:
+        if self.bodies < self.body:
+            raise ConfigurationError(f"limit 'bodies' has to be at least 'body', {self.body} bytes")
         for name in ("body", "half_open", "per_address", "sessions", "lifetime", "failures"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"limit {name!r} has to be above zero")

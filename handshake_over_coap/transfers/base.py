@@ -243,6 +243,10 @@ class ServerSide(Protocol):
     def deadline(self) -> float | None:
         """When :meth:`on_timer` has something to do."""
 
+    @property
+    def held(self) -> int:
+        """Bytes of bodies that are under way or were put together and are still here."""
+
     def continues(self, request: Message) -> bool:
         """Whether a request that is not the first of its body goes on with one that is here."""
 

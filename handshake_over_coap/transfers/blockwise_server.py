@@ -52,6 +52,11 @@ class Assembly:
         self.content_format: int | None = None
         self.answer: Answer | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes that are here."""
+        return len(self._data)
+
     def check_format(self, content_format: int | None) -> None:
         """Raises :class:`BodyIncomplete` for a block of another format than the first one's."""
         if content_format != self.content_format:
@@ -96,6 +101,11 @@ class BlockwiseServer:
         self._terms = terms
         self.assemblies: OrderedDict[AssemblyKey, Assembly] = OrderedDict()
         self.block_size: int | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of all bodies that are here."""
+        return sum(each.size for each in self.assemblies.values())
 
     def continues(self, request: Message) -> bool:
         """Whether a later block goes on with a body that is here."""

@@ -209,6 +209,11 @@ class Arriving:
         return missing if any(missing) else (1,) * len(missing)
 
     @property
+    def held(self) -> int:
+        """Bytes of all pieces that are kept."""
+        return sum(cut.count * cut.length for cut in self._cuts.values())
+
+    @property
     def begun(self) -> bool:
         """Whether there is any piece."""
         return self._current is not None

@@ -64,6 +64,11 @@ class Half:
         self._whole_said = False
 
     @property
+    def held(self) -> int:
+        """Bytes of the pieces that have come of a flight that is not answered."""
+        return 0 if self._arriving is None else self._arriving.held
+
+    @property
     def deadline(self) -> float | None:
         """When :meth:`on_timer` is due; None while there is nothing to wait for."""
         sending = self._sending.deadline if self._sending else None

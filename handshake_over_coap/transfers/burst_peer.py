@@ -52,6 +52,11 @@ class BurstServer:
         """When :meth:`on_timer` has something to do."""
         return earliest(*(each.half.deadline for each in self._conversations.values()))
 
+    @property
+    def held(self) -> int:
+        """Bytes of all pieces that have come and are here."""
+        return sum(each.half.held for each in self._conversations.values())
+
     def continues(self, request: Message) -> bool:
         """Whether the tag of a request names a conversation that is here."""
         try:

@@ -23,6 +23,7 @@ from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.transfers.base import Answer, ServerSide, Terms, Transfer, Whole
 
+from .bodies import Bodies
 from .evicted import Evicted
 from .server_exchange import ServerExchange
 from .unproven import Unproven
@@ -218,6 +219,7 @@ class PeerTable:
         self._unfinished = FairShares.of_handshakes(limits, lifetime)
         self._quota = Quota.of_peers(limits)
         self.unproven = Unproven(limits)
+        self.bodies = Bodies(limits.bodies)
         self.evicted = Evicted(lifetime)
         self.evictions = 0
 
@@ -295,8 +297,7 @@ class PeerTable:
         self.evictions += 1
         peer.unfinished = False
         self.prove(peer)  # it no longer counts as one that is not
-        for side in peer.sides.values():
-            side.clear()
+        self._clear(peer)
         for name, each in list(peer.handshakes.items()):
             if each.over or not each.complete:
                 self.forget(peer, each, now)
@@ -305,6 +306,22 @@ class PeerTable:
             peer.exchange.stop()
             self._aging.pop(peer.address, None)
         self._drop_if_empty(peer)
+
+    def hold(self, peer: Peer) -> int:
+        """The peer's bodies have grown: those of the greediest go until all keep to the bound.
+
+        Gives of how many endpoints.
+        """
+        count, size = 0, sum(side.held for side in peer.sides.values())
+        while (loser := self.bodies.hold(peer.address, size)) is not None:
+            self._clear(self._peers[loser])
+            count += 1
+        return count
+
+    def _clear(self, peer: Peer) -> None:
+        for side in peer.sides.values():
+            side.clear()
+        self.bodies.hold(peer.address, 0)
 
     def forget(self, peer: Peer, handshake: Handshake, now: float) -> None:
         """A handshake goes before its time: its flight 1 must not open another."""
@@ -341,8 +358,7 @@ class PeerTable:
             del self._aging[address]
             peer = self._peers[address]
             half_open = peer.half_open
-            for side in peer.sides.values():
-                side.clear()
+            self._clear(peer)
             peer.exchange.forget()
             peer.handshakes = {
                 name: each

@@ -187,9 +187,12 @@ class CoapServer:
         try:
             received = side.receive(request, admitted.contact, now)
         except (BadPart, BodyIncomplete, BodyTooLarge) as error:
+            self.peers.hold(peer)
             self.counters[f"refused: {type(error).__name__}"] += 1
             self._reply(peer, request, (Outgoing(self._refusal(error)),), now, output)
             return
+        if dropped := self.peers.hold(peer):
+            self.counters["endpoints whose bodies gave way"] += dropped
         self._reply(peer, request, received.send, now, output)
         if peer.unproven and not side.limited:
             self.peers.prove(peer)

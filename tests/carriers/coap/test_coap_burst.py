@@ -184,3 +184,15 @@ async def test_a_stranger_at_the_address_of_a_handshake_does_it_no_harm() -> Non
                 await asyncio.sleep(draw.random() * 0.1)
             await task
             assert len(here.completed) == 1
+
+
+@virtual
+async def test_pieces_of_unfinished_flights_count_among_the_bodies_of_all() -> None:
+    lost = range(6, 1000)
+    async with exchange(RPK, **LEAN, verdict=dropping(*lost)) as here:
+        waiting = asyncio.ensure_future(here.client().handshake13())
+        await asyncio.sleep(1)
+        (peer,) = here.server.peers
+        (side,) = peer.sides.values()
+        assert here.server.peers.bodies.total == side.held > 0
+        waiting.cancel()

@@ -9,12 +9,23 @@ import pytest
 
 from bench.denial import Attack, World
 from handshake_over_coap.carriers.coap import CoapParameters, evicted
+from handshake_over_coap.carriers.coap.bodies import Bodies
 from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes
 from handshake_over_coap.carriers.shares import FairShares
 from tests.support.by_hand import answer_to, hello, open_half, session_path
-from tests.support.exchange import ECHO, RESOURCE, Raw, agree, exchange, virtual
+from tests.support.exchange import (
+    BLOCK1,
+    ECHO,
+    REQUEST_TAG,
+    RESOURCE,
+    Raw,
+    agree,
+    block,
+    exchange,
+    virtual,
+)
 from tests.support.network import Sent
 
 SMALL = CoapParameters(limits=Limits(half_open=40, per_address=16))
@@ -168,3 +179,50 @@ def test_what_is_given_back_is_free() -> None:
     shares.end(address)
     assert shares.total == 0
     assert shares.begin(Address("a node of a simulation", 1), 0.0) is None
+
+
+async def _begin_bodies(raw: Raw, size: int, parts: int) -> None:
+    """Send so many blocks of 1024 bytes of bodies that are never finished."""
+    echo = await raw.echo()
+    for number in range(parts):
+        tag = (REQUEST_TAG, bytes([number]))
+        for index in range(size // 1024):
+            proof = [(ECHO, echo)] if index == 0 else []
+            first = (BLOCK1, block(index, True, 1024))
+            answer = await raw.ask(*RESOURCE, first, tag, *proof, payload=bytes(1024), wait=0.11)
+            assert answer.code == 0x5F
+
+
+@virtual
+async def test_bodies_under_way_are_bounded_in_all_and_the_greediest_gives_way() -> None:
+    limits = Limits(bodies=32 * 1024)
+    async with exchange(limits=limits, block_size=16, delay=0.05) as here:
+        honest = asyncio.ensure_future(here.client("192.0.2.9").handshake())
+        raws = [here.raw(port=50_000 + number) for number in range(4)]
+        most = 0
+        for raw in raws:
+            await _begin_bodies(raw, 4096, 4)
+            bodies = here.server.peers.bodies
+            held = sum(side.held for peer in here.server.peers for side in peer.sides.values())
+            assert bodies.total == held <= limits.bodies
+            most = max(most, held)
+        assert most > limits.bodies - 2 * 16 * 1024
+        assert here.server.counters["endpoints whose bodies gave way"] >= 2
+        assert agree(await honest, here.completed[0].established)
+        await asyncio.sleep(61)
+        assert here.server.peers.bodies.total == 0
+
+
+def test_the_bodies_that_go_are_those_of_the_greediest_and_never_ones_own() -> None:
+    bodies = Bodies(100)
+    greedy, small, alone = (Address(f"2001:db8:{n}::1", 1) for n in (1, 2, 3))
+    neighbour = Address("2001:db8:1:7::1", 1)
+    assert bodies.hold(greedy, 40) is bodies.hold(neighbour, 30) is bodies.hold(small, 30) is None
+    assert bodies.hold(alone, 10) == greedy
+    assert bodies.hold(greedy, 0) is None
+    assert bodies.hold(alone, 200) in (neighbour, small)
+    for each in (neighbour, small):
+        bodies.hold(each, 0)
+    assert bodies.hold(alone, 200) is None
+    assert bodies.hold(alone, 0) is None
+    assert bodies.total == 0
