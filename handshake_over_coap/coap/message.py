@@ -15,7 +15,7 @@ from .options import (
     encode_options,
 )
 
-__all__ = ["Content", "Message", "MessageFormatError", "acknowledgement", "reset"]
+__all__ = ["Content", "Message", "MessageFormatError", "acknowledgement", "rejection", "reset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +242,15 @@ def _is_sound(number: int, value: bytes) -> bool:
 def reset(message_id: int) -> bytes:
     """The reset that rejects a message, or answers a ping (RFC 7252 sections 4.2 and 4.3)."""
     return b"\x70\x00" + message_id.to_bytes(2, "big")
+
+
+def rejection(data: bytes) -> tuple[bytes, ...]:
+    """The reset that a datagram draws which cannot be taken: one if it is a confirmable message.
+
+    Its header is enough for that (RFC 7252 section 4.2), and it is no longer than that header.
+    """
+    confirmable = len(data) >= 4 and data[0] >> 4 == 4
+    return (reset(int.from_bytes(data[2:4], "big")),) if confirmable else ()
 
 
 def acknowledgement(message_id: int) -> bytes:

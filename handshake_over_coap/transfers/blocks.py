@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from handshake_over_coap.coap.options import BLOCK_SIZES, Block
+from handshake_over_coap.coap.message import Message
+from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option
 
 _DESCENDING = tuple(reversed(BLOCK_SIZES))
 
@@ -19,3 +20,20 @@ def block_at(offset: int, total: int, largest: int) -> Block:
     """
     size = next(s for s in sizes_up_to(largest) if offset % s == 0)
     return Block(offset // size, offset + size < total, size)
+
+
+def well_formed(request: Message) -> bool:
+    """Whether the block options of a request fit its payload and one another.
+
+    A block with more to come is as long as it says, and no other is longer (RFC 7959 section 2.2);
+    who asks for a later block of the answer has no block of a body (section 2.7).
+    """
+    if request.bad_block:
+        return False
+    value1, value2 = request.get(Option.BLOCK1), request.get(Option.BLOCK2)
+    if value1 is None:
+        return True
+    block, length = Block.decode(value1), len(request.payload)
+    if length > block.size or (block.more and length != block.size):
+        return False
+    return value2 is None or Block.decode(value2).num == 0

@@ -28,12 +28,14 @@ DEFAULT_MAX_AGE = 60
 class BlockwiseClient:
     """Posts bodies block by block.
 
-    ``signalled`` is whether the server knows our block size by now: it is told once, before the
-    first reply, where the server may not choose the largest by itself (section 2.3).
+    ``largest`` is the largest block in bytes that the server is known to take.  ``signalled`` is
+    whether it knows our block size by now: it is told once, before the first reply, where the
+    server may not choose the largest by itself (section 2.3).
     """
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
+        self.largest = terms.largest_block
         self.signalled = False
 
     def post(self, upload: Upload) -> BlockwisePosting:
@@ -74,7 +76,27 @@ class BlockwisePosting:
 
     def _exchange(self) -> Generator[Content, Message, Reply]:
         """The whole exchange, from one request to the next response."""
-        body, largest = self._upload.body, self._terms.largest_block
+        while True:
+            tag, block, response = yield from self._send()
+            hint = self._hint(block, response)
+            if hint is None:
+                break
+            self._side.largest = hint
+        if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
+            raise Incomplete("the server misses a part of the body (4.08)")
+        return (yield from self._collect(tag, response))
+
+    def _hint(self, block: Block | None, response: Message) -> int | None:
+        """A smaller size of blocks in which the server may take the body (RFC 7959 2.9.3)."""
+        value = response.get(Option.BLOCK1)
+        if response.code != Code.REQUEST_ENTITY_TOO_LARGE or value is None:
+            return None
+        size = Block.decode(value).size
+        return size if size < (len(self._upload.body) if block is None else block.size) else None
+
+    def _send(self) -> Generator[Content, Message, tuple[bytes | None, Block | None, Message]]:
+        """The body, block by block; gives its Request-Tag, the last block and its response."""
+        body, largest = self._upload.body, self._side.largest
         content, block, tag = self._first(body, largest)
         while True:
             response = yield content
@@ -85,9 +107,7 @@ class BlockwisePosting:
                 break
             asked = Block.decode(acknowledged).size
             content, block = self._block(body, block.offset + block.size, min(largest, asked), tag)
-        if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
-            raise Incomplete("the server misses a part of the body (4.08)")
-        return (yield from self._collect(tag, response))
+        return tag, block, response
 
     def _first(self, body: bytes, largest: int) -> tuple[Content, Block | None, bytes | None]:
         """The body in one message, or its first block, and the Request-Tag of that."""

@@ -20,7 +20,7 @@ from handshake_over_coap.carriers.base import (
 )
 from handshake_over_coap.carriers.carried import CarriedFlight, CompletedT
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.coap.message import Message, MessageFormatError
+from handshake_over_coap.coap.message import Message, MessageFormatError, rejection
 from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.timers.base import Draw
 from handshake_over_coap.tls.config import Rng
@@ -105,6 +105,7 @@ class CoapClient:
         message = self._message(data, peer)
         if message is None:
             self._counters["dropped: CoAP message out of place"] += 1
+            output.send(rejection(data), peer)
             return output
         output.send(self._exchange.receive(message, now), self._server)
         if output.datagrams and self._exchange.outcome is not None:

@@ -19,6 +19,7 @@ from handshake_over_coap.encodings import BY_CONTENT_FORMAT, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.transfers.base import Challenge, Contact, Transfer
+from handshake_over_coap.transfers.blocks import well_formed
 
 from .echo import EchoValues
 from .parameters import CoapParameters
@@ -214,7 +215,10 @@ class Gate:
             return Stateless.of(Code.REQUEST_ENTITY_TOO_LARGE, (Option.SIZE1, uint(limit)))
         if len(request.values(Option.REQUEST_TAG)) > 1:
             return Stateless.of(Code.BAD_REQUEST)
-        return Stateless.of(Code.BAD_REQUEST) if request.bad_block else None
+        if well_formed(request):
+            return None
+        self._counters["refused: BadPart"] += 1
+        return Stateless.of(Code.BAD_REQUEST)
 
     def _discovery(self, request: Message, address: Address, now: float) -> Stateless:
         """``/.well-known/core`` (RFC 6690), with its query on ``rt`` honoured."""

@@ -19,7 +19,7 @@ from handshake_over_coap.carriers.base import Output
 from handshake_over_coap.carriers.carried import CarriedConversation, CompletedT
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.coap.codes import Code, MessageType
-from handshake_over_coap.coap.message import Content, Message, MessageFormatError, reset
+from handshake_over_coap.coap.message import Content, Message, MessageFormatError, rejection
 from handshake_over_coap.coap.options import Option, uint
 from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.timers.base import Draw
@@ -141,15 +141,18 @@ class CoapServer:
             message = Message.decode(data)
         except MessageFormatError:
             self.counters["dropped: not CoAP"] += 1
-            if len(data) >= 4 and data[0] >> 4 == 4:  # confirmable: rejected (RFC 7252 4.2)
-                output.send((reset(int.from_bytes(data[2:4], "big")),), address)
+            output.send(rejection(data), address)
             return output
         self._expire(now)
         known = self.peers.get(address)
-        if message.is_request and message.type in (MessageType.CON, MessageType.NON):
+        if message.bad_option and message.type == MessageType.NON:
+            self.counters["dropped: unknown critical option"] += 1  # RFC 7252 section 5.4.1
+        elif message.is_request and message.type in (MessageType.CON, MessageType.NON):
             self._request(message, len(data), address, now, output)
-        elif message.code == 0 and message.type == MessageType.CON:
-            output.send((reset(message.message_id),), address)  # CoAP ping
+        elif message.type == MessageType.CON:
+            # A ping, or what no server can take: a response, a code of a reserved class.
+            self.counters["dropped: CoAP message out of place"] += message.code != 0
+            output.send(rejection(data), address)
         elif message.code == 0 and message.type != MessageType.NON and known is not None:
             self._send(known, known.exchange.acknowledged(message, now), output)
             self._schedule(known)
@@ -160,23 +163,26 @@ class CoapServer:
     def _request(
         self, message: Message, size: int, address: Address, now: float, output: Output
     ) -> None:
-        verdict = self._gate.admit(message, address, now)
+        known, verdict = self.peers.get(address), None
+        if known is None or not known.exchange.knows(message, now):
+            # What was taken once is not judged again: its Echo may be too old by now.
+            verdict = self._gate.admit(message, address, now)
         if isinstance(verdict, Stateless):
-            known = self.peers.get(address)
             proven = known is not None and not known.unproven
             output.send(self._gate.render(message, size, verdict, proven=proven), address)
             return
-        peer = verdict.peer
+        peer = known if verdict is None else verdict.peer
+        assert peer is not None  # noqa: S101 - what is known has a peer
         # The same client may turn to another of our addresses, which then has to answer.
         peer.address = address
         self.peers.touch(peer, now)
         peer.datagrams += 1
         peer.bytes += size
         repeated = peer.exchange.repeated(message, now)
-        if repeated is None:
+        if verdict is not None and repeated is None:
             self._respond(verdict, message, now, output)
         else:
-            self._send(peer, repeated, output)
+            self._send(peer, repeated or (), output)
         self._schedule(peer)
 
     def _respond(self, admitted: Admitted, request: Message, now: float, output: Output) -> None:

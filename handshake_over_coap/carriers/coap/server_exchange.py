@@ -36,6 +36,18 @@ class _Owed:
     acknowledged: bool = False
 
 
+@dataclass(slots=True)
+class _Taken:
+    """A request that was taken at ``since`` seconds, and what it drew last.
+
+    Another ``token`` is another request: a client that has restarted may come by the same ID.
+    """
+
+    since: float
+    token: bytes
+    reaction: bytes | None = None
+
+
 class ServerExchange:
     """The messages of one client; ``separate_after`` is in seconds.
 
@@ -49,7 +61,7 @@ class ServerExchange:
         self._ids = ids
         self._timing, self._draw = timing, draw
         self._separate_after = separate_after
-        self._recent: OrderedDict[int, tuple[float, bytes | None]] = OrderedDict()
+        self._recent: OrderedDict[int, _Taken] = OrderedDict()
         self._owed: OrderedDict[bytes, _Owed] = OrderedDict()
         self._confirmable: Confirmable | None = None
         self._waiting: deque[tuple[Content, bytes]] = deque()
@@ -78,17 +90,27 @@ class ServerExchange:
         self._waiting.clear()
         self._confirmable = None
 
+    def knows(self, request: Message, now: float) -> bool:
+        """Whether a request was taken before."""
+        return self._taken(request, now) is not None
+
     def repeated(self, request: Message, now: float) -> list[bytes] | None:
         """What a request draws that was taken before; ``None`` for a new one, which is noted."""
-        recent, known = self._recent, self._recent.get(request.message_id)
-        if known is None or now - known[0] > EXCHANGE_LIFETIME:
-            recent[request.message_id] = (now, None)
+        recent, known = self._recent, self._taken(request, now)
+        if known is None:
+            recent[request.message_id] = _Taken(now, request.token)
             recent.move_to_end(request.message_id)
             while len(recent) > RECENT_MESSAGES:
                 recent.popitem(last=False)
             return None
-        again = known[1] if request.type == MessageType.CON else None
+        again = known.reaction if request.type == MessageType.CON else None
         return [] if again is None else [again]
+
+    def _taken(self, request: Message, now: float) -> _Taken | None:
+        known = self._recent.get(request.message_id)
+        if known is None or known.token != request.token:
+            return None
+        return known if now - known.since <= EXCHANGE_LIFETIME else None
 
     def postpone(self, request: Message, now: float) -> None:
         """The answer will take a while: an empty acknowledgement is due soon."""
@@ -117,7 +139,7 @@ class ServerExchange:
 
     def _note(self, message_id: int, datagram: bytes) -> None:
         if message_id in self._recent:
-            self._recent[message_id] = (self._recent[message_id][0], datagram)
+            self._recent[message_id].reaction = datagram
 
     def _separately(self, content: Content, token: bytes, now: float) -> list[bytes]:
         if self._confirmable is not None:

@@ -173,7 +173,7 @@ async def test_a_ping_gets_a_reset_and_all_that_is_out_of_place_gets_nothing() -
         silent = [
             request(*RESOURCE, kind=RST),
             request(*RESOURCE, kind=2),
-            request(code=0x45),
+            request(code=0x45, kind=NON),
             request(code=0x84, kind=2),
             bytes([0x50, 0, 1, 2]),
             bytes([0x60, 0, 1, 2]),
