@@ -8,6 +8,8 @@ error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import io
 import logging
 import os
@@ -26,6 +28,14 @@ __all__ = ["main"]
 _FAILED: Final = 1
 _USAGE: Final = 2
 _INTERRUPTED: Final = 130
+
+_OF_OUTPUT: Final = {
+    errno.EPIPE: "nobody reads the output any more",
+    errno.ENOSPC: "cannot write the output: no space is left",
+    errno.EDQUOT: "cannot write the output: no space is left to this user",
+    errno.EIO: "cannot write the output: the terminal has gone, or the disk fails",
+    errno.EFBIG: "cannot write the output: the file has grown too large",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Namespace) -> int:
     """Run the chosen command; failures become one line on standard error and a status."""
-    status = _FAILED
     try:
-        status = arguments.run(arguments)
+        status: int = arguments.run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
+        return status  # noqa: TRY300
     except ConfigurationError as error:
         _log.debug("refused", exc_info=True)
         _complain(arguments, f"error: {error}")
@@ -61,15 +71,18 @@ def _run(arguments: Namespace) -> int:
     except KeyboardInterrupt:
         _complain(arguments, "interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone. Python would complain once more on its way out.
+    except OSError as error:
+        if error.errno not in _OF_OUTPUT:
+            raise
+        _complain(arguments, _OF_OUTPUT[error.errno])
+        # Python would complain once more on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _complain(arguments, "nobody reads the output any more")
-    return status
+    return _FAILED
 
 
 def _complain(arguments: Namespace, text: str) -> None:
-    print(f"hoc {arguments.command}: {text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads that either
+        print(f"hoc {arguments.command}: {text}", file=sys.stderr, flush=True)
 
 
 class _Formatter(logging.Formatter):

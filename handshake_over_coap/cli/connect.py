@@ -34,6 +34,7 @@ from handshake_over_coap.cli.exchange import Exchange
 from handshake_over_coap.cli.lines import as_line, lines_of, standard_input
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.progress import progress
+from handshake_over_coap.cli.signals import orderly
 from handshake_over_coap.cli.tickets import check_ticket_file, read_ticket, write_ticket
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.connecting import connect
@@ -101,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.session = None
         else:
             arguments.tickets, arguments.given = True, arguments.given | {"tickets"}
-    return asyncio.run(_connect(arguments))
+    return asyncio.run(orderly(_connect(arguments)))
 
 
 async def _connect(arguments: argparse.Namespace) -> int:

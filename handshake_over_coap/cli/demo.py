@@ -23,6 +23,7 @@ from handshake_over_coap.cli.describe import (
 from handshake_over_coap.cli.lines import as_line
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.progress import progress
+from handshake_over_coap.cli.signals import orderly
 from handshake_over_coap.cli.throwaway import Cast, cast
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.connecting import connect
@@ -73,7 +74,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show it; raises ConfigurationError, or the Error of a failed handshake."""
-    return asyncio.run(_demo(arguments))
+    return asyncio.run(orderly(_demo(arguments)))
 
 
 async def _demo(arguments: argparse.Namespace) -> int:

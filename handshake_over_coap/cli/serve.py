@@ -23,6 +23,7 @@ from handshake_over_coap.cli.describe import session_text
 from handshake_over_coap.cli.effects import warn_of_no_effect
 from handshake_over_coap.cli.lines import as_line
 from handshake_over_coap.cli.options import option_values
+from handshake_over_coap.cli.signals import handled
 from handshake_over_coap.errors import DatagramTooLarge
 from handshake_over_coap.net.server import serve
 from handshake_over_coap.net.session import Session
@@ -74,7 +75,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; raises ConfigurationError for what cannot work."""
+    """Serve until SIGINT, SIGTERM or SIGHUP; raises ConfigurationError for what cannot work."""
     return asyncio.run(_serve(arguments))
 
 
@@ -84,15 +85,12 @@ async def _serve(arguments: argparse.Namespace) -> int:
     stop = asyncio.Event()
     totals: Counter[str] = Counter()
     credentials, trust = server_credentials(arguments), server_trust(arguments)
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
+    output = _Output(stop)
+    with handled(lambda _: stop.set(), signal.SIGINT):
         async with serve(
             (arguments.host, arguments.port),
             credentials,
-            handler=_handler(echo=arguments.echo_data, totals=totals, stop=stop),
+            handler=_handler(echo=arguments.echo_data, totals=totals, output=output),
             trust=trust,
             receive_buffer=_RECEIVE_BUFFER,
             **values,
@@ -100,18 +98,17 @@ async def _serve(arguments: argparse.Namespace) -> int:
             print(f"listening on {Address(*server.address)}", file=sys.stderr, flush=True)
             await stop.wait()
             drops = server.kernel_drops
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
     for name, count in sorted((totals + server.counters).items()):
         _log.info("%s: %d", name, count)
     if drops is not None:
         _log.info("dropped by the system for want of buffer space: %d", drops)
+    if output.failure is not None:
+        raise output.failure
     return 0
 
 
 def _handler(
-    *, echo: bool, totals: Counter[str], stop: asyncio.Event
+    *, echo: bool, totals: Counter[str], output: _Output
 ) -> Callable[[Session], Awaitable[None]]:
     """What is done with each session."""
 
@@ -124,7 +121,7 @@ def _handler(
                 if echo:
                     await _send_back(session, data, totals)
                 else:
-                    _print(f"{session.address}: {as_line(data)}", stop)
+                    output.line(f"{session.address}: {as_line(data)}")
         finally:
             totals.update(session.counters)
             _log.info("session with %s ended", session.address)
@@ -142,9 +139,19 @@ async def _send_back(session: Session, data: bytes, totals: Counter[str]) -> Non
         totals["application datagrams sent"] += 1
 
 
-def _print(line: str, stop: asyncio.Event) -> None:
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        _log.warning("nobody reads the output any more: stopping")
-        stop.set()
+class _Output:
+    """Standard output; where it takes no more the server stops."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self.failure: OSError | None = None
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        if self.failure is not None:
+            return
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            self.failure = error
+            self._stop.set()

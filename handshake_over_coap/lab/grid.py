@@ -60,7 +60,7 @@ def read_grid(path: str | PathLike[str], progress: Progress = silent) -> Grid:
     ``progress`` is called with the scenarios that are made, and how many the file has so far.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigurationError(f"cannot read {str(path)!r}: {reason}") from error

@@ -300,6 +300,11 @@ class Client:
         if self._session is None and self._carrier is not None and self._pump is not None:
             self._pump.take(self._carrier.network_error(error, self._pump.now))
 
+    @property
+    def files_failure(self) -> Error | None:
+        """Why a key log or capture is not whole, once closed; None where they are."""
+        return self._files.failure
+
     async def close(self) -> None:
         """Close the session and the endpoint."""
         try:

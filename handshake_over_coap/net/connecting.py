@@ -42,7 +42,8 @@ async def connect(
     binds the client's own host and port.  Further keywords are those of :class:`Options`.  The
     session is closed when the block is left.
 
-    Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError.
+    Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError,
+    and at the end an Error where a key log or capture that was asked for could not be written.
     """
     chosen = Options(**options)
     if trust is not None and trust.asks_for_name(chosen.auth):

@@ -58,6 +58,8 @@ async def reached(
         await endpoints.aclose()
         if latest is not None:
             await latest.close()
+    if latest.files_failure is not None:
+        raise latest.files_failure
 
 
 class _Attempt:
@@ -84,6 +86,11 @@ class _Attempt:
             return not self._client.heard
         failure = None if self.session.cancelled() else self.session.exception()
         return isinstance(failure, HandshakeTimeout | CarrierError)
+
+    @property
+    def files_failure(self) -> Error | None:
+        """Why a file of the client is not whole, once it is closed."""
+        return self._client.files_failure
 
     async def close(self) -> None:
         """End the handshake, if it is under way, and the session."""

@@ -219,6 +219,11 @@ class Server:
         finally:
             await session.close()
 
+    @property
+    def files_failure(self) -> Error | None:
+        """Why a key log or capture is not whole, once closed; None where they are."""
+        return self._files.failure
+
     async def close(self) -> None:
         """Close every session and the port."""
         if self._closing:
@@ -263,7 +268,8 @@ async def serve(
     and check clients' keys.  ``handler`` is called with each session.  ``receive_buffer`` asks the
     kernel for that many bytes.  Further keywords are those of :class:`Options`.
 
-    Raises ConfigurationError for what cannot work, CarrierError for an address that cannot be had.
+    Raises ConfigurationError for what cannot work, CarrierError for an address that cannot be had,
+    and at the end an Error where a key log or capture that was asked for could not be written.
     """
     chosen = Options(**options)
     given = credentials if isinstance(credentials, Iterable) else (credentials,)
@@ -278,3 +284,5 @@ async def serve(
         yield server
     finally:
         await server.close()
+    if server.files_failure is not None:
+        raise server.files_failure

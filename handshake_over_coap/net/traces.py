@@ -12,7 +12,7 @@ from pathlib import Path
 
 from handshake_over_coap.carriers.carried import Agreement, CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.errors import Error
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.negotiation import Completed
 from handshake_over_coap.trace.capture import Capture
@@ -41,6 +41,7 @@ class TraceFiles:
         self._wire: SecretsFirst | None = None
         self._classic: ClassicTrace | None = None
         self._is_client = is_client
+        self._missed: Error | None = None
         with ExitStack() as opening:
             opening.push(self._files)
             if options.keylog is not None:
@@ -89,8 +90,9 @@ class TraceFiles:
             try:
                 for line in lines:
                     self._keylog.write(line)
-            except ConfigurationError:  # a full disk is no reason to lose the session
-                log.exception("the key log misses a session")
+            except Error as error:  # a full disk is no reason to lose the session
+                log.info("the key log misses a session: %s", error)
+                self._missed = error
         for capture in self._captures:
             for line in lines:
                 capture.secrets(line)
@@ -121,6 +123,12 @@ class TraceFiles:
     def close(self) -> None:
         """Close the files."""
         self._files.close()
+
+    @property
+    def failure(self) -> Error | None:
+        """Why a file is not whole, once they are closed; None where all are."""
+        failures = (each.failure for each in self._captures)
+        return self._missed or next((each for each in failures if each is not None), None)
 
 
 def key_log_of(agreement: Agreement | None) -> Sequence[str]:

@@ -65,6 +65,7 @@ class Capture:
         comment = "lost" if seen.fate is Fate.LOST else ""
         try:
             self._writer.packet(time_ns, packet, outbound=outbound, comment=comment)
+            self._file.flush()  # whatever ends this process, what it has seen is there
         except OSError as error:
             self._fail(error)
 
@@ -89,7 +90,7 @@ class Capture:
 
     def _fail(self, error: OSError) -> None:
         self.failure = cannot_write(_WHAT, self._path, error)
-        _log.error("%s; the capture ends here", self.failure)
+        _log.info("%s; the capture ends here", self.failure)
         self._discard()
 
     def _discard(self) -> None:

@@ -8,7 +8,9 @@ import shutil
 from io import FileIO
 from pathlib import Path
 
-from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.errors import ConfigurationError, Error
+
+_OF_DISKS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE, errno.EFBIG})
 
 
 def open_private(path: str | Path, what: str, *, append: bool) -> FileIO:
@@ -64,9 +66,14 @@ def write_whole(path: str | Path, what: str, content: bytes) -> None:
         raise cannot_write(what, path, error) from error
 
 
-def cannot_write(what: str, path: str | Path, error: Exception) -> ConfigurationError:
-    """The error for a file that cannot be written, with its name and what to do."""
+def cannot_write(what: str, path: str | Path, error: Exception) -> Error:
+    """The error for a file that cannot be written, with its name and what to do.
+
+    A ConfigurationError where another name helps, and not where the disk is full or fails.
+    """
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if isinstance(error, OSError) and error.errno in _OF_DISKS:
+        return Error(f"cannot write the {what} {str(path)!r}: {reason}")
     return ConfigurationError(
         f"cannot write the {what} {str(path)!r}: {reason}; "
         "name a file in an existing folder that this user may write to and that has space left"

@@ -1,0 +1,122 @@
+"""Full disks, closed pipes, and signals: one line, a status, and files that are whole."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.hoc_process import COMMAND, ENVIRONMENT, PATIENCE, PSK, run_hoc, serving
+
+FULL = Path("/dev/full")
+
+
+def _into_full(*arguments: object) -> tuple[int, str]:
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            env=ENVIRONMENT,
+            check=False,
+        )
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("simulate", "--trials", 1, "--json"), ("tables", 4), ("demo", "--json")]
+)
+def test_a_full_disk_under_the_output_is_one_line_and_status_1(
+    arguments: tuple[object, ...],
+) -> None:
+    status, said = _into_full(*arguments)
+    assert (status, said) == (
+        1,
+        f"hoc {arguments[0]}: cannot write the output: no space is left\n",
+    )
+
+
+def test_a_closed_pipe_is_one_line_and_status_1() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "simulate", "--trials", "3", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    assert process.wait(PATIENCE) == 1
+    process.stderr.close()
+    assert said == "hoc simulate: nobody reads the output any more\n"
+
+
+@pytest.mark.parametrize("option", ["--keylog", "--pcap", "--pcap-dtls"])
+def test_a_full_disk_under_a_trace_is_one_line_and_status_1(option: str) -> None:
+    with serving("--echo-data", *PSK) as server:
+        connect = ("connect", server.host, server.port, *PSK, "--send", "x")
+        done = run_hoc(*connect, option, FULL)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "'/dev/full': No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_a_client_says_goodbye_and_leaves_its_capture_whole(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    capture = tmp_path / "capture"
+    with serving("-v", *PSK) as server:
+        client = subprocess.Popen(
+            [*COMMAND, "connect", server.host, server.port, *PSK, "--pcap", str(capture)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+        )
+        assert client.stdin is not None
+        client.stdin.write(b"one line\n")
+        client.stdin.flush()
+        assert "one line" in server.line()
+        client.send_signal(number)
+        _, said = client.communicate(timeout=PATIENCE)
+        assert (client.returncode, said) == (128 + number, b"")
+        server.wait_for("ended")
+    _whole(capture)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_to_a_server_leaves_its_capture_whole(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    capture = tmp_path / "capture"
+    with serving("--echo-data", "--pcap", capture, *PSK) as server:
+        assert run_hoc("connect", server.host, server.port, *PSK, "--send", "x").returncode == 0
+        assert server.stop(number) == (-number if number is signal.SIGKILL else 0)
+    assert _whole(capture) >= 8
+
+
+def _whole(capture: Path) -> int:
+    """How many packets (block type 6) a pcapng file has, which ends with a whole block."""
+    data, offset, packets = capture.read_bytes(), 0, 0
+    while offset < len(data):
+        kind, size = (
+            int.from_bytes(data[offset + at : offset + at + 4], "little") for at in (0, 4)
+        )
+        assert data[offset + size - 4 : offset + size] == data[offset + 4 : offset + 8]
+        packets += kind == 6
+        offset += size
+    assert packets
+    return packets
+
+
+def test_a_grid_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    grid = tmp_path / "grid.toml"
+    grid.write_bytes(b"\xef\xbb\xbf" + b"trials = 1\n")
+    done = run_hoc("sweep", grid, "--out", tmp_path / "out.parquet", "--workers", 1)
+    assert done.returncode == 0, done.stderr
