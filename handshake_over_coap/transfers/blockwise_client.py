@@ -54,7 +54,11 @@ class BlockwisePosting:
         self._side = side
         self._terms = side.terms
         self._upload = upload
-        self._path = tuple((int(Option.URI_PATH), each.encode()) for each in upload.path)
+        self._resource = tuple((int(Option.URI_PATH), each.encode()) for each in upload.path)
+        if upload.content_format is not None:
+            # Requests for blocks of the reply have it too, though they have no payload: it is one
+            # of the options that make requests match (RFC 9175 section 1.1), as aiocoap insists.
+            self._resource += ((int(Option.CONTENT_FORMAT), uint(upload.content_format)),)
         self._steps = self._exchange()
         self.reply: Reply | None = None
 
@@ -147,10 +151,7 @@ class BlockwisePosting:
         self, payload: bytes, *blocks: OptionValue, tag: bytes | None = None, first: bool = False
     ) -> Content:
         """A POST with what the blocks of one body have in common."""
-        options, upload = self._path, self._upload
-        if upload.content_format is not None:
-            options += ((int(Option.CONTENT_FORMAT), uint(upload.content_format)),)
-        options += blocks
+        options, upload = self._resource + blocks, self._upload
         if first and upload.echo is not None:
             options += ((int(Option.ECHO), upload.echo),)
         if tag is not None:
@@ -169,7 +170,7 @@ class BlockwisePosting:
         while block is not None and block.more:
             size = min(block.size, self._terms.largest_block)
             asked = Block(len(payload) // size, False, size)
-            options = (*self._path, (int(Option.BLOCK2), asked.encode()))
+            options = (*self._resource, (int(Option.BLOCK2), asked.encode()))
             if tag is not None:
                 options += ((int(Option.REQUEST_TAG), tag),)
             response = yield Content(Code.POST, options)

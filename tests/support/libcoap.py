@@ -112,10 +112,15 @@ class OurClient:
         endpoint.start(self)
 
     async def ask(
-        self, code: int, path: tuple[str, ...], body: bytes = b"", *options: OptionValue
+        self,
+        code: int,
+        path: tuple[str, ...],
+        body: bytes = b"",
+        *options: OptionValue,
+        content_format: int | None = None,
     ) -> Reply:
         """The reply to a request; raises what the exchange has come to otherwise."""
-        posting = Altered(self._side.post(Upload(path, body)), code, options)
+        posting = Altered(self._side.post(Upload(path, body, content_format)), code, options)
         self._send(self.exchange.post(posting, self._loop.time()))
         while self.exchange.outcome is None:
             self._news.clear()
