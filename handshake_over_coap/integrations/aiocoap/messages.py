@@ -66,8 +66,8 @@ def aiocoap_message(content: Content, **arguments: Any) -> Any:
 
 def address_of(remote: Any) -> Address:
     """Where the peer of a message is; MessageFormatError for what is no address of UDP."""
-    if remote.scheme != "coap":
-        raise MessageFormatError(f"not UDP but {remote.scheme}")
+    if remote is None or remote.scheme != "coap":
+        raise MessageFormatError("not CoAP over UDP")
     parts = urlsplit(f"//{remote.hostinfo}")
     try:
         return Address(parts.hostname or "", parts.port or COAP_PORT)
