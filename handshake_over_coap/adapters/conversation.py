@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 from handshake_over_coap.carriers.carried import Turn
 from handshake_over_coap.carriers.hearing import NOTHING_SAID, digest_with
+from handshake_over_coap.carriers.protection import Protection12
 from handshake_over_coap.encodings.base import Encoding
-from handshake_over_coap.encodings.items import BodyItem, Unsealed
+from handshake_over_coap.encodings.items import BodyItem, FlightItem, Unsealed
 from handshake_over_coap.records.dtls12 import SealedRecord
 from handshake_over_coap.records.dtls13 import CiphertextRecord
+from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.tls.alerts import (
     AlertError,
     BadRecordMac,
@@ -30,9 +32,10 @@ from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 
 from .agreement import OverheardAgreement, overheard
-from .around import StackAround
+from .around import FindKeys, StackAround
 from .framing import FromStack, Said, ToStack
 from .records import StackOpener, StackSealer
+from .secrets import keys_of, reading, speaking
 from .stack import DtlsStack, StackFailed
 
 NewStack = Callable[[], DtlsStack]
@@ -67,7 +70,10 @@ class StackConversation:
         self._failure: AlertError | None = None
         self._sealed_alert: SealedRecord | None = None
         self._established: StackEstablished | None = None
+        self._messages: list[HandshakeMessage] = []
         self._digest = NOTHING_SAID
+        self._references = 0
+        self._own_seq = 0
         self.next_message_seq = 0
 
     @property
@@ -88,12 +94,25 @@ class StackConversation:
         Raises what :meth:`receive` raises, and ConfigurationError for an encoding that seals in its
         own way: it would need the stack's keys.
         """
-        around = self._around(peer=True)
-        heard = tuple(encoding.decode(body, around))
-        flight = tuple(item for item in heard if not isinstance(item, Unsealed))
-        _, said = self.receive(flight)
+        before = tuple(self._messages)
+        heard: list[FlightItem] = []
+        said: list[BodyItem] = []
+
+        def keys() -> Protection12 | None:
+            """Once all before the sealed part has been told, the stack may know them."""
+            said.extend(self._turn(lambda: self._tell(self._checked(heard))))
+            found = keys_of(self._stack, self._messages, is_client=self._is_client)
+            return None if found is None else reading(found)
+
+        around = self._around(before, encoding_for_peer=True, find=keys)
+        for item in encoding.decode(body, around):
+            heard.append(item)  # noqa: PERF402 -- ``keys`` looks at what has been heard so far
+        _, rest = self.receive(map(_for_stack, heard))
+        said += rest
         self._digest = digest_with(self._digest, body)
-        return Turn(self, self._encode(said, encoding), heard, said)
+        self._references = around.references
+        answer = self._encode(tuple(said), encoding)
+        return Turn(self, answer, tuple(heard), tuple(said))
 
     def open(self, encoding: Encoding) -> Turn[StackEstablished]:
         """A client's flight 1 as a body; raises what :meth:`start` raises."""
@@ -103,18 +122,41 @@ class StackConversation:
     def _encode(self, said: tuple[BodyItem, ...], encoding: Encoding) -> bytes:
         if not said:
             return b""
-        answer = encoding.encode(said, self._around(peer=False))
+        found = keys_of(self._stack, self._messages, is_client=self._is_client)
+        own = [item for item in said if isinstance(item, HandshakeMessage)]
+        before = tuple(self._messages[: len(self._messages) - len(own)])
+        around = self._around(
+            before,
+            encoding_for_peer=False,
+            find=lambda: None if found is None else speaking(found),
+        )
+        around.next_message_seq = own[0].message_seq if own else self._own_seq
+        self._own_seq += len(own)
+        flight = said if found is None else _opened(said, speaking(found))
+        answer = encoding.encode(flight, around)
         self._digest = digest_with(self._digest, answer)
         return answer
 
-    def _around(self, *, peer: bool) -> StackAround:
-        own = sum(isinstance(item, HandshakeMessage) for item in self._said)
+    def _around(
+        self,
+        before: tuple[HandshakeMessage, ...],
+        *,
+        encoding_for_peer: bool,
+        find: FindKeys,
+    ) -> StackAround:
         return StackAround(
-            (*self._heard.values(), *self._said),
-            from_client=self._is_client is not peer,
-            next_message_seq=self.next_message_seq if peer else own,
+            before,
+            from_client=self._is_client is not encoding_for_peer,
+            next_message_seq=self.next_message_seq,
             digest=self._digest,
+            find=find,
+            references=0 if encoding_for_peer else self._references,
         )
+
+    def _checked(self, heard: Iterable[FlightItem]) -> tuple[BodyItem, ...]:
+        flight = tuple(map(_for_stack, heard))
+        self._check(flight)
+        return flight
 
     def receive(self, items: Iterable[BodyItem]) -> tuple[StackConversation, tuple[BodyItem, ...]]:
         """Take the peer's flight; gives this conversation and the stack's next flight.
@@ -173,6 +215,7 @@ class StackConversation:
                 if item.message_seq in self._heard:
                     continue
                 self._heard[item.message_seq] = item
+                self._messages.append(item)
             elif isinstance(item, ChangeCipherSpec):
                 if self._changed:
                     continue
@@ -200,6 +243,7 @@ class StackConversation:
             if isinstance(item, HandshakeMessage):
                 _refuse_cookies(item)
                 self._said.append(item)
+                self._messages.append(item)
         return said.items
 
     def _complete(self, answer: tuple[BodyItem, ...]) -> None:
@@ -215,6 +259,28 @@ class StackConversation:
         self._established = StackEstablished(
             agreed, StackSealer(self._stack), StackOpener(self._stack)
         )
+
+
+def _for_stack(item: FlightItem) -> BodyItem:
+    """An item as the stack gets it: what was sealed otherwise as a standard record."""
+    return item.standard() if isinstance(item, Unsealed) else item
+
+
+def _opened(said: tuple[BodyItem, ...], protection: Protection12) -> tuple[FlightItem, ...]:
+    """A flight of the stack with what is in its sealed records."""
+    found: list[FlightItem] = []
+    for item in said:
+        if not isinstance(item, SealedRecord):
+            found.append(item)
+            continue
+        try:
+            opened = protection.open(item)
+        except RecordDropped:
+            return said
+        tag_length = protection.view(opened.epoch, reading=True).aead.tag_length
+        content_type, plaintext, epoch, number = opened
+        found.append(Unsealed(epoch, number, content_type, plaintext, tag_length).sealed_as(item))
+    return tuple(found)
 
 
 def _refuse_cookies(message: HandshakeMessage) -> None:

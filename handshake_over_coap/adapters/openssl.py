@@ -14,6 +14,7 @@ from contextlib import suppress
 from handshake_over_coap.errors import Closed, ConfigurationError
 from handshake_over_coap.records.dtls12 import MAX_PLAINTEXT
 from handshake_over_coap.tls.codepoints import AlertDescription
+from handshake_over_coap.tls.schedule12 import MASTER_SECRET_LENGTH
 
 from .stack import StackFailed
 
@@ -81,6 +82,14 @@ class OpenSslStack:
         self._connection = connection
         self._complete = False
         connection.set_ciphertext_mtu(_WHOLE_MESSAGES)
+
+    def master_secret(self) -> bytes | None:
+        """The master secret (RFC 5246 section 8.1), once the key exchange is over."""
+        try:
+            secret = self._connection.master_key()
+        except SSL.Error:  # there is a session, and no secret in it yet
+            return None
+        return secret if secret and len(secret) == MASTER_SECRET_LENGTH else None
 
     def start(self) -> None:
         """A client says its hello; a server finds nothing to read."""

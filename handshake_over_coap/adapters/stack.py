@@ -6,7 +6,7 @@ counts.  It keeps its keys to itself.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from handshake_over_coap.errors import Error
 
@@ -73,3 +73,11 @@ class DtlsStack(Protocol):
 
     def export(self, label: str, length: int, context: bytes | None) -> bytes:
         """Keying material (RFC 5705); ConfigurationError where the stack has no exporter."""
+
+
+@runtime_checkable
+class TellsSecrets(Protocol):
+    """What a stack has besides, if it can stand behind an encoding that seals in its own way."""
+
+    def master_secret(self) -> bytes | None:
+        """The master secret, 48 bytes, as soon as the key exchange is over; None before."""

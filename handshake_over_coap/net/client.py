@@ -123,7 +123,8 @@ class Client:
         finally:
             self.tap.remove(counts)
         figures = self._figures(counts, began)
-        session.report = report_of(session.connected, self._options, figures)
+        if self._agreement is not None:
+            session.report = report_of(self._agreement, self._options, figures)
         return session
 
     async def _attempt(

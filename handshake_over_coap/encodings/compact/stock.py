@@ -29,7 +29,7 @@ _OPENSSL_PSK = (
     "00af008dc037c03500b600b200940090002f00ae008c00ff"
 )
 _GNUTLS_SUITES = (
-    "c02ccca9c0adc00ac02bc0acc009c030cca8c014c02fc013009dc09d0035c09cc09c002f009fccaac09f0039"
+    "c02ccca9c0adc00ac02bc0acc009c030cca8c014c02fc013009dc09d0035009cc09c002f009fccaac09f0039"
 )
 _MBED_BEGIN = (
     "cca8cca9ccaac02cc030009fc0adc09fc024c028006bc00ac0140039c0afc0a3c087c08bc07dc073c07700c4"
@@ -94,7 +94,7 @@ PYOPENSSL: Final[tuple[Tables, Extensions]] = (
 GNUTLS: Final[tuple[Tables, Extensions]] = (
     Tables(
         _table(
-            _GNUTLS_SUITES + "c09ec09e0033",
+            _GNUTLS_SUITES + "009ec09e0033",
             "00a9ccabc0a5008d00a8c0a4008cccacc036c035",
         )
     ),
