@@ -15,6 +15,8 @@ from .options import (
     encode_options,
 )
 
+_BLOCKS = frozenset({Option.BLOCK1, Option.BLOCK2, Option.Q_BLOCK1, Option.Q_BLOCK2})
+
 __all__ = ["Content", "Message", "MessageFormatError", "acknowledgement", "rejection", "reset"]
 
 
@@ -119,8 +121,7 @@ class Message:
     @property
     def bad_block(self) -> bool:
         """Whether a block option has the reserved size exponent 7 (RFC 7959 section 2.2)."""
-        blocks = (Option.BLOCK1, Option.BLOCK2)
-        return any(n in blocks and value[-1:] and value[-1] & 7 == 7 for n, value in self.options)
+        return any(value[-1:] and value[-1] & 7 == 7 for n, value in self.options if n in _BLOCKS)
 
     def get(self, number: int) -> bytes | None:
         """The value of the first option ``number``, ``None`` if absent."""

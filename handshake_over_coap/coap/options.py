@@ -36,9 +36,11 @@ class Option(IntEnum):
     MAX_AGE = 14
     URI_QUERY = 15
     ACCEPT = 17
+    Q_BLOCK1 = 19
     BLOCK2 = 23
     BLOCK1 = 27
     SIZE2 = 28
+    Q_BLOCK2 = 31
     PROXY_URI = 35
     PROXY_SCHEME = 39
     SIZE1 = 60
@@ -56,9 +58,11 @@ LENGTHS: Final[dict[int, tuple[int, int]]] = {
     Option.MAX_AGE: (0, 4),
     Option.URI_QUERY: (0, 255),
     Option.ACCEPT: (0, 2),
+    Option.Q_BLOCK1: (0, 3),
     Option.BLOCK2: (0, 3),
     Option.BLOCK1: (0, 3),
     Option.SIZE2: (0, 4),
+    Option.Q_BLOCK2: (0, 3),
     Option.PROXY_URI: (1, 1034),
     Option.PROXY_SCHEME: (1, 255),
     Option.SIZE1: (0, 4),
@@ -80,14 +84,24 @@ TEXT: Final = frozenset(
 """Options of format string: UTF-8, or unrecognised like a value of a wrong length."""
 
 REPEATABLE: Final = frozenset(
-    {Option.LOCATION_PATH, Option.URI_PATH, Option.URI_QUERY, Option.ETAG, Option.REQUEST_TAG}
+    {
+        Option.LOCATION_PATH,
+        Option.URI_PATH,
+        Option.URI_QUERY,
+        Option.ETAG,
+        Option.Q_BLOCK2,
+        Option.REQUEST_TAG,
+    }
 )
 """Options of which more than one may stand in a message (RFC 7252 section 5.4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Value of a Block1 or Block2 option (RFC 7959 section 2.2); ``size`` in bytes."""
+    """Value of a Block1 or Block2 option (RFC 7959 section 2.2); ``size`` in bytes.
+
+    Those of Q-Block1 and Q-Block2 have the same form (RFC 9177 section 4.2).
+    """
 
     num: int
     more: bool

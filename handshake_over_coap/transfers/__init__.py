@@ -14,10 +14,11 @@ from handshake_over_coap.errors import ConfigurationError
 from .base import Transfer
 from .blockwise import BLOCKWISE
 from .burst import BURST
+from .qblock import QBLOCK
 
 __all__ = ["BY_NAME", "Transfer", "transfer_named"]
 
-_ALL: tuple[Transfer, ...] = (BLOCKWISE, BURST)
+_ALL: tuple[Transfer, ...] = (BLOCKWISE, QBLOCK, BURST)
 
 BY_NAME: Mapping[str, Transfer] = MappingProxyType({each.name: each for each in _ALL})
 """The transfers that come with the library, by name."""

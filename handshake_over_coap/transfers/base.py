@@ -148,6 +148,9 @@ class Posting(Protocol):
         Raises :class:`Incomplete`, or CarrierError where the reply is none that can be taken.
         """
 
+    def acknowledged(self, now: float) -> Sequence[Outgoing]:
+        """What goes out once the server has a confirmable message, and says no more yet."""
+
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Messages to send now that the deadline has passed."""
 
@@ -299,3 +302,10 @@ class Transfer(Protocol):
     @property
     def limits_itself(self) -> bool:
         """Whether the server's part may answer an address that is not proven yet."""
+
+    @property
+    def any_order(self) -> bool:
+        """Whether any part of a body may come first: each may bring the proof of the address.
+
+        One without it goes on with a body that is there.
+        """

@@ -25,6 +25,7 @@ class Blockwise:
 
     name: str = field(default="blockwise", init=False)
     limits_itself: bool = field(default=False, init=False)
+    any_order: bool = field(default=False, init=False)
 
     def client(self, terms: Terms) -> BlockwiseClient:
         """The client's part in one handshake."""

@@ -74,6 +74,10 @@ class BlockwisePosting:
             self.reply = end.value
             return ()
 
+    def acknowledged(self, now: float) -> Sequence[Outgoing]:
+        """Nothing: the answer follows."""
+        return ()
+
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Nothing: what is repeated, the message layer repeats."""
         return ()

@@ -46,6 +46,7 @@ class Burst:
     )
     name: str = field(default="burst", init=False)
     limits_itself: bool = field(default=True, init=False)
+    any_order: bool = field(default=False, init=False)
 
     def client(self, terms: Terms) -> BurstClient:
         """The client's part in one handshake."""

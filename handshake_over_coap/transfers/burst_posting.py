@@ -206,6 +206,10 @@ class BurstPosting:
             self.has_body = True
             self.reply = Reply(Code.CHANGED, body, (), None, None, 0)
 
+    def acknowledged(self, now: float) -> Sequence[Outgoing]:
+        """Nothing: the answer follows."""
+        return ()
+
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Send more pieces, or a report.  Raises HandshakeTimeout once the timer gives up."""
         out = self._requests(self._half.on_timer(now))

@@ -51,6 +51,10 @@ class SinglePosting:
         self.reply = reply_of(response)
         return ()
 
+    def acknowledged(self, now: float) -> Sequence[Outgoing]:
+        """Nothing: the answer follows."""
+        return ()
+
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Nothing: the message layer repeats the request."""
         return ()

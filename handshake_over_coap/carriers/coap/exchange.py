@@ -182,8 +182,17 @@ class ClientExchange:
             datagrams.append(self._acknowledge(message.message_id))
         self._answered(posting, message.token, now)
         return datagrams + self._go_on(
-            posting, lambda: posting.answered(message, asked.asked, now), now
+            posting, lambda: self._take(posting, message, asked.asked, now), now
         )
+
+    def _take(
+        self, posting: Posting, message: Message, asked: Outgoing, now: float
+    ) -> Iterable[Outgoing]:
+        several = posting.several
+        outgoing = posting.answered(message, asked, now)
+        if several and not posting.several:
+            self._requests.clear()  # what is repeated of the answer is none to what follows
+        return outgoing
 
     def _empty(self, message: Message, now: float) -> list[bytes]:
         if message.type == MessageType.CON:
@@ -197,8 +206,18 @@ class ClientExchange:
             self._confirmable, self._repeats = None, 1  # what comes now tells no round trip
             self._repost_at = now + self._repost_after
             self._repost_after = min(2 * self._repost_after, self._parameters.max_interval)
-            return self._next(now)
+            return self._acknowledged_one(now)
         return []
+
+    def _acknowledged_one(self, now: float) -> list[bytes]:
+        """A confirmable message has come: those may follow that wait for it."""
+        datagrams, posting = self._next(now), self._posting
+        if posting is not None:
+            more = self._go_on(posting, lambda: posting.acknowledged(now), now)
+            if more:
+                self._repost_at = None  # the posting goes on by itself
+            datagrams += more
+        return datagrams
 
     def _unexpected(self, message: Message) -> list[bytes]:
         """Nobody waits for it, or it cannot be understood (sections 4.2 and 4.5)."""

@@ -151,6 +151,8 @@ class Gate:
         """
         if transfer.limits_itself:
             return peer.continues(transfer, request)
+        if transfer.any_order and peer.continues(transfer, request):
+            return True
         return not self._parameters.location and bool(peer.handshakes)
 
     def _answerable(self, transfer: Transfer, peer: Peer | None) -> bool:

@@ -23,6 +23,9 @@ RECENT_MESSAGES = 16
 EXCHANGE_LIFETIME = 247.0
 """Seconds for which a message ID stands for one message (RFC 7252 section 4.8.2)."""
 
+MOST_OWED = 64
+"""Confirmable requests of one peer that are not answered yet; the oldest ones are forgotten."""
+
 MOST_WAITING = 8
 """Separate responses of one peer that wait for the one before to be acknowledged."""
 
@@ -117,6 +120,8 @@ class ServerExchange:
         if request.type == MessageType.CON:
             # The peer may give its token to another request meanwhile: then that is answered.
             self._owed[request.token] = _Owed(request.message_id, now + self._separate_after)
+            while len(self._owed) > MOST_OWED:
+                self._owed.popitem(last=False)
 
     def respond(self, request: Message, content: Content, now: float) -> list[bytes]:
         """The response to a request, piggybacked if it is in time."""
