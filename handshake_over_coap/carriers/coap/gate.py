@@ -32,6 +32,9 @@ AMPLIFICATION = 3
 CONTENT_FORMAT_LINK = 40
 DISCOVERY = (b".well-known", b"core")
 
+_LINKS_ETAG: OptionValue = (int(Option.ETAG), b"\1")
+"""The links of one server stay the same (RFC 9177 section 4.4 wants an ETag)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stateless:
@@ -242,10 +245,14 @@ class Gate:
         links = self._links if all(map(_matches, request.values(Option.URI_QUERY))) else b""
         options = ((int(Option.CONTENT_FORMAT), uint(CONTENT_FORMAT_LINK)),)
         whole = Content(Code.CONTENT, options, links)
-        value = request.get(Option.BLOCK2)
+        quick = request.values(Option.Q_BLOCK2)
+        value = next(iter((*quick, *request.values(Option.BLOCK2))), None)
         asked = None if value is None else Block.decode(value)
-        if asked is None and whole.size(len(request.token)) <= self._parameters.mtu:
+        fits = whole.size(len(request.token)) <= self._parameters.mtu
+        if fits and (asked is None or (quick and asked.more)):
             return whole
+        if len(quick) > 1 or (quick and asked is not None and asked.more):
+            return Content(Code.BAD_OPTION)  # several responses, and nothing is kept here
         # 32 bytes are for header, token and options.
         room = max(BLOCK_SIZES[0], self._parameters.mtu - 32)
         largest = max(s for s in BLOCK_SIZES if s <= room)
@@ -254,6 +261,9 @@ class Gate:
             raise MessageFormatError("there is no such block")
         block = Block(offset // size, offset + size < len(links), size)
         payload = links[offset : offset + size]
+        if quick:
+            more = (int(Option.SIZE2), uint(len(links))), (int(Option.Q_BLOCK2), block.encode())
+            return Content(Code.CONTENT, (_LINKS_ETAG, *options, *more), payload)
         return Content(Code.CONTENT, (*options, (int(Option.BLOCK2), block.encode())), payload)
 
     def render(

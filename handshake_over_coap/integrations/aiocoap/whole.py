@@ -80,6 +80,10 @@ class WholePosting:
         self.reply = reply_of(response, response.payload)
         return ()
 
+    def acknowledged(self, now: float) -> Sequence[Outgoing]:
+        """Nothing: the answer follows."""
+        return ()
+
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Nothing: what is repeated, the message layer repeats."""
         return ()
