@@ -67,9 +67,21 @@ class Altered:
     posting: Posting
     code: int
     options: Sequence[OptionValue] = ()
-    several = False
-    deadline = None
-    repetitions = 0
+
+    @property
+    def several(self) -> bool:
+        """Whether a request may draw any number of responses."""
+        return self.posting.several
+
+    @property
+    def deadline(self) -> float | None:
+        """When something is due."""
+        return self.posting.deadline
+
+    @property
+    def repetitions(self) -> int:
+        """What was sent again."""
+        return self.posting.repetitions
 
     @property
     def reply(self) -> Reply | None:
@@ -84,9 +96,13 @@ class Altered:
         """The next one."""
         return self._altered(self.posting.answered(response, asked, now))
 
+    def acknowledged(self, now: float) -> Sequence[Outgoing]:
+        """What follows a confirmable message that has come."""
+        return self._altered(self.posting.acknowledged(now))
+
     def on_timer(self, now: float) -> Sequence[Outgoing]:
-        """Nothing."""
-        return ()
+        """What is due."""
+        return self._altered(self.posting.on_timer(now))
 
     def _altered(self, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return [replace(each, content=self._content(each.content)) for each in outgoing]

@@ -30,6 +30,7 @@ from handshake_over_coap.carriers.coap.confirmable import MessageIds
 from handshake_over_coap.carriers.conversation import begin_server
 from handshake_over_coap.coap.codes import Code, MessageType
 from handshake_over_coap.coap.message import Content, Message, MessageFormatError
+from handshake_over_coap.coap.options import Option
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT
 from handshake_over_coap.net.options import OptionValues, now_utc
 from handshake_over_coap.timers import draws_from
@@ -112,6 +113,8 @@ class HandshakeResource(resource.Resource):  # type: ignore[misc]
             message = Message.decode(datagram)
         except MessageFormatError as why:
             raise error.BadRequest(str(why)) from why
+        if any(message.get(each) is not None for each in (Option.Q_BLOCK1, Option.Q_BLOCK2)):
+            raise error.BadOption("Q-Block draws several responses")
         if self._parameters.transfer_of(message).name != BLOCKWISE.name:
             raise error.UnsupportedContentFormat("one response to a request is all there is here")
         output = self._engine.receive(datagram, peer, asyncio.get_running_loop().time())
