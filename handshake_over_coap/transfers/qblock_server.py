@@ -76,6 +76,11 @@ class QBlockServer:
         times = (each.deadline for each in self.bodies.values())
         return min((each for each in times if each is not None), default=None)
 
+    @property
+    def held(self) -> int:
+        """Bytes of all bodies that are here, with the blocks that have not come yet."""
+        return sum(each.arriving.total for each in self.bodies.values() if each.arriving)
+
     def continues(self, request: Message) -> bool:
         """Whether a part of a body, or a request for blocks of an answer, is for one here."""
         return self._find(request) is not None
