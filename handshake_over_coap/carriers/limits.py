@@ -119,7 +119,7 @@ class FairShare:
         Raises :class:`TooManyHandshakes` where a bound forbids it.  Whoever has a place already
         keeps it, and its age.
         """
-        wide, narrow = _network(address), prefix(address)
+        wide, narrow = network_of(address), prefix(address)
         own = self._networks.get(wide, {}).get(narrow, {})
         if address in own:
             return None
@@ -135,7 +135,7 @@ class FairShare:
 
     def end(self, address: Address) -> None:
         """The place of ``address`` is free again; nothing if it had none."""
-        wide, narrow = _network(address), prefix(address)
+        wide, narrow = network_of(address), prefix(address)
         network = self._networks.get(wide, {})
         if network.get(narrow, {}).pop(address, None) is None:
             return
@@ -183,13 +183,13 @@ def prefix(address: Address) -> str:
     return _prefix_of(address.host)
 
 
-def _network(address: Address) -> str:
+def network_of(address: Address) -> str:
     """The network of an address: a /24 of IPv4, a /48 of IPv6."""
-    return _network_of(address.host)
+    return _network_of_host(address.host)
 
 
 @lru_cache(maxsize=4096)
-def _network_of(host: str) -> str:
+def _network_of_host(host: str) -> str:
     try:
         parsed = ip_address(host.partition("%")[0])
     except ValueError:

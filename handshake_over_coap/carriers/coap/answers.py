@@ -5,7 +5,6 @@ Each rule stands in the section "Repeated Flights" or "Session Resources" of the
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,8 +37,6 @@ from .gate import retry_after
 from .parameters import CoapParameters
 from .peers import Computing, Handshake, Peer, PeerTable
 
-log = logging.getLogger(__name__)
-
 _NAMES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 """Names of sessions: one character, unique at one endpoint.  They are no secret."""
 
@@ -61,7 +58,8 @@ class FlightAnswers:
 
     ``think`` gives the seconds that answering a body takes beyond computing it, for experiments;
     ``challenge`` a fresh Echo value for an address at a time.  ``completed`` collects what has been
-    completed until it is taken.  ``keep_flights``: what is in the flights is kept for it.
+    completed until it is taken; ``rejections`` is for all lines that clients cause.
+    ``keep_flights``: what is in the flights is kept for it.
     """
 
     def __init__(
@@ -85,7 +83,7 @@ class FlightAnswers:
         self._think = think
         self._challenge = challenge
         self._default = encoding_named(parameters.encoding)
-        self._rejections = Rejections()
+        self.rejections = Rejections()
         self._now = 0.0
         self.completed: list[HandshakeCompleted] = []
 
@@ -173,7 +171,7 @@ class FlightAnswers:
             turn = self._begin().hear(work.body, encoding)
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
-            self._rejections.say(peer.address, error, self._now)
+            self.rejections.say(peer.address, error, self._now)
             return alert_answer(error)
         except TooManyHandshakes:
             return self._too_many()
@@ -240,7 +238,9 @@ class FlightAnswers:
             return Answer(Code.BAD_REQUEST)
         self._counters["unsealed alerts"] += 1
         handshake.failures += 1
-        log.info("unsealed alert %d in a half-open handshake", alert.description)
+        self.rejections.tell(
+            self._now, "unsealed alert %d in a half-open handshake", alert.description
+        )
         return Answer(Code.CHANGED)
 
     def _later_flight(self, work: _Work, handshake: Handshake) -> Answer:
@@ -254,7 +254,7 @@ class FlightAnswers:
         except AlertError as error:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
-            self._rejections.say(work.peer.address, error, self._now)
+            self.rejections.say(work.peer.address, error, self._now)
             # The client's own alert, sealed: it has given up, and there is nothing to answer.
             if error.authenticated:
                 handshake.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.shares import network
+from handshake_over_coap.carriers.limits import network_of
 
 
 class Bodies:
@@ -21,9 +21,9 @@ class Bodies:
         """The bodies of ``address`` take ``size`` bytes now, 0 for none.
 
         Gives an endpoint whose bodies have to go, if the bound is passed: it holds most of all at
-        the address or IPv6 /48 that holds most.  That is another one wherever there is one.
+        the network that holds most.  That is another one wherever there is one.
         """
-        name = network(address)
+        name = network_of(address)
         held = self._held.setdefault(name, {})
         change = size - held.get(address, 0)
         self.total += change

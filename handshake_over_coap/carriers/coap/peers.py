@@ -14,8 +14,7 @@ from typing import Any, TypeGuard
 
 from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Turn
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.limits import Limits, Quota, TooManyHandshakes
-from handshake_over_coap.carriers.shares import FairShares
+from handshake_over_coap.carriers.limits import FairShare, Limits, Quota, TooManyHandshakes
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings import Encoding, FlightItem
 from handshake_over_coap.tls.alerts import AlertError, InternalError
@@ -216,7 +215,8 @@ class PeerTable:
         self._exchange = exchange
         self._peers: dict[Address, Peer] = {}
         self._aging: OrderedDict[Address, float] = OrderedDict()
-        self._unfinished = FairShares.of_handshakes(limits, lifetime)
+        self._unfinished = FairShare.of_handshakes(limits)
+        self._most = limits.half_open
         self._quota = Quota.of_peers(limits)
         self.unproven = Unproven(limits)
         self.bodies = Bodies(limits.bodies)
@@ -287,7 +287,9 @@ class PeerTable:
         Raises :class:`TooManyHandshakes` where none has to.
         """
         if not peer.unfinished:
-            loser = self._unfinished.begin(peer.address, now, greedy_yields=not peer.unproven)
+            if peer.unproven and self._unfinished.total >= self._most:
+                raise TooManyHandshakes("nobody gives way to an address that may be forged")
+            loser = self._unfinished.begin(peer.address)
             peer.unfinished = True
             if loser is not None:
                 self._evict(self._peers[loser], now)

@@ -29,6 +29,7 @@ from handshake_over_coap.carriers.carried import (
     Turn,
 )
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.encodings import (
     DEFAULT,
@@ -53,8 +54,6 @@ from .exchange import ResetByPeer
 from .parameters import CoapParameters
 from .peers import is_hello
 from .refusal import refusal
-
-log = logging.getLogger(__name__)
 
 Begin: TypeAlias = Callable[[Encoding], Turn[CompletedT]]
 """Makes a fresh conversation and its flight 1."""
@@ -128,6 +127,7 @@ class Script(Generic[CompletedT]):
         self._encoding = encoding_named(parameters.encoding)
         self._number = None if self._encoding is DEFAULT else self._encoding.content_format
         self._unconfirmed: CarriedConversation[CompletedT] | None = None
+        self._lines = Rejections()
         self._ends = 0.0
         self.now = 0.0
         self.body_bytes: list[int] = []
@@ -150,7 +150,9 @@ class Script(Generic[CompletedT]):
             try:
                 yield from self._attempt()
             except _StateLost:
-                log.info("%s has forgotten the handshake; beginning again", self._server)
+                self._lines.tell(
+                    self.now, "%s has forgotten the handshake; beginning again", self._server
+                )
             else:
                 return
         raise CarrierError(
@@ -239,7 +241,7 @@ class Script(Generic[CompletedT]):
             try:
                 reply = yield from self._post(path, turn.body, self._number, echo, first=True)
             except (Incomplete, ResetByPeer) as error:
-                log.info("flight 1 has to be sent again: %s", error)
+                self._lines.tell(self.now, "flight 1 has to be sent again: %s", error)
                 continue
             if reply.code in (Code.CREATED, Code.CHANGED):
                 return turn, reply
@@ -283,7 +285,7 @@ class Script(Generic[CompletedT]):
                 failure = refusal(self._server, reply)
             except (AlertError, CarrierError, Incomplete, ResetByPeer) as error:
                 failure = error
-            log.info("a later flight, attempt %d: %s", attempt + 1, failure)
+            self._lines.tell(self.now, "a later flight, attempt %d: %s", attempt + 1, failure)
         if isinstance(failure, CarrierError) and failure.code in _FORGOTTEN:
             raise _StateLost(str(failure))
         if isinstance(failure, Incomplete | ResetByPeer):
@@ -336,7 +338,7 @@ class Script(Generic[CompletedT]):
         try:
             items = yield from self._persist(path, body, authentic)
         except Error as failure:
-            log.info("the answer to the last flight was not had: %s", failure)
+            self._lines.tell(self.now, "the answer to the last flight was not had: %s", failure)
             late = HandshakeTimeout("no answer to the last flight in time")
             yield AnswerMissing(late if isinstance(failure, TimeIsUp) else failure)
             return
@@ -371,7 +373,9 @@ class Script(Generic[CompletedT]):
         try:
             yield from self._post(path, body, ALERT_CONTENT_FORMAT, limit=wait)
         except Error as failure:
-            log.debug("the alert was not delivered: %s", failure)
+            self._lines.tell(
+                self.now, "the alert was not delivered: %s", failure, level=logging.DEBUG
+            )
 
 
 def _is_hello_verify_request(item: FlightItem) -> bool:

@@ -41,8 +41,6 @@ from .parameters import CoapParameters
 from .peers import Computing, Peer, PeerTable
 from .server_exchange import ServerExchange
 
-log = logging.getLogger(__name__)
-
 
 class CoapServer:
     """Handshakes over CoAP, for any number of clients: an engine without I/O.
@@ -228,7 +226,9 @@ class CoapServer:
         try:
             outgoing = side.answer(whole, answer, now)
         except CarrierError as error:
-            log.warning("%s cannot be answered: %s", peer.address, error)
+            self._answers.rejections.tell(
+                now, "%s cannot be answered: %s", peer.address, error, level=logging.WARNING
+            )
             outgoing = (Outgoing(Content(Code.INTERNAL_SERVER_ERROR)),)
         self._reply(peer, whole.request, outgoing, now, output)
         output.events += self._answers.completed
@@ -298,7 +298,9 @@ class CoapServer:
             peer = expired.peer
             if expired.lost:
                 self.counters["half-open handshakes expired"] += 1
-                log.info("the handshake of %s was not finished in time", peer.address)
+                self._answers.rejections.tell(
+                    now, "the handshake of %s was not finished in time", peer.address
+                )
             if self.peers.get(peer.address) is None:
                 peer.exchange.stop()
                 self._agenda.set(peer.address, None)

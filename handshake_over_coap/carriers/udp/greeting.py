@@ -95,7 +95,7 @@ class Greeting:
         self._parameters = parameters
         self._proof = proof
         self._counters = counters
-        self._rejections = Rejections()
+        self.rejections = Rejections()
         self._checked = parameters.address_check
         # A HelloRetryRequest depends on the whole of the first hello, a HelloVerifyRequest on
         # nothing in it.
@@ -127,7 +127,7 @@ class Greeting:
     def refuse(self, error: AlertError, record_number: int, address: Address, now: float) -> Answer:
         """An alert in the clear, which is shorter than any hello."""
         self._counters[f"refused: {error.name}"] += 1
-        self._rejections.say(address, error, now)
+        self.rejections.say(address, error, now)
         body = error.alert.encode()
         return Answer((plain_record(ContentType.alert, record_number, body),))
 

@@ -11,7 +11,6 @@ from handshake_over_coap.carriers.agenda import Agenda
 from handshake_over_coap.carriers.base import HandshakeCompleted, Output
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import FairShare, Quota, TooManyHandshakes
-from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.timers import draws_from
 from handshake_over_coap.tls.alerts import AlertError, InternalError
@@ -73,7 +72,7 @@ class UdpServer:
         proof = AddressProof(rng(32), parameters.state_lifetime)
         self._greeting = Greeting(config, parameters, proof, counters)
         self._draw = draws_from(rng)
-        self._rejections = Rejections()
+        self._rejections = self._greeting.rejections
         self._peers: dict[Address, _Peer] = {}
         self._agenda: Agenda[Address] = Agenda()
         self._unfinished = FairShare.of_handshakes(parameters.limits)

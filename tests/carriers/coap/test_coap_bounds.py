@@ -93,7 +93,7 @@ async def test_a_session_does_not_count_as_half_open_when_its_flight_1_is_repeat
         assert again.payload == response.payload
         assert here.server.unfinished == 0
         # So it is answered even where no other handshake may begin.
-        await open_half(here.raw("192.0.2.4"))
+        await open_half(here.raw(port=50_001))
         again = await raw.ask(*RESOURCE, (ECHO, await raw.echo()), payload=flight1)
         assert again.payload == response.payload
         another = hello("another")[1]
@@ -192,7 +192,7 @@ async def test_a_client_that_cannot_wait_that_long_is_told_so() -> None:
     async with exchange(limits=Limits(half_open=1)) as here:
         await open_half(here.raw())
         with pytest.raises(CarrierError, match="busy") as caught:
-            await here.client(parameters=CoapParameters(timeout=5)).handshake()
+            await here.client("192.0.2.3", parameters=CoapParameters(timeout=5)).handshake()
         assert caught.value.code == "5.03"
 
 

@@ -12,8 +12,7 @@ from handshake_over_coap.carriers.coap import CoapParameters, evicted
 from handshake_over_coap.carriers.coap.bodies import Bodies
 from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.limits import Limits, TooManyHandshakes
-from handshake_over_coap.carriers.shares import FairShares
+from handshake_over_coap.carriers.limits import Limits
 from tests.support.by_hand import answer_to, hello, open_half, session_path
 from tests.support.exchange import (
     BLOCK1,
@@ -29,7 +28,7 @@ from tests.support.exchange import (
 from tests.support.network import Sent
 
 SMALL = CoapParameters(limits=Limits(half_open=40, per_address=16))
-PATIENCE = 7.5
+LATE = 8.0
 
 ATTACKS = [
     Attack("as seen", 4, 10),
@@ -101,12 +100,12 @@ async def test_where_too_many_have_had_to_go_their_echo_values_go_too(
 async def test_a_client_whose_handshake_gave_way_begins_again() -> None:
     def verdict(sent: Sent) -> Iterable[bytes]:
         last_flight = sent.source.host == "192.0.2.9" and b"dtls" not in sent.data
-        return () if last_flight and sent.time < PATIENCE + 1 else (sent.data,)
+        return () if last_flight and sent.time < LATE + 1 else (sent.data,)
 
     async with exchange(limits=Limits(half_open=1), verdict=verdict) as here:
         client = here.client("192.0.2.9")
         handshake = asyncio.ensure_future(client.handshake())
-        await asyncio.sleep(PATIENCE + 0.5)
+        await asyncio.sleep(LATE)
         other = here.raw()
         name, flight3 = await open_half(other)
         assert here.server.peers.evictions == 1
@@ -132,53 +131,6 @@ async def test_a_session_outlives_the_place_of_a_handshake_beside_it() -> None:
         again = await first.ask(*path, payload=flight3)
         assert (again.code, again.payload) == (0x44, answer.payload)
         assert await _flight_1(first, "beside it", echo) == 0xA3
-
-
-def _filled(shares: FairShares, *hosts: str) -> None:
-    for number, host in enumerate(hosts):
-        assert shares.begin(Address(host, 1000 + number), 0.0) is None
-
-
-def test_the_oldest_of_the_greediest_gives_way() -> None:
-    shares = FairShares(5, 4, PATIENCE)
-    _filled(shares, "192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.1")
-    assert shares.begin(Address("192.0.2.3", 1), 0.0) == Address("192.0.2.2", 1001)
-    assert shares.total == 5
-
-
-def test_nobody_drives_out_others_to_have_more_than_they() -> None:
-    shares = FairShares(4, 4, PATIENCE)
-    _filled(shares, "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2")
-    with pytest.raises(TooManyHandshakes):
-        shares.begin(Address("192.0.2.1", 1), 1e9)
-
-
-def test_equals_take_turns_once_one_has_had_his_time() -> None:
-    shares = FairShares(2, 2, PATIENCE)
-    _filled(shares, "192.0.2.1", "192.0.2.2")
-    with pytest.raises(TooManyHandshakes):
-        shares.begin(Address("192.0.2.3", 1), PATIENCE - 0.1)
-    assert shares.begin(Address("192.0.2.3", 1), PATIENCE) == Address("192.0.2.1", 1000)
-
-
-def test_all_of_a_network_of_ipv6_have_one_share_and_share_that_fairly() -> None:
-    shares = FairShares(6, 6, PATIENCE)
-    _filled(shares, *(f"2001:db8:0:{number}::1" for number in (1, 1, 1, 2)), "192.0.2.1")
-    _filled(shares, "192.0.2.2")
-    # Somebody from elsewhere, and another neighbour: at the cost of the greediest neighbour.
-    assert shares.begin(Address("2001:db8:1::1", 1), 0.0) == Address("2001:db8:0:1::1", 1000)
-    with pytest.raises(TooManyHandshakes):
-        shares.begin(Address("2001:db8:0:1::1", 1), 1e9)
-    assert shares.begin(Address("2001:db8:0:3::1", 1), PATIENCE) == Address("2001:db8:0:1::1", 1001)
-
-
-def test_what_is_given_back_is_free() -> None:
-    shares = FairShares(1, 1, PATIENCE)
-    address = Address("fe80::1%eth0", 1)
-    shares.begin(address, 0.0)
-    shares.end(address)
-    assert shares.total == 0
-    assert shares.begin(Address("a node of a simulation", 1), 0.0) is None
 
 
 async def _begin_bodies(raw: Raw, size: int, parts: int) -> None:
