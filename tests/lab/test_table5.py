@@ -7,6 +7,7 @@ import json
 import pytest
 
 import handshake_over_coap as hoc
+from handshake_over_coap.encodings import BY_NAME
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab import claeys, keoh, table5
 from handshake_over_coap.lab.contestants import contestants, versions
@@ -19,7 +20,7 @@ from handshake_over_coap.trace.report import Summary
 def test_the_contestants_differ_in_carrier_version_and_encoding_alone() -> None:
     found = contestants(mtu=65, loss=0.2)
     assert {"coap-1.2-plain", "udp-1.2"} <= set(found)
-    assert len(found) == 2 * len(versions())
+    assert len(found) == (1 + len(BY_NAME)) * len(versions())
     for name, scenario in found.items():
         carrier, version = name.split("-")[:2]
         assert (scenario.transport, scenario.dtls) == (carrier, version)
