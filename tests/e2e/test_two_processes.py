@@ -145,6 +145,36 @@ def test_a_fifth_lost_doubled_and_swapped_does_not_stop_a_handshake(
         asyncio.run(both(server))
 
 
+@pytest.mark.parametrize("kind", ["psk", "rpk-mutual"])
+@pytest.mark.parametrize("check", ["always", "adaptive"])
+def test_bursts_cross_a_relay_that_loses_two_fifths(kind: str, check: str, folder: Path) -> None:
+    burst: dict[str, Any] = {"transfer": "burst", "timer": "adaptive", "mtu": 100}
+    burst |= {"max_interval": 1.0, "first_timeout": 0.3}
+    burst |= {"address_check": check, "resource": "/d", "encoding": "compact", "timeout": 90.0}
+
+    async def scenario(server: ServerProcess, dtls: str, drop: float) -> None:
+        impairments = Impairments(drop=drop, duplicate=0.1, reorder=0.1)
+        async with (
+            Relay(server.address, impairments=impairments, seed=int(10 * drop)) as relay,
+            hoc.connect(relay.address, dtls=dtls, **credentials(kind, folder), **burst) as session,
+        ):
+            assert session.report.transport == "coap"
+
+    async def all_of_them(server: ServerProcess) -> None:
+        cases = [(dtls, drop) for dtls in ("1.2", "1.3") for drop in (0.2, 0.4)]
+        await asyncio.gather(*(scenario(server, *case) for case in cases))
+
+    flags = [
+        part
+        for name, value in burst.items()
+        for part in (f"--{name.replace('_', '-')}", str(value))
+        if name != "transfer"
+    ]
+    with ServerProcess("--echo-data", *flags, *server_options(kind, folder)) as server:
+        asyncio.run(all_of_them(server))
+    assert server.status == 0
+
+
 def number_of(record: bytes) -> bytes:
     """What is unique to a record on the wire: its number in 1.2, in 1.3 its ciphertext."""
     return record[5:11] if record[0] == 23 else record

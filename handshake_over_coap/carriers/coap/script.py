@@ -129,6 +129,7 @@ class Script(Generic[CompletedT]):
         self._unconfirmed: CarriedConversation[CompletedT] | None = None
         self._lines = Rejections()
         self._ends = 0.0
+        self._several = False
         self.now = 0.0
         self.body_bytes: list[int] = []
         self.flights: list[CarriedFlight] = []
@@ -221,6 +222,7 @@ class Script(Generic[CompletedT]):
         server does not answer, CarrierError when it cannot be reached.
         """
         posting = self._side.post(Upload(path, body, content_format, echo, first))
+        self._several = posting.several
         reply = yield Post(posting, limit)
         assert isinstance(reply, Reply)  # noqa: S101 - what the engine sends, not what a peer does
         return reply
@@ -276,7 +278,7 @@ class Script(Generic[CompletedT]):
         """
         failure: Error = CarrierError(f"{self._server} gave no answer to a later flight")
         for attempt in range(1 + self._parameters.hint_retries):
-            if attempt:
+            if attempt and not self._several:  # else it has waited for the answer to come again
                 yield Pause(self._parameters.ack_timeout)
             try:
                 reply = yield from self._post(path, body, self._number)
