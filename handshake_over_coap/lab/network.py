@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 SERVER_HOST: Final = "2001:db8::1"
 CLIENT_HOST: Final = "2001:db8::2"
-SERVER_PORT: Final = 5684
+SERVER_PORTS: Final = {"coap": 5683, "udp": 5684}
+"""By transport: an analyser takes what is on 5684 for DTLS, and what is on 5683 for CoAP."""
 CLIENT_PORT: Final = 40000
 
 LARGEST_OVER_FRAMES: Final = 1280 - 40 - 8

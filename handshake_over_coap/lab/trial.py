@@ -32,7 +32,7 @@ from handshake_over_coap.lab.network import (
     CLIENT_HOST,
     CLIENT_PORT,
     SERVER_HOST,
-    SERVER_PORT,
+    SERVER_PORTS,
     link_options,
     radio_options,
 )
@@ -168,7 +168,9 @@ class _Handshake:
         self._client_s: float | None = None
         self._server_s: float | None = None
         self.network = Network(ready.link, draws.below("network"), ready.radio)
-        server_end = self.network.endpoint(Side.SERVER, SERVER_HOST, SERVER_PORT)
+        server_end = self.network.endpoint(
+            Side.SERVER, SERVER_HOST, SERVER_PORTS[scenario.transport]
+        )
         client_end = self.network.endpoint(Side.CLIENT, CLIENT_HOST, CLIENT_PORT)
         kinds = ready.computing
         if meter is not None:
