@@ -6,6 +6,7 @@ of them catches what it forbids.
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -229,6 +230,28 @@ def test_circles_of_imports_are_caught(tmp_path: Path) -> None:
 def test_an_import_is_told_with_its_place(tmp_path: Path) -> None:
     package = _tree(tmp_path, {"tls/x.py": "\nfrom house import net"})
     assert imports(package) == [Import("house.tls.x", "house.net", 2, eager=True)]
+
+
+def _private_names(source: str) -> list[str]:
+    """Attributes that are private to whoever has them, other than ``self``."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.endswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    ]
+
+
+def test_integrations_touch_nothing_that_is_private_to_others() -> None:
+    for path in sorted((_PACKAGE / "integrations").rglob("*.py")):
+        assert _private_names(path.read_text(encoding="utf-8")) == [], path.name
+
+
+def test_what_is_private_is_caught() -> None:
+    source = "self._own\nmessage.opt._options\nrequest._pipe"
+    assert _private_names(source) == ["message.opt._options", "request._pipe"]
 
 
 _ASKS_FOR_A_KIND = re.compile(r"isinstance\([^()]*\b(PSK|RawPublicKey|Certificate)\b(?! *\()")

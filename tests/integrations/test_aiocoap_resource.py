@@ -87,6 +87,8 @@ async def test_a_stranger_gets_at_most_three_times_the_bytes_that_it_sent() -> N
             for size in (0, 1, 8, 64):
                 answer = await ask(context, uri(relay.address, ("x",)), bytes(size))
                 assert answer.code == aiocoap.UNAUTHORIZED
+            burst = await ask(context, uri(relay.address, ("x",)), content_format=65256)
+            assert burst.code == aiocoap.UNSUPPORTED_CONTENT_FORMAT
         asked, answered = (relay.payloads(direction) for direction in Direction)
         assert all(len(back) <= 3 * len(out) for out, back in zip(asked, answered, strict=True))
 
@@ -146,6 +148,18 @@ async def test_who_does_not_take_a_handshake_does_not_stop_the_server() -> None:
         for _ in range(2):
             await handshake(context, uri(address), PSK, **QUICK)
     assert made.counters["handler errors"] == 2
+
+
+@pytest.mark.parametrize("address_check", ["always", "adaptive"])
+@real
+async def test_a_burst_is_told_that_it_is_not_taken(address_check: str) -> None:
+    each = theirs()
+    async with site_of({PATH: each.resource}) as address:
+        with pytest.raises(hoc.CarrierError) as caught:
+            async with hoc.connect(address, PSK, transfer="burst", address_check=address_check):
+                pass
+    assert caught.value.code == "4.15"
+    assert each.resource.kept == 0
 
 
 @pytest.mark.parametrize(

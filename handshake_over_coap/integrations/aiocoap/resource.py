@@ -109,14 +109,17 @@ class HandshakeResource(resource.Resource):  # type: ignore[misc]
             return aiocoap_message(Content(Code.BAD_REQUEST), no_response=_FREE_OF_RESPONSES)
         try:
             peer = address_of(request.remote)
-            datagram = datagram_of(request, MessageType.NON, self._ids.take(), path=_INSIDE)
+            # Confirmable, whatever it was: then each has its response, refusals included.
+            datagram = datagram_of(request, MessageType.CON, self._ids.take(), path=_INSIDE)
             message = Message.decode(datagram)
         except MessageFormatError as why:
-            raise error.BadRequest(str(why)) from why
+            raise error.BadRequest from why
+        # Transfers that draw several responses: aiocoap gives one.  No words, as the address is not
+        # proven.
         if any(message.get(each) is not None for each in (Option.Q_BLOCK1, Option.Q_BLOCK2)):
-            raise error.BadOption("Q-Block draws several responses")
+            raise error.BadOption
         if self._parameters.transfer_of(message).name != BLOCKWISE.name:
-            raise error.UnsupportedContentFormat("one response to a request is all there is here")
+            raise error.UnsupportedContentFormat
         output = self._engine.receive(datagram, peer, asyncio.get_running_loop().time())
         self._take(output)
         for data, _ in output.datagrams:
