@@ -109,8 +109,25 @@ def _table5(trials: int | None, seed: int, progress: Progress) -> Table:
     for row in rows:
         found = (_mean(each.mean, each.ci95) for each in row.carriers.values())
         lines.append(f"{row.loss:>18.0%}{''.join(f'{each:>20}' for each in found)}")
+    lines += _beside(rows, carriers, "mean seconds", lambda each: each.seconds)
+    lines += _beside(rows, carriers, "mean bytes", lambda each: each.bytes)
     lines += _incomplete(rows)
     return Table("\n".join(lines), in_json(rows))
+
+
+def _beside(
+    rows: Sequence[table5.Row],
+    carriers: Sequence[str],
+    title: str,
+    figure: Callable[[table5.Measured], float | None],
+) -> list[str]:
+    """Another figure of the same handshakes, a line for each loss."""
+    lines = ["", f"{title:<14} loss{''.join(f'{name:>20}' for name in carriers)}"]
+    for row in rows:
+        found = map(figure, row.carriers.values())
+        cells = ("none" if each is None else f"{each:.1f}" for each in found)
+        lines.append(f"{row.loss:>18.0%}{''.join(f'{each:>20}' for each in cells)}")
+    return lines
 
 
 def _incomplete(rows: Sequence[table5.Row | claeys.Row]) -> list[str]:

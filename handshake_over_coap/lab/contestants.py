@@ -1,5 +1,7 @@
 """Our real carriers as contestants: one scenario for each carrier, version and encoding there is.
 
+``lean`` is the profile of that name, ``lean-echo`` the same with the address check by Echo.
+
 All have the same handshake (the draft's: a raw public key, CCM_8, P-256), the same limit on
 datagrams, the address check on and the defaults of everything else, each carrier's timers among
 them, but that DTLS 1.2 over UDP begins each flight with its first wait, which serves it better.
@@ -25,6 +27,13 @@ _SUITES: Final = {
 }
 
 
+_LEAN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "lean-echo": {"address_check": "always"},
+    "lean": {},
+}
+"""The profile ``lean``, with the address check of all others and with its own."""
+
+
 def contestants(**options: Any) -> Mapping[str, Scenario]:
     """A scenario for each of our carriers, by names such as ``coap-1.2-plain`` and ``udp-1.2``.
 
@@ -37,6 +46,11 @@ def contestants(**options: Any) -> Mapping[str, Scenario]:
             for encoding in BY_NAME if transport == "coap" else ("",):
                 name = "-".join(filter(None, (transport, version, encoding)))
                 found[name] = _scenario(transport, version, encoding, options)
+    for version in versions():
+        for way, check in _LEAN.items():
+            found[f"coap-{version}-{way}"] = _scenario(
+                "coap", version, "", {"profile": "lean", **check, **options}
+            )
     return found
 
 

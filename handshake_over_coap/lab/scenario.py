@@ -15,6 +15,7 @@ from handshake_over_coap.lab.network import NetworkOptions
 from handshake_over_coap.net.declared import DEFAULT, declarations, declaring
 from handshake_over_coap.net.fitting import fitting
 from handshake_over_coap.net.options import Options
+from handshake_over_coap.net.profiles import with_profiles
 from handshake_over_coap.net.proofs import PROOFS, File
 from handshake_over_coap.net.strategies import ROOMS, name_of, options_of
 from handshake_over_coap.tls.credentials import PSK
@@ -31,6 +32,7 @@ NOT_OF_SCENARIOS: Final = FILES | {"limits"}
 """Those and the fields that the command line does not have."""
 
 
+@with_profiles
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario(NetworkOptions):
     """The options of a handshake, of the network it crosses, and the credentials of both sides.

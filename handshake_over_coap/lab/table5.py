@@ -63,6 +63,10 @@ class Measured:
     """Handshakes that were begun."""
     completed: int
     """Those of them that completed."""
+    bytes: float | None
+    """Mean bytes of all datagrams of those; None where none completed."""
+    seconds: float | None
+    """Mean seconds until both sides were complete; None where none completed."""
 
     def to_json(self) -> dict[str, float | int | None]:
         """The entry of the JSON form."""
@@ -152,6 +156,8 @@ def _measure(
             ci95=result.datagrams.ci95,
             trials=result.trials,
             completed=result.completed,
+            bytes=result.bytes.mean,
+            seconds=result.duration_s.mean,
         )
     return found
 

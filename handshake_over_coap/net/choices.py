@@ -23,6 +23,7 @@ from handshake_over_coap.tls.credentials import auth_names, kind_and_way
 from handshake_over_coap.transfers import Transfer
 
 from .declared import DEFAULT, ByDefault, declarations, option
+from .profiles import PROFILES, STANDARD
 from .strategies import ENCODINGS, TIMERS, TRANSFERS, collecting, members_options, room_of
 
 TRANSPORTS = ("coap", "udp")
@@ -62,6 +63,15 @@ class Choices:
         group=_HANDSHAKE,
         choices=TRANSPORTS,
         told="coap; the demo shows both",
+    )
+    profile: str = option(
+        STANDARD,
+        "a set of the choices below, which single options override: standard is RFC 7959 and RFC "
+        "7252 by the book; lean is compact bodies in bursts, the adaptive timer and address check, "
+        "and the path /d",
+        group=_HANDSHAKE,
+        choices=tuple(PROFILES),
+        needs={"transport": ("coap",)},
     )
     dtls: str = option(
         "1.3",

@@ -217,21 +217,21 @@ class Client:
         since, limit = self._loop.time(), self._options.time_limit
         silence = SILENCE * limit if self._options.transport == "udp" else math.inf
         while True:
-            until = min(max(self._heard_at, since) + silence, began + limit)
+            heard = max(self._heard_at, since)
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(min(heard + silence, began + limit)):
                     await session.confirmed()
             except TimeoutError as error:
                 if isinstance(error, HandshakeTimeout):
                     raise
             else:
                 return True
-            now = self._loop.time()
-            if now >= began + limit:
+            # Nothing is compared with the time that it is: sums of times are not exact.
+            if heard + silence >= began + limit:
                 raise HandshakeTimeout(
                     f"{self._server} did not acknowledge the last flight in {limit:g} s"
                 )
-            if now - max(self._heard_at, since) >= silence:
+            if heard >= self._heard_at:
                 return False
 
     async def _last_words(self, session: Session) -> None:

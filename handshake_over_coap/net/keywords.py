@@ -21,6 +21,7 @@ class OptionValues(TypedDict, total=False):
     """Keyword arguments of ``connect`` and ``serve``: see :class:`~.options.Options`."""
 
     transport: str
+    profile: str
     dtls: str
     auth: str | None
     mutual: bool

@@ -43,6 +43,7 @@ from handshake_over_coap.tls.tickets import Ticket
 
 from .choices import TRANSPORTS, VERSIONS, Choices
 from .keywords import OptionValues
+from .profiles import with_profiles
 from .resumption import Expected
 from .sizes import check_sizes
 
@@ -66,6 +67,7 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
+@with_profiles
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(Choices):
     """The options of a handshake; names and defaults are those of the command line.

@@ -19,12 +19,17 @@ def test_at_half_the_datagrams_lost_every_contestant_completes(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", contestants())
-def test_a_last_flight_that_is_lost_for_more_than_an_hour_is_still_repeated(name: str) -> None:
-    # Six datagrams without loss, the sixth of which completes the client.
-    scenario = contestants(drop=tuple(range(6, 90)))[name]
+def test_a_last_flight_lost_for_an_hour_or_84_datagrams_is_still_repeated(
+    name: str,
+) -> None:
+    # Without loss the sixth datagram completes the client, and the fourth where no address is
+    # proven first.
+    last = 4 if name.endswith("lean") else 6
+    scenario = contestants(drop=tuple(range(last, last + 84)))[name]
     report = simulate(scenario, trials=1)
     assert report.completed == 1
     assert report.server_s.max is not None
     assert report.server_s.max < 1
     assert report.client_s.max is not None
-    assert report.client_s.max > 3600
+    # A burst is repeated by several pieces at a time, all of which are lost here.
+    assert report.client_s.max > (600 if "lean" in name else 3600)
