@@ -65,7 +65,7 @@ class CoapParameters:
     ack_timeout: float = 2.0
     ack_random_factor: float = 1.5
     max_interval: float = 60.0
-    max_retransmit: int | None = 4
+    max_retransmit: int | None = None
     timeout: float = 60.0
     address_check: bool = True
     answer_unproven: bool = False

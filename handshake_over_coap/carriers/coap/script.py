@@ -236,6 +236,7 @@ class Script(Generic[CompletedT]):
     def _flight_1(self) -> Steps[tuple[Turn[CompletedT], Reply]]:
         """Post flight 1, with the Echo that the server asks for; gives it and flight 2."""
         turn, echo = self._opened(), None
+        used, given = False, self.now  # whether the Echo has been of use, and since when it is here
         attempts = 1 + self._parameters.restarts
         while attempts > 0:
             attempts -= 1
@@ -244,14 +245,20 @@ class Script(Generic[CompletedT]):
                 reply = yield from self._post(path, turn.body, self._number, echo, first=True)
             except (Incomplete, ResetByPeer) as error:
                 self._lines.tell(self.now, "flight 1 has to be sent again: %s", error)
+                used = True
                 continue
             if reply.code in (Code.CREATED, Code.CHANGED):
                 return turn, reply
             if reply.code == Code.UNAUTHORIZED and reply.echo is not None:
-                echo = reply.echo
+                # The first challenge is part of the exchange.  A server that has restarted, or whom
+                # a lossy network has let nothing reach in time, asks for another Echo.
+                old = used or self.now - given > self._parameters.ack_timeout
+                attempts += echo is None or old
+                echo, used, given = reply.echo, False, self.now
             elif reply.code == Code.SERVICE_UNAVAILABLE and self._can_wait(reply.max_age):
                 attempts += 1  # waiting its turn costs a client nothing but time
                 yield Pause(max(1, reply.max_age))
+                used = True
                 turn = self._opened()  # the one before may have had its place, and lost it
             else:
                 raise refusal(self._server, reply)

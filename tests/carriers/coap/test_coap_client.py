@@ -143,7 +143,7 @@ async def test_a_server_that_always_asks_for_an_echo_is_given_up() -> None:
 
     fake, error, _ = await against(answer)
     assert isinstance(error, CarrierError)
-    assert len(fake.requests) == 5
+    assert len(fake.requests) == 6
     assert [r.get(ECHO) for r in fake.requests] == [None] + [b"again"] * 4
 
 
