@@ -13,6 +13,7 @@ from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.declared import DEFAULT, Declared, declarations
 from handshake_over_coap.net.fitting import alternatives, parsed, takes_several
 from handshake_over_coap.net.options import Options
+from handshake_over_coap.net.profiles import profiled
 from handshake_over_coap.net.proofs import PROOFS
 from handshake_over_coap.net.strategies import ROOMS
 from handshake_over_coap.tls.groups import GROUPS13
@@ -60,7 +61,15 @@ def add_handshake_options(parser: argparse.ArgumentParser) -> None:
     every = [*handshake_options().values(), *PROOFS.values()]
     add_options(parser, sorted(every, key=lambda each: _GROUPS.index(each.group)))
     if isinstance(parser, Parser):
+        parser.settle = _follow_profile
         parser.fallbacks["auth"] = "psk"  # the library goes by the credentials that it is given
+
+
+def _follow_profile(arguments: argparse.Namespace) -> None:
+    """What is left out is as the profile has it, wherever arguments are looked at."""
+    given = {name: getattr(arguments, name) for name in arguments.given}
+    for name, value in profiled(given).items():
+        setattr(arguments, name, value)
 
 
 def add_options(parser: argparse.ArgumentParser, declared: Iterable[Declared]) -> None:

@@ -15,7 +15,7 @@ class Parser(argparse.ArgumentParser):
 
     ``fallbacks`` are the values of declared options that are left out; what it parses has the names
     of all others in ``given``.  Options that take long to make are added by ``later``, which is
-    called once, when the command is used.
+    called once, when the command is used; ``settle`` may change what was left out in the end.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -23,6 +23,7 @@ class Parser(argparse.ArgumentParser):
         self.register("type", int, _whole_number)
         self.fallbacks: dict[str, Any] = {}
         self.later: Callable[[Parser], None] | None = None
+        self.settle: Callable[[argparse.Namespace], None] = _nothing
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -43,6 +44,7 @@ class Parser(argparse.ArgumentParser):
             for name, value in self.fallbacks.items():
                 if name not in found.given:
                     setattr(found, name, value)
+            self.settle(found)
         return found, left
 
     def error(self, message: str) -> NoReturn:
@@ -77,6 +79,10 @@ class Parser(argparse.ArgumentParser):
             close = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {close[0]}? " if close else ""
             self.error(f"unknown option {name}; {meant}{self._all_options}")
+
+
+def _nothing(_: argparse.Namespace) -> None:
+    pass
 
 
 def _whole_number(text: str) -> int:

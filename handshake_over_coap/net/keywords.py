@@ -50,6 +50,10 @@ class OptionValues(TypedDict, total=False):
     # Of the transfers:
     quick: bool | ByDefault
     answer_bytes: int | ByDefault
+    non_timeout: float | ByDefault
+    non_receive_timeout: float | ByDefault
+    non_max_retransmit: int | ByDefault
+    max_payloads: int | ByDefault
     # Of the timers:
     ack_timeout: float | ByDefault
     ack_random_factor: float | ByDefault

@@ -77,3 +77,9 @@ def test_the_limit_of_a_handshake_grows_with_its_pieces_unless_it_is_given() -> 
 def test_an_unknown_timer_is_named_with_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"no timer is called 'nope'.*rfc7252"):
         _ = Options(timer="nope").coap
+
+
+def test_what_a_profile_decides_is_what_arguments_have_that_were_left_out() -> None:
+    given = build_parser().parse_args(["connect", "h", "1", "--profile", "lean", "--timer", "9s"])
+    assert (given.encoding, given.timer, given.address_check) == ("compact", "9s", "adaptive")
+    assert given.given == {"profile", "timer"}
