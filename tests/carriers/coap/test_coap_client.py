@@ -144,7 +144,7 @@ async def test_a_server_that_always_asks_for_an_echo_is_given_up() -> None:
     fake, error, _ = await against(answer)
     assert isinstance(error, CarrierError)
     assert len(fake.requests) == 6
-    assert [r.get(ECHO) for r in fake.requests] == [None] + [b"again"] * 4
+    assert [r.get(ECHO) for r in fake.requests] == [None] + [b"again"] * 5
 
 
 @pytest.mark.parametrize("payload", [b"", b"garbage", bytes(500), b"\2\0\0"])
