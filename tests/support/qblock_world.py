@@ -152,7 +152,7 @@ class World:
             answer = Answer(Code.CREATED, self.down, location=("n",))
             self._reply(message, side.answer(received.whole, answer, self.now))
         elif not received.send:
-            self.server.postpone(message, self.now)
+            self.server.postpone(message, self.now, part=True)
 
     def _reply(self, request: Message | None, outgoing: Sequence[Outgoing]) -> None:
         for each in outgoing:

@@ -206,7 +206,9 @@ class CoapServer:
         if whole is not None:
             self._answer(peer, side, whole, now, output)
         elif not any(each.token is None for each in received.send):
-            peer.exchange.postpone(request, now)  # else a confirmable one is never acknowledged
+            peer.exchange.postpone(
+                request, now, part=True
+            )  # else a confirmable one is never acknowledged
 
     def _answer(
         self, peer: Peer, side: ServerSide, whole: Whole, now: float, output: Output

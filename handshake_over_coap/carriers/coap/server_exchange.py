@@ -36,6 +36,7 @@ class _Owed:
 
     message_id: int
     due: float
+    part: bool
     acknowledged: bool = False
 
 
@@ -115,11 +116,14 @@ class ServerExchange:
             return None
         return known if now - known.since <= EXCHANGE_LIFETIME else None
 
-    def postpone(self, request: Message, now: float) -> None:
-        """The answer will take a while: an empty acknowledgement is due soon."""
+    def postpone(self, request: Message, now: float, *, part: bool = False) -> None:
+        """The answer will take a while: an empty acknowledgement is due soon.
+
+        ``part``: the request is a part of a body, and the answer may be to another part of it.
+        """
         if request.type == MessageType.CON:
             # The peer may give its token to another request meanwhile: then that is answered.
-            self._owed[request.token] = _Owed(request.message_id, now + self._separate_after)
+            self._owed[request.token] = _Owed(request.message_id, now + self._separate_after, part)
             while len(self._owed) > MOST_OWED:
                 self._owed.popitem(last=False)
 
@@ -128,7 +132,7 @@ class ServerExchange:
         if request.type != MessageType.CON:
             return [content.encode(MessageType.NON, self._ids.take(), request.token)]
         owed = self._owed.get(request.token)
-        if owed is not None and owed.message_id != request.message_id:
+        if owed is not None and owed.message_id != request.message_id and not owed.part:
             return []
         if owed is not None:
             del self._owed[request.token]
@@ -168,7 +172,9 @@ class ServerExchange:
     def on_timer(self, now: float) -> list[bytes]:
         """Acknowledge what waits for its answer, and repeat what is not acknowledged."""
         datagrams: list[bytes] = []
-        for owed in self._owed.values():
+        for token, owed in list(self._owed.items()):
+            if owed.part and owed.due <= now:
+                del self._owed[token]
             if not owed.acknowledged and owed.due <= now:
                 owed.acknowledged = True
                 datagram = acknowledgement(owed.message_id)
