@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,8 +12,9 @@ from pathlib import Path
 from handshake_over_coap.carriers.coap.exchange import ClientExchange
 from handshake_over_coap.carriers.coap.parameters import CoapParameters
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.coap.codes import Code, MessageType
 from handshake_over_coap.coap.message import Content, Message
-from handshake_over_coap.coap.options import OptionValue
+from handshake_over_coap.coap.options import Option, OptionValue
 from handshake_over_coap.net.endpoint import HostPort, UdpEndpoint, open_udp
 from handshake_over_coap.timers import draws_from
 from handshake_over_coap.transfers.base import Outgoing, Posting, Reply, Upload
@@ -58,6 +60,22 @@ async def server(program: str, *arguments: str) -> AsyncIterator[HostPort]:
     finally:
         process.kill()
         await process.wait()
+
+
+async def knows_q_block(address: HostPort) -> bool:
+    """Whether the server at an address knows RFC 9177, which not every build of libcoap does."""
+    options = ((Option.URI_PATH, b"example_data"), (Option.Q_BLOCK2, b""))
+    request = Content(Code.GET, options).encode(MessageType.CON, 1, b"q")
+    loop = asyncio.get_running_loop()
+
+    def ask() -> Message:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(10)
+            sock.connect(address)
+            sock.send(request)
+            return Message.decode(sock.recv(2048))
+
+    return (await loop.run_in_executor(None, ask)).code != Code.BAD_OPTION
 
 
 @dataclass(frozen=True)
