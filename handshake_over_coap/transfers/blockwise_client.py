@@ -66,6 +66,15 @@ class BlockwisePosting:
         """The first block, or all of the body."""
         return (Outgoing(next(self._steps)),)
 
+    def fetch(self, tag: bytes | None, first: Message) -> Sequence[Outgoing]:
+        """The rest of a reply whose first block came to a body that was not sent in blocks."""
+        self._steps = self._collect(tag, first)
+        try:
+            return (Outgoing(next(self._steps)),)
+        except StopIteration as end:
+            self.reply = end.value
+            return ()
+
     def answered(self, response: Message, asked: Outgoing, now: float) -> Sequence[Outgoing]:
         """The next block, or the request for the next of the reply."""
         try:

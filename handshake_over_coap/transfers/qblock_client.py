@@ -211,6 +211,11 @@ class QBlockPosting:
     def _collect(self, response: Message, now: float) -> Sequence[Outgoing]:
         """A response that is whole, or a block of one."""
         coming = self._coming
+        if response.get(Option.BLOCK2) is not None:
+            # Some servers know Q-Block and answer in blocks of RFC 7959 all the same.
+            self._next_set_at = self._due = None
+            self._by_blocks = self._side.by_blocks(self._upload)
+            return self._by_blocks.fetch(self._tag, response)
         if response.get(Option.Q_BLOCK2) is None:
             self._reply = reply_of(response)
             return ()

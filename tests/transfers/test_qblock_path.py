@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handshake_over_coap.coap.codes import Code
-from handshake_over_coap.coap.message import Message
+from handshake_over_coap.coap.codes import Code, MessageType
+from handshake_over_coap.coap.message import Content, Message
 from handshake_over_coap.coap.options import Option
 from handshake_over_coap.errors import HandshakeTimeout
-from handshake_over_coap.transfers.base import Reply
+from handshake_over_coap.transfers.base import Outgoing, Posting, Reply, Upload
 from handshake_over_coap.transfers.missing_blocks import CONTENT_FORMAT, decode_missing
 from handshake_over_coap.transfers.qblock import QBlock
 from tests.support.qblock_world import ONE_WAY, Fate, World, quiet, without
@@ -177,3 +177,72 @@ def test_the_sets_of_both_sides_have_the_size_that_is_asked_for() -> None:
     body = bytes(10 * 16)
     world = _completes(_known(up=body, down=body, transfer=QBlock(max_payloads=3)))
     assert sum(m.code == 0x5F for _, m in _from_server(world)) == 3
+
+
+def test_a_reply_in_blocks_of_rfc_7959_is_fetched_in_their_way() -> None:
+    posting, first = _posting(_known())
+    half = Content(Code.CREATED, ((int(Option.BLOCK2), b"\x08"),), bytes(16))
+    response = Message.decode(half.encode(MessageType.NON, 1, b"t"))
+    (asked,) = posting.answered(response, first, 1.0)
+    assert asked.confirmable
+    assert asked.content.get(Option.BLOCK2) == b"\x10"
+    assert asked.content.get(Option.REQUEST_TAG) == first.content.get(Option.REQUEST_TAG)
+    rest = Content(Code.CREATED, ((int(Option.BLOCK2), b"\x10"),), b"end")
+    posting.answered(Message.decode(rest.encode(MessageType.ACK, 1, b"t")), asked, 1.1)
+    assert posting.reply is not None
+    assert posting.reply.payload == bytes(16) + b"end"
+
+
+def _posting(world: World) -> tuple[Posting, Outgoing]:
+    posting = world.side.post(Upload(("d",), world.up))
+    (first, *_) = posting.start(0.0)
+    return posting, first
+
+
+def _response(code: int, *options: tuple[int, bytes], payload: bytes = b"") -> Message:
+    content = Content(code, options, payload)
+    return Message.decode(content.encode(MessageType.NON, 1, b"t"))
+
+
+def test_reports_of_what_was_never_sent_or_was_sent_just_now_draw_nothing() -> None:
+    posting, first = _posting(_known(up=bytes(25 * 16)))
+    options = ((int(Option.CONTENT_FORMAT), CONTENT_FORMAT.to_bytes(2, "big")),)
+
+    def draw(payload: bytes, now: float) -> int:
+        report = _response(Code.REQUEST_ENTITY_INCOMPLETE, *options, payload=payload)
+        return len(posting.answered(report, first, now))
+
+    assert draw(b"\x0a\x0b\x18\x64", 2.0) == 0  # blocks 10, 11 and 100 of which ten were sent
+    assert draw(b"\x03\x03", 2.0) == draw(b"\xff", 2.0) == draw(b"", 2.0) == 0
+    assert draw(b"\x03", 0.1) == 0
+    assert sum(draw(b"\x03", 2.0 + 0.001 * each) for each in range(500)) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "size", "payload"),
+    [
+        (b"\x98", b"\x80", bytes(16)),
+        (b"\x08", b"\x80", bytes(15)),
+        (b"\x70", b"\x81", bytes(16)),
+        (b"\x09", b"\x80", bytes(32)),
+        (b"\x00", b"\x80", bytes(16)),
+    ],
+    ids=["beyond", "short", "another total", "another size", "no more"],
+)
+def test_blocks_of_a_reply_that_contradict_the_others_are_dropped(
+    value: bytes, size: bytes, payload: bytes
+) -> None:
+    posting, first = _posting(_known())
+    etag = (int(Option.ETAG), b"e")
+
+    def take(value: bytes, size: bytes, payload: bytes) -> None:
+        options = (etag, (int(Option.SIZE2), size), (int(Option.Q_BLOCK2), value))
+        posting.answered(_response(Code.CREATED, *options, payload=payload), first, 1.0)
+
+    take(b"\x18", b"\x80", bytes(16))
+    take(value, size, payload)
+    for number in range(8):
+        take(bytes((number << 4 | (number < 7) << 3,)), b"\x80", bytes([number]) * 16)
+    assert posting.reply is not None
+    assert posting.reply.payload[16:32] == bytes(16)  # what came first stays
+    assert len(posting.reply.payload) == 128
