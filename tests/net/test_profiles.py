@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 import handshake_over_coap as hoc
 from handshake_over_coap.net.options import Options
 from handshake_over_coap.net.profiles import PROFILES
+from tests.support.exchange import virtual
+from tests.support.session_world import world
 
 
 def test_standard_is_what_is_there_without_a_profile() -> None:
@@ -47,3 +50,12 @@ def test_a_lean_handshake_completes_through_loss(auth: str, dtls: str) -> None:
     report = hoc.simulate(scenario, trials=5, seed=1)
     assert report.completed == 5
     assert report.encoding == "compact"
+
+
+@pytest.mark.parametrize("client", [{}, {"encoding": "compact"}, {"profile": "lean"}])
+@virtual
+async def test_a_lean_server_takes_standard_clients_at_its_path(client: dict[str, Any]) -> None:
+    async with world(server={"profile": "lean"}, resource="/d", **client) as here:
+        party = await here.connect()
+        await party.session.send(b"hello")
+        assert await party.session.receive() == b"hello"

@@ -24,7 +24,7 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.carriers.rejections import Rejections
 from handshake_over_coap.coap.codes import Code
-from handshake_over_coap.encodings import Encoding, encoding_for, encoding_named
+from handshake_over_coap.encodings import DEFAULT, Encoding, encoding_for, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.encodings.alert import decode_alert, encode_alert
 from handshake_over_coap.tls.alerts import AlertError, InternalError
@@ -82,7 +82,7 @@ class FlightAnswers:
         self._counters = counters
         self._think = think
         self._challenge = challenge
-        self._default = encoding_named(parameters.encoding)
+        self._own = encoding_named(parameters.encoding)
         self.rejections = Rejections()
         self._now = 0.0
         self.completed: list[HandshakeCompleted] = []
@@ -153,8 +153,9 @@ class FlightAnswers:
         return self._later_flight(work, handshake)
 
     def _encoding(self, number: int | None) -> Encoding:
-        found = None if number is None else encoding_for(number, self._default)
-        return found or self._default  # the gate lets no other number through
+        """What a body is in; without a number it is plain, whatever this server prefers itself."""
+        found = None if number is None else encoding_for(number, self._own)
+        return found or DEFAULT  # the gate lets no other number through
 
     def _at_resource(self, work: _Work) -> Answer:
         """Flight 1, or without Location-Path any flight of the one half-open handshake."""

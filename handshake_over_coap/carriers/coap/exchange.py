@@ -8,6 +8,7 @@ it carries one :class:`~handshake_over_coap.transfers.base.Posting` at a time.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from .parameters import CoapParameters
 
 ANSWERABLE = 256
 """Requests of one posting that may be answered, where there are several: the newest ones."""
+
+log = logging.getLogger(__name__)
 
 REMEMBERED = 16
 """Confirmable responses whose acknowledgement is repeated when they come again (section 4.5)."""
@@ -257,6 +260,7 @@ class ClientExchange:
                 self._end(self._unanswered(under_way))
                 return datagrams
             self._retransmissions += 1
+            log.info("%s has not answered: sent again, %d", self._server, under_way.repeats)
             datagrams.append(again)
         if self._repost_at is not None and self._repost_at <= now and self._asked is not None:
             # A separate response may be lost after an empty acknowledgement, or that was forged.
