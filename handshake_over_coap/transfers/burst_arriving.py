@@ -192,6 +192,17 @@ class Arriving:
             self._untried.popleft()
         return None
 
+    @property
+    def unanimous(self) -> bool:
+        """Whether more pieces came than the body given last takes, and all fit that body."""
+        cut = self._current
+        if cut is None or len(self._cuts) > 1 or any(cut.missing):
+            return False
+        return all(
+            len(group.pieces) > group.size and not group.dissent(group.first_choice())
+            for group in cut.groups
+        )
+
     def reject(self) -> None:
         """The body given last is not genuine."""
         self._rejected.add(self._digest(self._offered))

@@ -110,6 +110,10 @@ class ClientHalf(Half):
         """
         return stamp > self._again_after
 
+    def ask(self, now: float) -> list[Send]:
+        """Report at once, after a rejection: one more piece may tell which were forged."""
+        return self._stamped(super().ask(now), now)
+
     def finish(self) -> None:
         """The last flight of the server is genuine: nothing more is sent."""
         self._arriving = None

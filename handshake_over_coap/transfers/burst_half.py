@@ -108,6 +108,15 @@ class Half:
             self._whole_at = None
             self._report_at = now + self._timer.value
 
+    @property
+    def unanimous(self) -> bool:
+        """Whether the body given last is what the peer has sent, as further pieces show."""
+        return self._arriving is not None and self._arriving.unanimous
+
+    def ask(self, now: float) -> list[Send]:
+        """Report at once, after a rejection: one more piece may tell which were forged."""
+        return self._report(now)
+
     def measured(self, sent_at: float, now: float) -> None:
         """An answer to what was sent at ``sent_at`` came ``now``, and had no cause to wait."""
         self.round_trip = now - sent_at

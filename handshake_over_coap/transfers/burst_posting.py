@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from handshake_over_coap.coap.codes import Code, is_success
 from handshake_over_coap.coap.message import Content, Message
@@ -41,11 +42,12 @@ class BurstClient:
         if upload.content_format == ALERT:
             return SinglePosting(upload)
         before = self._posting
-        same = before is not None and self._upload == upload
+        same = before is not None and self._upload is not None and _alike(self._upload, upload)
         if upload.first:
             self._half = None
         posting = BurstPosting(self, upload, self._terms)
-        posting.rejects = same and before is not None and before.has_body
+        if same and before is not None and before.reply is not None and before.has_body:
+            posting.rejects_reply(before.reply)
         posting.repeats = same
         self._upload, self._posting = upload, posting
         return posting
@@ -93,11 +95,16 @@ class BurstPosting:
         self.repeats = self.rejects = False
         self.reply: Reply | None = None
         self.has_body = False
+        self._rejected: bytes | None = None
 
     @property
     def deadline(self) -> float | None:
         """When :meth:`on_timer` has something to do."""
         return self._half.deadline
+
+    def rejects_reply(self, reply: Reply) -> None:
+        """What came back to the same body before was not genuine."""
+        self.rejects, self._rejected = True, reply.payload
 
     @property
     def repetitions(self) -> int:
@@ -113,7 +120,7 @@ class BurstPosting:
         if self.rejects:
             self._half.reject(now)
             self._look(now)
-            return ()
+            return () if self.reply is not None else self._requests(self._half.ask(now))
         return self._requests(self._half.again(now))
 
     def _post(self, now: float) -> Sequence[Outgoing]:
@@ -202,6 +209,8 @@ class BurstPosting:
 
     def _look(self, now: float) -> None:
         body = self._half.body(now)
+        if body is None and self.rejects and self._half.unanimous:
+            body = self._rejected  # the caller has to live with it
         if body is not None:
             self.has_body = True
             self.reply = Reply(Code.CHANGED, body, (), None, None, 0)
@@ -216,3 +225,8 @@ class BurstPosting:
         if self._half.given_up:
             raise HandshakeTimeout("no answer to a flight that was repeated as often as it may be")
         return out
+
+
+def _alike(one: Upload, other: Upload) -> bool:
+    """Whether two uploads are of the same flight."""
+    return replace(one, first=False, echo=None) == replace(other, first=False, echo=None)

@@ -115,6 +115,12 @@ def is_hello(item: FlightItem) -> TypeGuard[HandshakeMessage]:
     return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
 
 
+def is_hello_verify_request(item: FlightItem) -> bool:
+    """Whether this is the cookie exchange of DTLS, which has no place in a body."""
+    verify = HandshakeType.hello_verify_request
+    return isinstance(item, HandshakeMessage) and item.type == verify
+
+
 @dataclass(slots=True)
 class Computing:
     """A body whose answer is there at ``due`` seconds, and the requests that wait for it."""

@@ -1,4 +1,4 @@
-"""What an error response to a client means, in words and as an error."""
+"""What a response means to a client: the error that it stands for, or where to go on."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ def refusal(server: Address, reply: Reply) -> Error:
     known = {int(code): text for code, text in _REMEDIES.items()}
     remedy = known.get(reply.code, "this is no answer of the handshake")
     return CarrierError(f"{server} answered {reply.dotted}: {remedy}", reply.dotted)
+
+
+def session_path(server: Address, resource: tuple[str, ...], reply: Reply) -> tuple[str, ...]:
+    """Where flight 3 goes after ``reply`` to flight 1, which went to ``resource``.
+
+    Raises CarrierError for a Location other than a sibling of the resource.
+    """
+    if not reply.location:
+        return resource
+    sibling = len(reply.location) == len(resource) and reply.location[:-1] == resource[:-1]
+    if not sibling or reply.location[-1] in ("", ".", ".."):
+        named = "/" + "/".join(reply.location)
+        raise CarrierError(f"{server} names {named}, which is no sibling of the resource")
+    return reply.location

@@ -45,20 +45,20 @@ from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.timers.base import Draw
 from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage
-from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.config import Rng
-from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.transfers.base import Incomplete, Posting, Reply, Upload
 
 from .exchange import ResetByPeer
 from .parameters import CoapParameters
-from .peers import is_hello
-from .refusal import refusal
+from .peers import is_hello, is_hello_verify_request
+from .refusal import refusal, session_path
 
 Begin: TypeAlias = Callable[[Encoding], Turn[CompletedT]]
 """Makes a fresh conversation and its flight 1."""
 
 T = TypeVar("T")
+_SECOND_LOOK = 2.0
+"""Seconds that a flight which fails may take to be made of other pieces."""
 _AnyConversation: TypeAlias = CarriedConversation[Any]
 
 
@@ -162,9 +162,9 @@ class Script(Generic[CompletedT]):
 
     def _attempt(self) -> Steps[None]:
         turn, reply = yield from self._flight_1()
-        path = self._session_path(reply)
+        path = session_path(self._server, self._parameters.path_segments, reply)
         try:
-            turn = self._take(reply, turn.after)
+            turn = yield from self._take_first(reply, turn)
             if any(map(is_hello, turn.said)):
                 # A HelloRetryRequest; a second one is refused by the conversation.
                 turn = yield from self._second_hello(path, turn)
@@ -182,10 +182,27 @@ class Script(Generic[CompletedT]):
     ) -> Turn[CompletedT]:
         """Take a flight of the server, which leads to the next one; raises AlertError."""
         turn = self._hear(reply, conversation)
-        if any(map(_is_hello_verify_request, turn.heard)):
+        if any(map(is_hello_verify_request, turn.heard)):
             raise UnexpectedMessage("a cookie exchange inside: Echo is there for that")
         self._keep_heard(reply, turn)
         return turn
+
+    def _take_first(self, reply: Reply, opening: Turn[CompletedT]) -> Steps[Turn[CompletedT]]:
+        """Take the answer to flight 1; where it may hold forged pieces, one made of others."""
+        path = self._parameters.path_segments
+        while True:
+            try:
+                return self._take(reply, opening.after)
+            except AlertError as error:
+                if error.received or not self._several:
+                    raise
+                refused, before = error, reply.payload
+            try:
+                reply = yield from self._post(path, opening.body, self._number, limit=_SECOND_LOOK)
+            except (CarrierError, TimeIsUp):
+                raise refused from None
+            if reply.payload == before or reply.code != Code.CHANGED:
+                raise refused  # all pieces agree that this is what the server has sent
 
     def _keep_said(self, turn: Turn[Any]) -> None:
         self.body_bytes.append(len(turn.body))
@@ -364,17 +381,6 @@ class Script(Generic[CompletedT]):
         self._keep_heard(reply, turn)
         return established
 
-    def _session_path(self, reply: Reply) -> tuple[str, ...]:
-        """Where flight 3 goes; a Location other than a sibling of the resource is refused."""
-        resource = self._parameters.path_segments
-        if not reply.location:
-            return resource
-        sibling = len(reply.location) == len(resource) and reply.location[:-1] == resource[:-1]
-        if not sibling or reply.location[-1] in ("", ".", ".."):
-            named = "/" + "/".join(reply.location)
-            raise CarrierError(f"{self._server} names {named}, which is no sibling of the resource")
-        return reply.location
-
     def _reject(self, path: tuple[str, ...], error: AlertError) -> Steps[None]:
         """Tell the server why flight 2 was not acceptable, as far as it listens."""
         body = encode_alert(error.alert)
@@ -385,8 +391,3 @@ class Script(Generic[CompletedT]):
             self._lines.tell(
                 self.now, "the alert was not delivered: %s", failure, level=logging.DEBUG
             )
-
-
-def _is_hello_verify_request(item: FlightItem) -> bool:
-    verify = HandshakeType.hello_verify_request
-    return isinstance(item, HandshakeMessage) and item.type == verify

@@ -13,6 +13,7 @@ import pytest
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.errors import HandshakeTimeout
 from handshake_over_coap.timers import Adaptive
+from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.transfers.burst import Burst
 from handshake_over_coap.transfers.pieces import Piece
 from tests.support import parties, parties13
@@ -196,3 +197,34 @@ async def test_pieces_of_unfinished_flights_count_among_the_bodies_of_all() -> N
         (side,) = peer.sides.values()
         assert here.server.peers.bodies.total == side.held > 0
         waiting.cancel()
+
+
+@virtual
+async def test_a_forged_piece_of_flight_2_with_the_right_token_is_voted_down() -> None:
+    """Whoever sees a request can answer it first; the genuine pieces win all the same."""
+    for seed in range(6):
+        draw = random.Random(seed)
+        async with exchange(RPK, **LEAN, **CHECKS["adaptive"]) as here:
+            client = here.client()
+
+            def verdict(sent: Sent, draw: random.Random = draw) -> Iterable[bytes]:
+                if sent.source != SERVER or sent.data[1] != 0x44:
+                    return [sent.data]
+                at = sent.data.index(b"\xff") + 1
+                forged = sent.data[: at + 2] + draw.randbytes(len(sent.data) - at - 2)
+                return [sent.data] if draw.random() < 0.8 else [forged]
+
+            here.network.verdict = verdict
+            await client.handshake13()
+            assert len(here.completed) == 1
+
+
+@virtual
+async def test_an_answer_that_all_pieces_agree_on_is_refused_at_once() -> None:
+    async with exchange(RPK, **LEAN, **CHECKS["adaptive"]) as here:
+        stranger = here.client(trust=parties.trust_in(parties.CLIENT_KEYS["rpk-p256"]))
+        begin = asyncio.get_running_loop().time()
+        with pytest.raises(AlertError) as refused:
+            await stranger.handshake13()
+        assert not refused.value.received
+        assert asyncio.get_running_loop().time() - begin < 1.0
