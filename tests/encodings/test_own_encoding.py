@@ -22,7 +22,7 @@ class Padded:
 
     zeros: int = 1
     name: str = "padded"
-    content_format: int = 65_400
+    content_format: int = 65_100
 
     def encode(self, flight: Sequence[FlightItem], context: FlightContext) -> bytes:
         return bytes(self.zeros) + PLAIN.encode(flight, context)
@@ -70,3 +70,8 @@ def test_the_command_line_takes_it_by_module_and_name(capsys: pytest.CaptureFixt
 def test_what_is_no_encoding_is_refused(text: str) -> None:
     with pytest.raises(hoc.ConfigurationError, match=text):
         encoding_named(text)
+
+
+def test_a_content_format_that_pieces_have_is_refused_with_the_remedy() -> None:
+    with pytest.raises(hoc.ConfigurationError, match="65000 to 65255"):
+        hoc.Scenario(encoding=Padded(content_format=65_300))

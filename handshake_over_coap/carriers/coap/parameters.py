@@ -20,6 +20,7 @@ from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.transfers import BY_NAME, Transfer
 from handshake_over_coap.transfers.base import Terms
 from handshake_over_coap.transfers.blockwise import BLOCKWISE
+from handshake_over_coap.transfers.wrapping import unwrapped
 
 __all__ = ["BLOCK_SIZES", "CoapParameters", "option_size"]
 
@@ -79,7 +80,12 @@ class CoapParameters:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        encoding_named(self.encoding)
+        number = encoding_named(self.encoding).content_format
+        if unwrapped(number) is not None:
+            raise ConfigurationError(
+                f"content format {number} is for pieces of bodies in format {unwrapped(number)}: "
+                "give your encoding one from 65000 to 65255"
+            )
         if not self.path_segments or any(len(s.encode()) > 255 for s in self.path_segments):
             raise ConfigurationError(
                 f"resource {self.resource!r} is no path: give one such as /.well-known/dtls or /d"
