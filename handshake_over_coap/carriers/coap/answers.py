@@ -34,8 +34,9 @@ from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.transfers.base import Answer, Whole
 
 from .gate import retry_after
+from .handshake import Handshake
 from .parameters import CoapParameters
-from .peers import Computing, Handshake, Peer, PeerTable
+from .peers import Computing, Peer, PeerTable
 
 _NAMES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 """Names of sessions: one character, unique at one endpoint.  They are no secret."""

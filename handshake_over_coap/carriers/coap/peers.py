@@ -10,115 +10,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any
 
-from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Turn
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import FairShare, Limits, Quota, TooManyHandshakes
 from handshake_over_coap.coap.message import Message
-from handshake_over_coap.encodings import Encoding, FlightItem
-from handshake_over_coap.tls.alerts import AlertError, InternalError
-from handshake_over_coap.tls.codepoints import HandshakeType
-from handshake_over_coap.tls.flight import HandshakeMessage
-from handshake_over_coap.transfers.base import Answer, ServerSide, Terms, Transfer, Whole
+from handshake_over_coap.transfers.base import ServerSide, Terms, Transfer, Whole
 
 from .bodies import Bodies
 from .evicted import Evicted
+from .handshake import Handshake
 from .server_exchange import ServerExchange
 from .unproven import Unproven
 
+LONGEST = 10
+"""Lifetimes for which blocks that go on with a body can keep what is unfinished, at most."""
+
 HANDSHAKES_PER_PEER = 8
 """Handshakes of one endpoint that are kept at once, complete and over ones included."""
-
-
-@dataclass(slots=True)
-class Handshake:
-    """One handshake as the server sees it, half-open or complete.
-
-    ``answers`` maps the digest of a body to what it got, so that a repeated flight gets the same
-    bytes, ``opened_by`` being that of flight 1; ``body_bytes`` are the sizes of the flights so far,
-    ``flights`` what is in them, where anybody wants to know.  A handshake that is ``over`` was
-    replaced or given up, or its session has ended: it takes nothing more, and is kept to repeat its
-    answers for as long as an Echo value that opened it may be valid.
-
-    After a HelloRetryRequest anybody who saw the first hello can make a second one, and the client
-    only with its last flight shows which was its own.  So ``retried`` is the conversation as it
-    was before them, and ``rivals`` those that answered others, one for each failure at most.
-
-    ``heard`` is the newest acceptable flight and what has come of it, until the handshake goes on.
-    """
-
-    name: str
-    conversation: CarriedConversation[Any]
-    retried: CarriedConversation[Any] | None = None
-    rivals: list[CarriedConversation[Any]] = field(default_factory=list)
-    opened_by: bytes = b""
-    answers: dict[bytes, Answer] = field(default_factory=dict)
-    body_bytes: list[int] = field(default_factory=list)
-    flights: list[CarriedFlight] = field(default_factory=list)
-    failures: int = 0
-    complete: bool = False
-    over: bool = False
-    heard: tuple[bytes, Turn[Any]] | None = None
-
-    def continues(self, hello: HandshakeMessage) -> bool:
-        """Whether this is the hello that a HelloRetryRequest has asked for."""
-        return (self.retried or self.conversation).continues(hello)
-
-    def hear(self, encoding: Encoding, body: bytes) -> Turn[Any]:
-        """A later flight, the conversation after it, and its answer.
-
-        The conversations stay as they were; raises the AlertError of the latest one, unless the
-        flight is an alert that authenticates.  An acceptable flight is heard once, as each answer
-        takes record numbers: asking again gives the same turn.
-        """
-        if self.heard is not None and self.heard[0] == body:
-            return self.heard[1]
-        refused: AlertError | None = None
-        for before in (self.conversation, *reversed(self.rivals), self.retried):
-            if before is None:
-                continue
-            try:
-                turn: Turn[Any] = before.hear(body, encoding)
-            except AlertError as error:
-                if refused is None or error.authenticated:
-                    refused = error
-            else:
-                self.heard = body, turn
-                return turn
-        raise refused or InternalError("a handshake without a conversation")
-
-    def go_on(self, turn: Turn[Any]) -> None:
-        """A later flight was acceptable: the conversation is now the one after it."""
-        first, after, self.heard = turn.heard[0], turn.after, None
-        if is_hello(first) and self.continues(first):
-            if self.retried is None:
-                self.retried = self.conversation
-            else:
-                self.rivals.append(self.conversation)
-                self.failures += 1
-        elif after.established is not None:
-            self._forget_hellos()
-        self.conversation = after
-
-    def end(self) -> None:
-        """Nothing more is taken; only the answers stay."""
-        self.over, self.heard = True, None
-        self._forget_hellos()
-
-    def _forget_hellos(self) -> None:
-        self.retried, self.rivals = None, []
-
-
-def is_hello(item: FlightItem) -> TypeGuard[HandshakeMessage]:
-    """Whether this is a ClientHello."""
-    return isinstance(item, HandshakeMessage) and item.type == HandshakeType.client_hello
-
-
-def is_hello_verify_request(item: FlightItem) -> bool:
-    """Whether this is the cookie exchange of DTLS, which has no place in a body."""
-    verify = HandshakeType.hello_verify_request
-    return isinstance(item, HandshakeMessage) and item.type == verify
 
 
 @dataclass(slots=True)
@@ -138,7 +47,8 @@ class Peer:
     ``computing`` are the bodies whose answers are being computed, by digest.  ``in_flight`` counts
     requests that wait for those; it is ``unproven`` until its address is proven, where it was
     answered before.  ``datagrams`` and ``bytes`` count both directions of CoAP since the handshake
-    under way was admitted, at ``since``.
+    under way was admitted, at ``since``.  What is unfinished is kept until ``at_most`` seconds at
+    most, whatever comes.
     """
 
     address: Address
@@ -151,6 +61,7 @@ class Peer:
     unproven: bool = False
     in_flight: int = 0
     since: float = 0.0
+    at_most: float = 0.0
     datagrams: int = 0
     bytes: int = 0
 
@@ -342,13 +253,23 @@ class PeerTable:
         :class:`TooManyHandshakes` where a bound forbids it.
         """
         self.begin(peer, now)
-        self._aging[peer.address] = now + self._lifetime
-        self._aging.move_to_end(peer.address)
+        peer.at_most = now + LONGEST * self._lifetime
+        self._age(peer, now)
 
     def touch(self, peer: Peer, now: float) -> None:
         """A request of the peer may leave blocks and answers behind: see that they age."""
         if peer.address not in self._aging:
-            self._aging[peer.address] = now + self._lifetime
+            peer.at_most = now + LONGEST * self._lifetime
+            self._age(peer, now)
+
+    def go_on(self, peer: Peer, now: float) -> None:
+        """A later block of a body has come: small ones may take longer than one lifetime."""
+        if peer.address in self._aging and now + self._lifetime <= peer.at_most:
+            self._age(peer, now)
+
+    def _age(self, peer: Peer, now: float) -> None:
+        self._aging[peer.address] = now + self._lifetime
+        self._aging.move_to_end(peer.address)
 
     def finish(self, peer: Peer) -> None:
         """The peer's handshake is complete: it no longer counts as unfinished."""

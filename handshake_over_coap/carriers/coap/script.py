@@ -49,8 +49,8 @@ from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.transfers.base import Incomplete, Posting, Reply, Upload
 
 from .exchange import ResetByPeer
+from .handshake import is_hello, is_hello_verify_request
 from .parameters import CoapParameters
-from .peers import is_hello, is_hello_verify_request
 from .refusal import refusal, session_path
 
 Begin: TypeAlias = Callable[[Encoding], Turn[CompletedT]]

@@ -195,6 +195,8 @@ class CoapServer:
             self.counters[f"refused: {type(error).__name__}"] += 1
             self._reply(peer, request, (Outgoing(self._refusal(error)),), now, output)
             return
+        if not transfer.begins(request):
+            self.peers.go_on(peer, now)
         if dropped := self.peers.hold(peer):
             self.counters["endpoints whose bodies gave way"] += dropped
         self._reply(peer, request, received.send, now, output)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from handshake_over_coap.carriers.coap.peers import Handshake
+from handshake_over_coap.carriers.coap.handshake import Handshake
 from handshake_over_coap.carriers.conversation import begin_server, open_client
 from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.tls.codepoints import HandshakeType

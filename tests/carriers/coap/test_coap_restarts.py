@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from handshake_over_coap.carriers.coap import CoapParameters
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.encodings.plain import write_body
@@ -193,3 +194,33 @@ async def test_a_separate_response_is_repeated_until_its_acknowledgement_arrives
         assert here.server.retransmissions >= 1
         (peer,) = here.server.peers
         assert peer.exchange.idle
+
+
+@pytest.mark.parametrize("size", [16, 32, 64])
+@virtual
+async def test_a_server_keeps_what_a_client_with_small_blocks_goes_on_with(size: int) -> None:
+    """It does not know how long the client tries, and has its own defaults; 20 % loss."""
+    for seed in range(12):
+        lost = random.Random(f"{size} {seed}")
+
+        def verdict(sent: Sent, chance: random.Random = lost) -> Iterable[bytes]:
+            return () if chance.random() < 0.2 else (sent.data,)
+
+        async with exchange(RPK13, verdict=verdict) as here:
+            await _completes(here, parameters=CoapParameters(block_size=size, timeout=600))
+
+
+@virtual
+async def test_later_blocks_keep_nothing_for_ever() -> None:
+    async with exchange() as here:
+        raw, tag = here.raw(), (REQUEST_TAG, b"tg")
+        cut = (BLOCK1, block(0, True, 64)), tag
+        await raw.ask(*RESOURCE, *cut, (ECHO, await raw.echo()), payload=HELLO[:64])
+        codes = []
+        for _ in range(13):
+            await asyncio.sleep(50)
+            answer = await raw.ask(*RESOURCE, (BLOCK1, block(4, True, 16)), tag, payload=bytes(16))
+            codes.append(answer.code)
+        assert codes == [0x5F] * 11 + [0x88] * 2
+        await asyncio.sleep(61)
+        assert here.residue() == {}
