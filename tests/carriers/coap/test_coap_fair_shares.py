@@ -13,12 +13,14 @@ from handshake_over_coap.carriers.coap.bodies import Bodies
 from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.coap.message import Message
 from tests.support.by_hand import answer_to, hello, open_half, session_path
 from tests.support.exchange import (
     BLOCK1,
     ECHO,
     REQUEST_TAG,
     RESOURCE,
+    SERVER,
     Raw,
     agree,
     block,
@@ -178,3 +180,20 @@ def test_the_bodies_that_go_are_those_of_the_greediest_and_never_ones_own() -> N
     assert bodies.hold(alone, 200) is None
     assert bodies.hold(alone, 0) is None
     assert bodies.total == 0
+
+
+@virtual
+async def test_a_client_that_was_told_to_wait_comes_back_with_a_new_flight_1() -> None:
+    """The one that it has sent may have had its place and lost it."""
+    async with exchange(limits=Limits(half_open=1)) as here:
+        holder = here.raw("192.0.2.9", 50_000)
+        name, flight3 = await open_half(holder)
+        handshake = asyncio.ensure_future(here.client("192.0.2.9").handshake())
+        await asyncio.sleep(1)
+        assert (await holder.ask(*session_path(name), payload=flight3)).code == 0x44
+        assert agree(await handshake, here.completed[-1].established)
+        (client,) = here.clients
+        sent = here.network.between(client.address, SERVER)
+        hellos = [m.payload for m in (Message.decode(each.data) for each in sent) if m.code == 2]
+        challenged, refused, taken = hellos[:3]
+        assert challenged == refused != taken
