@@ -38,6 +38,14 @@ def test_options_reach_the_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["completed"] == 2
 
 
+def test_q_block_takes_what_the_draft_says_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    options = "--dtls 1.3 --auth rpk --encoding compact --transfer qblock --resource /d --mtu 65"
+    options += " --suite TLS_AES_128_CCM_8_SHA256 --group secp256r1 --trials 1"
+    assert main(["simulate", "--json", *options.split()]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["datagrams"]["mean"], said["datagrams"]["max"]) == (13, 13)
+
+
 def test_the_text_tells_scenario_outcome_and_figures(capsys: pytest.CaptureFixture[str]) -> None:
     options = "--dtls 1.2 --trials 30 --loss 0.4 --max-retransmit 1 --seed 2"
     assert main(["simulate", *options.split()]) == 0
