@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from handshake_over_coap.cli.describe import Application
 from handshake_over_coap.cli.progress import progress
-from handshake_over_coap.errors import Closed, DatagramTooLarge, Error
+from handshake_over_coap.errors import Closed, ConfigurationError, DatagramTooLarge, Error
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.tls.alerts import AlertError
 
 _WINDOW: Final = 32
 _PACE: Final = 0.001
 """With 32 datagrams unanswered, as many seconds go by before the next, unless a reply comes."""
+
+_GLANCE: Final = 0.02
+"""Seconds between two looks at whether something is acknowledged."""
+
+_DOUBT: Final = 5.0
+"""Seconds without a sign of the server after something was sent, until it is asked for one."""
+
+_GONE: Final = (
+    "the server does not answer any more: it has gone, or started anew and forgotten the session, "
+    "and what was sent last is probably lost; connect again"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -32,26 +44,30 @@ class Exchange:
         self._clear: Callable[[], None] = _nothing
         self._arrived = asyncio.Event()
         self._too_large = 0
+        self._sent_at = self._heard_at = -math.inf
 
     async def run(self, datagrams: AsyncIterator[bytes], wait: float) -> None:
         """Send all ``datagrams``, then wait for the last replies.
 
         The wait is over when as many have come as were sent, or none for ``wait`` seconds.
         Raises Closed when the session ends before everything is sent, AlertError when a fatal
-        alert ended it, and Error when a datagram did not fit.
+        alert ended it, and Error when a datagram did not fit or the server has no session any more.
         """
         receiver = asyncio.create_task(self._receive())
         sender = asyncio.create_task(self._send_all(datagrams))
+        watcher = asyncio.create_task(self._watch())
+        tasks = {receiver, sender, watcher}
         try:
-            await asyncio.wait({receiver, sender}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not sender.done():
-                receiver.result()
+                (receiver if receiver.done() else watcher).result()
             sender.result()
+            watcher.cancel()
             await self._last_replies(receiver, wait)
         finally:
-            receiver.cancel()
-            sender.cancel()
-            await asyncio.gather(receiver, sender, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if self._too_large:
             raise Error(
                 f"{self._too_large} of the datagrams did not fit: at most {self._session.limit} "
@@ -68,6 +84,7 @@ class Exchange:
                 continue
             self._figures.sent += 1
             self._figures.bytes += len(data)
+            self._sent_at = asyncio.get_running_loop().time()
             await self._pace()
 
     async def _pace(self) -> None:
@@ -83,12 +100,24 @@ class Exchange:
             while True:
                 data = await self._session.receive()
                 self._figures.received += 1
+                self._heard_at = asyncio.get_running_loop().time()
                 self._figures.bytes += len(data)
                 self._clear()
                 self._show(data)
                 self._arrived.set()
         finally:
             self._arrived.set()
+
+    async def _watch(self) -> None:
+        """Raise Error once the server turns out to have no session any more."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_DOUBT / 4)
+            doubtful = self._sent_at > self._heard_at and loop.time() - self._sent_at >= _DOUBT
+            if doubtful and await reachable(self._session, _DOUBT) is False:
+                raise Error(_GONE)
+            if doubtful:
+                self._heard_at = loop.time()
 
     async def _arrival(self, wait: float) -> bool:
         """Whether a reply, or the end, came within ``wait`` seconds."""
@@ -105,12 +134,31 @@ class Exchange:
         async with progress(lambda: f"replies: {figures.received} of {figures.sent}") as clear:
             self._clear = clear
             while figures.received < figures.sent and not receiver.done():
-                if not await self._arrival(wait):
-                    _log.info("%d replies to %d datagrams", figures.received, figures.sent)
+                # The second half of the time asks the server for a sign, too.
+                if not await self._arrival(wait / 2) and not await self._sign(receiver, wait / 2):
                     break
             self._clear = _nothing
         if receiver.done():
             self._judge_end(receiver)
+
+    async def _sign(self, receiver: asyncio.Task[None], wait: float) -> bool:
+        """Whether a reply comes; raises Error where the server does not even acknowledge."""
+        figures = self._figures
+        asked = asyncio.create_task(reachable(self._session, wait))
+        try:
+            if await self._arrival(wait) or receiver.done():
+                return True
+            there = await asked if wait else None
+        finally:
+            asked.cancel()
+        said = f"{figures.received} replies to {figures.sent} datagrams"
+        if there is False:
+            raise Error(f"{said}: {_GONE}")
+        if there is None and wait:
+            _log.warning("%s; DTLS 1.2 cannot tell whether the others have arrived", said)
+        else:
+            _log.info("%s", said)
+        return False
 
     @staticmethod
     def _judge_end(receiver: asyncio.Task[None]) -> None:
@@ -121,6 +169,25 @@ class Exchange:
             if isinstance(closed.__cause__, AlertError):
                 raise
             _log.info("%s", closed)
+
+
+async def reachable(session: Session, patience: float) -> bool | None:
+    """Whether the peer still has this session: it acknowledges a change of keys in time.
+
+    ``patience`` is in seconds.  None in DTLS 1.2, whose peers acknowledge nothing.  Raises Closed
+    after the end.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    try:
+        await session.update_keys()
+    except ConfigurationError:
+        return None
+    while session.updating and not session.closed:
+        if loop.time() >= until:
+            return False
+        await asyncio.sleep(min(_GLANCE, patience))
+    return not session.closed
 
 
 def _nothing() -> None:

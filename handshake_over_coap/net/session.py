@@ -52,8 +52,8 @@ class Session:
 
     ``report`` tells what the handshake took, ``connected`` what it agreed on; ``tickets`` are what
     the server gave to resume it with (DTLS 1.3); ``counters`` counts records that were dropped, by
-    reason.  ``on_handshake`` gets the plaintext of sealed handshake
-    records and says whether they belong to the handshake that made the session.
+    reason.  ``on_handshake`` says of the plaintext of sealed handshake records whether they belong
+    to the handshake that made the session.
     """
 
     def __init__(
@@ -108,6 +108,11 @@ class Session:
         return self._layer.retransmissions
 
     @property
+    def updating(self) -> bool:
+        """Whether a change of own keys still waits for its acknowledgement (DTLS 1.3)."""
+        return isinstance(self._layer, Layer13) and self._layer.post.connected.update_pending
+
+    @property
     def own_cid(self) -> bytes:
         """The connection ID in what the peer sends; empty for none."""
         return self._layer.own_cid
@@ -158,10 +163,7 @@ class Session:
         self._renew()
 
     async def receive(self) -> bytes:
-        """The next datagram; raises Closed once the session has ended and all are fetched.
-
-        May be called by several tasks; each datagram goes to one.
-        """
+        """The next datagram, for one of those who wait; Closed after the end and all of them."""
         return await self._inbox.get()
 
     async def close(self) -> None:
@@ -179,10 +181,7 @@ class Session:
         await asyncio.shield(self._confirmed)
 
     def unconfirmed(self, error: Error) -> None:
-        """The server's answer to the last flight was not had, whatever it held.
-
-        There is no session with a server that has not said anything else either.
-        """
+        """The server's answer to the last flight was not had: the end, if nothing else came."""
         if self._end is not None or not isinstance(self._layer, Layer13):
             return
         if self._layer.confirmed:
