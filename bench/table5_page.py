@@ -1,0 +1,71 @@
+"""The tables of docs/tables.md about our carriers, from what `hoc tables 5 --json` prints.
+
+hoc tables 5 --full --json > table5.json
+python bench/table5_page.py table5.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+PLAIN = ("coap-1.2-plain", "coap-1.3-plain", "udp-1.2", "udp-1.3")
+ENCODED = ("coap-1.2-compact", "coap-1.3-compact")
+LEAN = ("coap-1.2-lean-echo", "coap-1.2-lean", "coap-1.3-lean-echo", "coap-1.3-lean")
+
+Entry = dict[str, Any]
+
+
+def mean(row: Entry, name: str) -> str:
+    """Datagrams with half of their 95 % interval."""
+    entry = row["ours"][name]
+    return f"{entry['mean']:.1f} ± {entry['ci95']:.1f}"
+
+
+def of_best(row: Entry, name: str) -> str:
+    """Datagrams over the best published column of the row."""
+    best = min(row["published"].values())
+    return f"{row['ours'][name]['mean'] / best:.2f}"
+
+
+def seconds(row: Entry, name: str) -> str:
+    """Mean time."""
+    return f"{row['ours'][name]['seconds']:.1f}"
+
+
+def size(row: Entry, name: str) -> str:
+    """Mean bytes."""
+    return f"{row['ours'][name]['bytes']:.0f}"
+
+
+def table(
+    rows: Iterable[Entry], names: tuple[str, ...], cell: Callable[[Entry, str], str], title: str
+) -> None:
+    """Print one table in Markdown."""
+    print(f"\n<!-- {title} -->\n")
+    print("| loss |", " | ".join(f"`{name}`" for name in names), "|")
+    print("|---" * (1 + len(names)) + "|")
+    for row in rows:
+        cells = " | ".join(cell(row, name) for name in names)
+        print(f"| {row['loss']:.0%} | {cells} |".replace("% |", " % |", 1))
+
+
+def main(path: Path) -> None:
+    """Print all of them, and whatever did not complete."""
+    rows: list[Entry] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    table(rows, PLAIN, mean, "datagrams, plain bodies in blocks, and UDP")
+    table(rows, (*ENCODED, *LEAN), mean, "datagrams, compact bodies")
+    table(rows, LEAN, of_best, "datagrams over the best published column")
+    table(rows, ("udp-1.3", "coap-1.3-plain", *LEAN[2:]), seconds, "mean seconds")
+    table(rows, ("udp-1.3", "coap-1.3-plain", *LEAN[2:]), size, "mean bytes")
+    for row in rows:
+        for name, entry in row["ours"].items():
+            if entry.get("completed", entry["trials"]) < entry["trials"]:
+                print(f"not all completed: {name} at {row['loss']:.0%}: {entry}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
