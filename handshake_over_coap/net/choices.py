@@ -229,10 +229,13 @@ class Choices:
     @property
     def policies(self) -> tuple[TimerPolicy, TimerPolicy]:
         """The timer, and the one where DTLS 1.2 is chosen, with the options that are given."""
+        return self._policies_over(self.transport)
+
+    def _policies_over(self, transport: str) -> tuple[TimerPolicy, TimerPolicy]:
         if self.timer is not None:
             one = TIMERS.choice(self.timer)
             chosen: tuple[TimerPolicy, TimerPolicy] = (one, one)
-        elif self.transport == "coap":
+        elif transport == "coap":
             chosen = (Rfc7252(), Rfc7252())
         else:
             chosen = (Rfc9147(), Rfc6347())
@@ -281,8 +284,8 @@ class Choices:
 
     @property
     def udp(self) -> UdpParameters:
-        """The parameters of the classic carrier over UDP."""
-        timer, timer12 = self.policies
+        """The parameters of the classic carrier over UDP, and of sessions, whose records it has."""
+        timer, timer12 = self._policies_over("udp")
         return UdpParameters(
             mtu=self.mtu,
             timer=timer,

@@ -83,3 +83,8 @@ def test_what_a_profile_decides_is_what_arguments_have_that_were_left_out() -> N
     given = build_parser().parse_args(["connect", "h", "1", "--profile", "lean", "--timer", "9s"])
     assert (given.encoding, given.timer, given.address_check) == ("compact", "9s", "adaptive")
     assert given.given == {"profile", "timer"}
+
+
+def test_a_session_has_the_timer_of_its_records_whatever_made_it() -> None:
+    assert Options(transport="coap").udp.timer == Rfc9147()
+    assert Options(transport="coap", timer="9s").udp.timer == Rfc9147(initial_timeout=9.0)
