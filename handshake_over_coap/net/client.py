@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -30,10 +30,10 @@ from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.timers import Draw, draws_from
 from handshake_over_coap.tls.config import ClientConfig, Rng
 from handshake_over_coap.tls.negotiation import start_client
-from handshake_over_coap.trace.report import TrialFigures
+from handshake_over_coap.trace.report import HandshakeReport, TrialFigures
 from handshake_over_coap.trace.tap import Counts
 
-from .figures import report_of
+from .figures import telling
 from .options import Options
 from .session import Session
 from .tapped import Protocol, TappedEndpoint, protocol_of
@@ -124,7 +124,7 @@ class Client:
             self.tap.remove(counts)
         figures = self._figures(counts, began)
         if self._agreement is not None:
-            session.report = report_of(self._agreement, self._options, figures)
+            session.tell_report = self._telling(self._agreement, figures)
         return session
 
     async def _attempt(
@@ -139,7 +139,7 @@ class Client:
             self._endpoint,
             self._server,
             done.established,
-            report_of(connected, self._options, self._figures(counts, began)),
+            self._telling(connected, self._figures(counts, began)),
             options=self._options,
             idle_timeout=self._options.idle_timeout,
             on_handshake=self._repeated,
@@ -249,8 +249,12 @@ class Client:
             duration_s=self._loop.time() - began,
             retransmissions=self.retransmissions,
             body_bytes=self.body_bytes,
-            floor_bytes=self.floor_bytes,
         )
+
+    def _telling(
+        self, connected: Agreement, figures: TrialFigures
+    ) -> Callable[[], HandshakeReport]:
+        return telling(connected, self._options, figures, lambda: self.floor_bytes)
 
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take a datagram from the endpoint; only the server's count."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from handshake_over_coap.carriers.carried import Agreement
@@ -15,6 +16,18 @@ from .options import Options
 def version_text(connected: Agreement) -> str:
     """The version that was agreed on, as the option ``dtls`` says it."""
     return "1.3" if isinstance(connected, Connected13) else "1.2"
+
+
+def telling(
+    connected: Agreement,
+    options: Options,
+    figures: TrialFigures,
+    floor: Callable[[], tuple[int, ...]] = tuple,
+) -> Callable[[], HandshakeReport]:
+    """What makes the report once somebody asks for it, which is seldom; ``floor`` its floor."""
+    return lambda: report_of(
+        connected, options, replace(figures, floor_bytes=floor() or figures.floor_bytes)
+    )
 
 
 def report_of(connected: Agreement, options: Options, figures: TrialFigures) -> HandshakeReport:

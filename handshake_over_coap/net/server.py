@@ -27,7 +27,7 @@ from .associations import Associations
 from .client import OWN_CARRIAGE
 from .early import EarlyRecords
 from .endpoint import HostPort, open_udp
-from .figures import report_of
+from .figures import telling
 from .options import Options, OptionValues, now_utc
 from .session import Session
 from .tapped import Protocol, TappedEndpoint, protocol_of
@@ -176,7 +176,7 @@ class Server:
             self._endpoint,
             address,
             established,
-            report_of(connected, self._options, done.figures),
+            telling(connected, self._options, done.figures),
             options=self._options,
             idle_timeout=SESSION_IDLE_TIMEOUT if idle is None else idle,
             on_end=lambda ended: self._on_end(ended, address, name),

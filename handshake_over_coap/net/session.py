@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 
 from handshake_over_coap.carriers.carried import Completed
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
@@ -56,12 +56,14 @@ class Session:
     to the handshake that made the session.
     """
 
+    report = cached_property[HandshakeReport](lambda self: self.tell_report())
+
     def __init__(
         self,
         endpoint: DatagramEndpoint,
         address: Address,
         established: Completed,
-        report: HandshakeReport,
+        tell_report: Callable[[], HandshakeReport],
         *,
         options: Options,
         idle_timeout: float | None = None,
@@ -82,7 +84,7 @@ class Session:
         self._layer_timer: asyncio.TimerHandle | None = None
         self._agreement = established.connected
         self._mtu = options.mtu
-        self.report = report
+        self.tell_report = tell_report
         self.tickets: list[Ticket] = []
         self._layer = layer_of(established, options, self.counters, self._loop.time())
         tested = isinstance(self._layer, Layer13)

@@ -47,7 +47,8 @@ class QBlock(QBlockParameters):
 
     def claims(self, request: Message) -> bool:
         """Whether one of the two options is there."""
-        return any(request.get(each) is not None for each in (Option.Q_BLOCK1, Option.Q_BLOCK2))
+        one, other = request.get(Option.Q_BLOCK1), request.get(Option.Q_BLOCK2)
+        return one is not None or other is not None
 
     def begins(self, request: Message) -> bool:
         """Whether there is a part of a body: any may come first.

@@ -78,8 +78,15 @@ class CoapParameters:
     restarts: int = 4
     hint_retries: int = 2
     limits: Limits = field(default_factory=Limits)
+    path_segments: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """``resource`` as the values of Uri-Path options."""
+    served_transfers: tuple[Transfer, ...] = field(init=False, repr=False, compare=False)
+    """The ways in which a server takes bodies; blocks, which claim all, come last."""
 
     def __post_init__(self) -> None:
+        # Asked for with every datagram.
+        object.__setattr__(self, "path_segments", _segments(self.resource))
+        object.__setattr__(self, "served_transfers", _served(self.transfer))
         number = encoding_named(self.encoding).content_format
         if unwrapped(number) is not None:
             raise ConfigurationError(
@@ -165,24 +172,17 @@ class CoapParameters:
             probe=self.address_check and not self.answer_unproven,
         )
 
-    @property
-    def served_transfers(self) -> tuple[Transfer, ...]:
-        """The ways in which a server takes bodies; blocks, which claim all, come last."""
-        return _served(self.transfer)
-
     def transfer_of(self, request: Message) -> Transfer:
         """The way in which a request that has reached a server crosses."""
-        return next(each for each in self.served_transfers if each.claims(request))
+        for each in self.served_transfers:
+            if each.claims(request):
+                return each
+        return self.transfer
 
     @property
     def separate_after(self) -> float:
         """Seconds after which an answer that is not ready is sent separately."""
         return self.ack_timeout / 4 if self.empty_ack_delay is None else self.empty_ack_delay
-
-    @property
-    def path_segments(self) -> tuple[str, ...]:
-        """``resource`` as the values of Uri-Path options."""
-        return _segments(self.resource)
 
     @property
     def largest_block(self) -> int:

@@ -78,18 +78,15 @@ class CoapServer:
         )
         self._ids = MessageIds(int.from_bytes(rng(2), "big"))
         self._draw = draw
+        self._separate = parameters.separate_timing, parameters.separate_after
         self._terms = parameters.terms(rng, draw)
         self._agenda: Agenda[Address] = Agenda()
         self.retransmissions = 0
 
     def _exchange(self) -> ServerExchange:
         """The message layer of a new peer."""
-        return ServerExchange(
-            self._ids,
-            self._parameters.separate_timing,
-            self._draw,
-            self._parameters.separate_after,
-        )
+        timing, after = self._separate
+        return ServerExchange(self._ids, timing, self._draw, after)
 
     # -- what is known
 

@@ -90,7 +90,7 @@ class CompletedHandshake:
             endpoint,
             endpoint.peer or self.address,
             self.established,
-            self.report,
+            lambda: self.report,
             options=self._options,
             idle_timeout=self._options.idle_timeout,
         )
