@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ import pytest
 from tests.cli.hoc_process import COMMAND, ENVIRONMENT, PATIENCE, PSK, run_hoc, serving
 
 FULL = Path("/dev/full")
+
+
+@pytest.fixture(autouse=True)
+def _hangups_as_a_terminal_sends_them() -> Iterator[None]:
+    """Tests that were themselves started by nohup ignore SIGHUP, and so would all they start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def _into_full(*arguments: object) -> tuple[int, str]:
