@@ -8,6 +8,7 @@ import json
 import textwrap
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from handshake_over_coap.carriers.datagram import Address
@@ -27,12 +28,12 @@ from handshake_over_coap.cli.signals import orderly
 from handshake_over_coap.cli.throwaway import Cast, cast
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.connecting import connect
-from handshake_over_coap.net.options import TRANSPORTS, OptionValues
+from handshake_over_coap.net.options import OptionValues
 from handshake_over_coap.net.server import serve
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.trace.ladder import ladder
 from handshake_over_coap.trace.report import HandshakeReport
-from handshake_over_coap.trace.tap import Recorder
+from handshake_over_coap.trace.tap import Direction, Recorder
 
 if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
@@ -46,10 +47,27 @@ _MOST_RUNGS: Final = 200
 
 _INTRODUCTION: Final = """\
 A DTLS {version} handshake between a server and a client in this process, then data under its
-keys: first carried over CoAP, then the same in the classic way over UDP.
+keys: over CoAP, in the classic way over UDP{more}.
 """
 
-_TITLES: Final = {"coap": "Over CoAP", "udp": "Over UDP, the classic way"}
+_TITLES: Final = {
+    "coap": "Over CoAP",
+    "udp": "Over UDP, the classic way",
+    "lean": "Over CoAP, lean",
+}
+
+_WAYS: Final[dict[str, OptionValues]] = {
+    "coap": {"transport": "coap"},
+    "udp": {"transport": "udp"},
+    "lean": {"transport": "coap", "profile": "lean"},
+}
+"""What is shown, one after the other; the last where no profile was asked for."""
+
+_FILES: Final[OptionValues] = {"keylog": None, "pcap": None, "pcap_dtls": None}
+
+_ADVICE: Final = """\
+standard is CoAP by the book and the default. lean (--profile lean) is for lossy links
+and small datagrams, where both sides are of this library."""
 
 
 def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
@@ -82,13 +100,17 @@ async def _demo(arguments: argparse.Namespace) -> int:
     who, application = cast(arguments, _HOST), Application()
     shows: list[_Show] = []
     failure: Error | None = None
-    for transport in TRANSPORTS:
-        chosen = values.copy()
-        chosen["transport"] = transport
+    for way, options in _WAYS.items():
+        if way == "lean" and "profile" in values:
+            continue
+        chosen: OptionValues = {**values, **options}
         if shows:  # one file each: the second would replace the first
             chosen["pcap"] = chosen["pcap_dtls"] = None
-        report = failed_report(arguments, transport)
-        shows.append(_Show(who, chosen, report, application))
+        if way == "lean":
+            chosen.update(_FILES)
+        report = failed_report(arguments, options["transport"])
+        figures = Application() if way == "lean" else application
+        shows.append(_Show(way, who, chosen, report, figures))
         try:
             await shows[-1].run()
         except ConfigurationError:
@@ -103,8 +125,12 @@ async def _demo(arguments: argparse.Namespace) -> int:
 
 def _as_json(shows: list[_Show], failure: Error | None) -> str:
     """The figures as one object."""
+    reports = {show.way: show.report.to_json() for show in shows}
     said: dict[str, object] = {
-        "handshakes": [show.report.to_json() for show in shows],
+        "handshakes": [reports["coap"], reports["udp"]],
+        "profiles": {"standard": reports["coap"], "lean": reports["lean"]}
+        if "lean" in reports
+        else {},
         "application": shows[0].application.to_json(),
     }
     if failure is not None:
@@ -115,8 +141,11 @@ def _as_json(shows: list[_Show], failure: Error | None) -> str:
 def _as_story(shows: list[_Show]) -> str:
     """What happened, for people."""
     credentials = "Credentials\n" + "".join(f"  {line}\n" for line in shows[0].cast.story)
-    introduction = _INTRODUCTION.format(version=shows[0].report.dtls)
+    more = ", and over CoAP by the profile lean" if len(shows) == len(_WAYS) else ""
+    introduction = _INTRODUCTION.format(version=shows[0].report.dtls, more=more)
     parts = [introduction, credentials, *(show.story() for show in shows)]
+    if more:
+        parts.append(_costs(shows))
     figures = shows[0].application
     parts.append(
         f"In all {figures.sent} datagrams sent, {figures.received} received, "
@@ -125,10 +154,22 @@ def _as_story(shows: list[_Show]) -> str:
     return "\n".join(parts)
 
 
+def _costs(shows: list[_Show]) -> str:
+    """What each way has cost, in one table."""
+    names = {"coap": "CoAP, standard", "udp": "UDP", "lean": "CoAP, lean"}
+    lines = [f"{'What each cost':<18}{'datagrams':>10}{'bytes':>8}{'round trips':>13}"]
+    for show in shows:
+        report, turns = show.report, show.turns
+        datagrams, size = int(report.datagrams.mean or 0), int(report.bytes.mean or 0)
+        lines.append(f"  {names[show.way]:<16}{datagrams:>10}{size:>8}{turns:>13}")
+    return "\n".join((*lines, _ADVICE, ""))
+
+
 @dataclass(slots=True)
 class _Show:
     """One demonstration, and what was seen of it as far as it got."""
 
+    way: str
     cast: Cast
     values: OptionValues
     report: HandshakeReport
@@ -187,10 +228,16 @@ class _Show:
             figures.round_trips.append(took)
             self.echoes.append(f'"{as_line(received)}", echoed after {took:.4f} s')
 
+    @property
+    def turns(self) -> int:
+        """How often the client had to wait for the server: its turns to speak after the first."""
+        received = [each.direction is Direction.RECEIVED for each in self.recorder.datagrams]
+        return sum(now and not before for before, now in pairwise([False, *received]))
+
     def story(self) -> str:
         """What happened, for people."""
         seen = self.recorder.datagrams
-        title = _TITLES[self.values["transport"]]
+        title = _TITLES[self.way]
         parts = [
             f"{title}: datagrams as the server at {self.server} saw them\n"
             + ladder(seen[:_MOST_RUNGS], at_server=True),

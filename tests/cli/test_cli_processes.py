@@ -153,6 +153,8 @@ def test_the_demo_tells_its_story(auth: str, dtls: str, only_there: str) -> None
         f"A DTLS {dtls} handshake",
         "Over CoAP",
         "Over UDP",
+        "Over CoAP, lean",
+        "What each cost",
         only_there,
         "2.04",
         "Block1",
@@ -171,7 +173,11 @@ def test_the_demo_gives_its_figures(tmp_path: Path) -> None:
     shown = run_hoc("demo", "--json", "--auth", "x509", "--server-name", "s.example", *traces)
     assert (shown.returncode, shown.stderr) == (0, "")
     said = json.loads(shown.stdout)
-    assert set(said) == {"handshakes", "application"}
+    assert set(said) == {"handshakes", "profiles", "application"}
+    assert said["profiles"]["standard"] == said["handshakes"][0]
+    lean = said["profiles"]["lean"]
+    assert (lean["transport"], lean["encoding"], lean["completed"]) == ("coap", "compact", 1)
+    assert lean["bytes"]["mean"] < said["handshakes"][0]["bytes"]["mean"]
     over_coap, over_udp = said["handshakes"]
     check_handshake(over_coap, "x509")
     assert (over_udp["transport"], over_udp["encoding"], over_udp["completed"]) == ("udp", None, 1)
