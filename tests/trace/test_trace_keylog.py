@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.trace import KeyLog, KeyLogLabel, key_log_line
 from handshake_over_coap.trace import keylog as keylog_module
 
@@ -74,7 +74,7 @@ def test_a_line_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told() -> None:
-    with KeyLog("/dev/full") as log, pytest.raises(ConfigurationError, match="/dev/full"):
+    with KeyLog("/dev/full") as log, pytest.raises(Error, match="/dev/full"):
         log.write(LINE)
 
 
