@@ -33,6 +33,7 @@ from handshake_over_coap.lab.workers import in_processes, run_there
 GRID = parse_grid(
     'transport = ["coap", "udp"]\nloss = [0.0, 0.3]\ntimeout = 20\ndrop = [[], [1, 2]]\n'
 ).scenarios
+USUAL_CHUNK = chunks.CHUNK
 CHUNK = 12
 """Trials of a part, fewer here than otherwise, as these sweeps are about parts and not trials."""
 
@@ -388,6 +389,7 @@ def test_the_interpreter_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch
 def cheap_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every trial is the same one: what is tested is all else."""
     row = run_trial(Scenario(), 1, 0).row(cpu=False)
+    monkeypatch.setattr(chunks, "CHUNK", USUAL_CHUNK)
     monkeypatch.setattr(
         sweeping,
         "in_turn",

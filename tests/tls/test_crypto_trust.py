@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handshake_over_coap.errors import ConfigurationError
@@ -357,6 +357,7 @@ _CHAIN = ROOT.intermediate("five").issue(NAME, extensions=[(pki.key_usage(), Tru
     st.sampled_from(PeerRole),
     st.sampled_from([TRUST, Trust(insecure=True)]),
 )
+@example(1, [(93, 3)], PeerRole.CLIENT, TRUST)
 def test_no_altered_chain_raises_anything_but_an_alert(
     index: int, changes: list[tuple[int, int]], role: PeerRole, trust: Trust
 ) -> None:

@@ -128,7 +128,8 @@ def _parse_every_field(certificate: x509.Certificate) -> None:
     try:
         _ = (certificate.subject, certificate.issuer, certificate.extensions)
         _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, TypeError) as error:
+        # TypeError: an attribute of a name that is a bit string where it may not be one.
         raise ValueError(str(error)) from None
 
 
