@@ -16,6 +16,9 @@ from tests.support.processes import ServerProcess, run_client, server_options, w
 from tests.support.relay import Impairments, Relay
 from tests.support.sockets import KINDS, bystander
 
+pytestmark = pytest.mark.slow
+"""All of them: other tests, of the command and the README, start two processes in `make test`."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -54,7 +57,6 @@ def test_datagrams_in_flight_between_two_processes_all_come_back_once(
     load(kind, folder, 1.0, "1.2", "1.3")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("kind", "dtls"), [("psk", "1.2"), ("x509-mutual", "1.3")])
 def test_datagrams_in_flight_for_a_minute_all_come_back_once(

@@ -23,6 +23,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtls", ["1.2", "1.3"])
 @pytest.mark.parametrize("kind", ["psk", "rpk-mutual"])
 @pytest.mark.parametrize("encoding", ["plain", "compact"])
