@@ -19,7 +19,7 @@ from handshake_over_coap.carriers.udp.engine import Engine
 from handshake_over_coap.carriers.udp.engine13 import Engine13
 from handshake_over_coap.carriers.udp.versions import AnyEngine
 from handshake_over_coap.records import Opener, Opener13, Sealer, Sealer13
-from handshake_over_coap.tls import credentials, trust
+from handshake_over_coap.tls import credentials
 from handshake_over_coap.tls.codepoints import (
     ContentType,
     NamedGroup,
@@ -76,15 +76,15 @@ def _credentials(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     server = material.server()
     if kind.endswith("rpk"):
         key, own = credentials.RawPublicKey(server.key), credentials.RawPublicKey(server.client_key)
-        mine: dict[str, Any] = {"trust": trust.Trust(raw_public_keys=key.spki)}
+        mine: dict[str, Any] = {"trust": credentials.Trust(raw_public_keys=key.spki)}
         theirs: dict[str, Any] = {"credentials": (key,)}
         if kind.startswith("mutual"):
             mine["credential"] = own
-            theirs["trust"] = trust.Trust(raw_public_keys=own.spki)
+            theirs["trust"] = credentials.Trust(raw_public_keys=own.spki)
             theirs["request_client_certificate"] = True
         return mine, theirs
     chain = credentials.Certificate(server.certificate, server.key)
-    anchor = trust.Trust(server.authority)
+    anchor = credentials.Trust(server.authority)
     return {"trust": anchor, "server_name": material.SERVER_NAME}, {"credentials": (chain,)}
 
 
