@@ -273,3 +273,15 @@ def test_a_key_of_another_length_than_its_algorithm_has_is_refused(algorithm: by
     for load, data in ((load_private_key, private), (load_public_key, pki.public_der(key))):
         with pytest.raises(ConfigurationError):
             load(data.replace(b"\x2b\x65\x70", algorithm))
+
+
+def test_look_ups_that_fail_again_and_again_do_not_flood_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(_: bytes) -> bytes | None:
+        raise OSError("the database is gone")
+
+    keys = psk_lookup(broken, bytes(32))
+    for number in range(1000):
+        keys(b"%d" % number)
+    assert len(caplog.records) == 10

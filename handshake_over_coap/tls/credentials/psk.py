@@ -94,10 +94,11 @@ class FoundKey:
 class PskLookup:
     """A server's pre-shared keys; made by :func:`psk_lookup`."""
 
-    __slots__ = ("_find", "_lengths", "_secret")
+    __slots__ = ("_failures", "_find", "_lengths", "_secret")
 
     def __init__(self, find: Callable[[bytes], object], lengths: list[int], secret: bytes) -> None:
         self._find, self._lengths, self._secret = find, lengths, secret
+        self._failures = 0
 
     def __call__(self, identity: bytes) -> bytes:
         """A key for every identity: the shared one, or one that nobody has."""
@@ -111,7 +112,10 @@ class PskLookup:
             key = None if found is None else _psk_key(found)
         except Exception:
             # The caller's own fault, but told apart from an unknown identity it must not be.
-            log.exception("looking up a pre-shared key failed")
+            self._failures += 1
+            if self._failures & (self._failures - 1) == 0:
+                # The 1st, 2nd, 4th, 8th time: any peer can ask, and there is no clock here.
+                log.exception("looking up a pre-shared key failed, %d by now", self._failures)
             key = None
         return FoundKey(dummy, known=False) if key is None else FoundKey(key, known=True)
 
