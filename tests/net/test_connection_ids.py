@@ -16,9 +16,11 @@ import handshake_over_coap as hoc
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.errors import NumbersExhausted
+from handshake_over_coap.tls.dtls13.connected import Connected13
 from tests.support.both_carriers import SERVER
 from tests.support.exchange import virtual
 from tests.support.network import Delivery, Sent
+from tests.support.sealing import sealing
 from tests.support.session_world import Party, World, world
 
 ELSEWHERE = Address("198.51.100.9", 50000)
@@ -424,3 +426,40 @@ async def test_a_connection_id_that_fills_the_mtu_leaves_no_room_for_data() -> N
         assert session.limit == 0
         with pytest.raises(hoc.DatagramTooLarge):
             await session.send(b"x")
+
+
+@virtual
+async def test_resumed_moved_and_with_several_records_in_a_datagram_all_at_once(
+    over13: dict[str, Any],
+) -> None:
+    """Records with a connection ID have a length unless last (RFC 9147 section 4)."""
+    got: list[bytes] = []
+
+    async def handler(session: hoc.Session) -> None:
+        while True:
+            got.append(await session.receive())
+
+    world_of = world(server={"cid": "c1d0"}, cid="aa", tickets=True, handler=handler, **over13)
+    async with world_of as here:
+        first = await here.connect()
+        await asyncio.sleep(1)
+        (ticket,) = first.session.tickets
+        party = await here.connect(40001, ticket=ticket)
+        assert isinstance(party.session.connected, Connected13)
+        assert party.session.connected.resumed
+        at_server = here.at_server(party)
+        away = here.network.rebind(party.endpoint, "198.51.100.9", 50000)
+        seal = sealing(party.session)
+        packed = seal(b"one") + seal(b"two") + seal(b"three")
+        here.network.inject(packed, away, SERVER)
+        await asyncio.sleep(0.1)
+        assert got == [b"one", b"two", b"three"]
+        assert at_server.address == away
+        assert at_server.counters["address changes"] == 1
+        await at_server.send(b"news")
+        assert await party.session.receive() == b"news"
+        # The session before is where it was, under the same connection ID or another.
+        await first.session.send(b"four")
+        await asyncio.sleep(0.1)
+        assert got[3:] == [b"four"]
+        assert here.at_server(first).address == first.address

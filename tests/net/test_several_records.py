@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import handshake_over_coap as hoc
-from handshake_over_coap.net.layers import Layer12, Layer13
-from handshake_over_coap.tls.codepoints import ContentType
 from tests.support.both_carriers import SERVER
 from tests.support.exchange import virtual
 from tests.support.network import Sent
+from tests.support.sealing import sealing
 from tests.support.session_world import Party, World, world
 
 UNKNOWN_EPOCH = {
     "1.2": bytes.fromhex("17fefd00070000000000010011") + bytes(17),
     "1.3": bytes.fromhex("2c00000011") + bytes(17),
 }
-
-
-def sealing(session: hoc.Session) -> Callable[[bytes], bytes]:
-    """Seals application data of ``session`` into a record that others may follow."""
-    layer = session._layer
-    if isinstance(layer, Layer13):
-        writer = layer._writer
-        kind = ContentType.application_data
-        return lambda data: writer.seal(writer.epoch, kind, data, last=False)[0]
-    assert isinstance(layer, Layer12)
-    sealer = layer._sealer
-    return lambda data: sealer.seal_datagram(ContentType.application_data, data)
 
 
 async def arrived(here: World, party: Party, datagram: bytes) -> None:
