@@ -4,9 +4,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-# How many processes run the tests: `auto` is one per core. The default, 0, starts none beside the
-# first: on two cores more of them start later than they end sooner, and disturb tests of timers.
-TEST_JOBS ?= 0
+# How many processes run the tests: `auto` is one per core, 0 none beside the first. The fast tests
+# take 6 minutes of one core, so two share them; the slow ones and those with peers run alone.
+test: TEST_JOBS ?= 2
+test-full test-rest: TEST_JOBS ?= 0
 # Where `make notebooks` also saves figures: make notebooks FIGURES=docs/figures
 FIGURES ?=
 # More options for pytest: make test PYTEST_ARGS='-k relay -x'
