@@ -11,7 +11,7 @@ from types import MappingProxyType
 from handshake_over_coap.errors import ConfigurationError
 
 from .adaptive import Adaptive
-from .base import Draw, Timer, TimerPolicy, draws_from, undrawn
+from .base import Draw, Timer, TimerPolicy, draws_from, earliest, undrawn
 from .presets import PRESETS, expecting
 from .rfc6347 import Rfc6347
 from .rfc7252 import Rfc7252
@@ -30,6 +30,7 @@ __all__ = [
     "Timer",
     "TimerPolicy",
     "draws_from",
+    "earliest",
     "expecting",
     "timer_named",
     "undrawn",

@@ -71,6 +71,11 @@ def undrawn() -> float:
     return 0.0
 
 
+def earliest(*deadlines: float | None) -> float | None:
+    """The first of those deadlines that are set; None if none is."""
+    return min((each for each in deadlines if each is not None), default=None)
+
+
 def draws_from(rng: Callable[[int], bytes]) -> Draw:
     """Draws made of random bytes: ``rng`` gives as many as it is asked for."""
     return lambda: (int.from_bytes(rng(7), "big") >> (56 - _BITS)) / (1 << _BITS)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from handshake_over_coap.timers import Timer
+from handshake_over_coap.timers import Timer, earliest
 
-from .burst_half import Half, Send, earliest
+from .burst_half import Half, Send
 from .burst_pace import MEASURED, UNMEASURED
 from .burst_sending import Sending
 from .pieces import Note, Part, Piece, Saying, Source, group_size

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handshake_over_coap.timers import Timer
+from handshake_over_coap.timers import Timer, earliest
 
 from .burst_arriving import AT_ONCE, Arriving
 from .burst_pace import Loss, Pace
@@ -31,11 +31,6 @@ class Send:
 
     payload: bytes
     stamp: int
-
-
-def earliest(*deadlines: float | None) -> float | None:
-    """The first of those that are set."""
-    return min((each for each in deadlines if each is not None), default=None)
 
 
 class Half:

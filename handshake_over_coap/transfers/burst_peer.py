@@ -10,9 +10,10 @@ from handshake_over_coap.coap.codes import Code, MessageType, is_success
 from handshake_over_coap.coap.message import Content, Message
 from handshake_over_coap.coap.options import Option, uint
 from handshake_over_coap.errors import CarrierError
+from handshake_over_coap.timers import earliest
 
 from .base import Answer, BadPart, BodyIncomplete, Contact, Outgoing, Received, Terms, Whole
-from .burst_half import Send, earliest
+from .burst_half import Send
 from .burst_server import Allowance, ServerHalf
 from .pieces import PieceError, decode
 from .wrapping import unwrapped

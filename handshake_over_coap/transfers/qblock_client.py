@@ -8,6 +8,7 @@ from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.coap.message import Content, Message
 from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue, uint
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
+from handshake_over_coap.timers import earliest
 
 from .base import Incomplete, Outgoing, Reply, Terms, Upload
 from .blocks import sizes_up_to
@@ -76,8 +77,7 @@ class QBlockPosting:
     @property
     def deadline(self) -> float | None:
         """When a set is due, a missing block of the reply, or a word to a silent server."""
-        times = (self._next_set_at, self._due)
-        return min((each for each in times if each is not None), default=None)
+        return earliest(self._next_set_at, self._due)
 
     # -- sending
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.coap.message import Content, Message
 from handshake_over_coap.coap.options import Block, Option, OptionValue, uint
+from handshake_over_coap.timers import earliest
 
 from .base import (
     Answer,
@@ -57,8 +58,7 @@ class _Body:
     @property
     def deadline(self) -> float | None:
         """When something of it is due."""
-        times = (self.due, self.kept_until, self.next_set_at)
-        return min((each for each in times if each is not None), default=None)
+        return earliest(self.due, self.kept_until, self.next_set_at)
 
 
 @dataclass(slots=True)
@@ -73,8 +73,7 @@ class QBlockServer:
     @property
     def deadline(self) -> float | None:
         """When missing blocks are asked for, or a set of an answer goes."""
-        times = (each.deadline for each in self.bodies.values())
-        return min((each for each in times if each is not None), default=None)
+        return earliest(*(each.deadline for each in self.bodies.values()))
 
     @property
     def held(self) -> int:

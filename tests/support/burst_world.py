@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from handshake_over_coap.errors import Error
-from handshake_over_coap.timers import Adaptive
+from handshake_over_coap.timers import Adaptive, earliest
 from handshake_over_coap.transfers.burst_client import ClientHalf
-from handshake_over_coap.transfers.burst_half import Send, earliest
+from handshake_over_coap.transfers.burst_half import Send
 from handshake_over_coap.transfers.burst_server import Allowance, ServerHalf
 from handshake_over_coap.transfers.pieces import Note, Piece, decode
 

@@ -22,7 +22,7 @@ from handshake_over_coap.carriers.carried import CarriedFlight, CompletedT
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.coap.message import Message, MessageFormatError, rejection
 from handshake_over_coap.errors import Error, HandshakeTimeout
-from handshake_over_coap.timers.base import Draw
+from handshake_over_coap.timers.base import Draw, earliest
 from handshake_over_coap.tls.config import Rng
 
 from .exchange import ClientExchange
@@ -85,8 +85,7 @@ class CoapClient:
         """When :meth:`on_timer` has something to do."""
         if self._ended or self._step is None:
             return None
-        times = (self._exchange.deadline, self._until, self._ends, self._postponed)
-        return min((each for each in times if each is not None), default=None)
+        return earliest(self._exchange.deadline, self._until, self._ends, self._postponed)
 
     def claims(self, data: bytes) -> bool:
         """Whether the first octet says CoAP."""

@@ -17,7 +17,7 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.coap.codes import MessageType
 from handshake_over_coap.coap.message import Message, acknowledgement, reset
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
-from handshake_over_coap.timers.base import Draw
+from handshake_over_coap.timers.base import Draw, earliest
 from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.transfers.base import Outgoing, Posting, Reply
 
@@ -80,12 +80,11 @@ class ClientExchange:
     @property
     def deadline(self) -> float | None:
         """When :meth:`on_timer` has something to do."""
-        times = (
+        return earliest(
             None if self._confirmable is None else self._confirmable.due,
             self._repost_at,
             None if self._posting is None else self._posting.deadline,
         )
-        return min((each for each in times if each is not None), default=None)
 
     def post(self, posting: Posting, now: float) -> list[bytes]:
         """Begin with a posting, in place of what was under way; gives the datagrams to send."""

@@ -15,6 +15,7 @@ from typing import Any
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import FairShare, Limits, Quota, TooManyHandshakes
 from handshake_over_coap.coap.message import Message
+from handshake_over_coap.timers.base import earliest
 from handshake_over_coap.transfers.base import ServerSide, Terms, Transfer, Whole
 
 from .bodies import Bodies
@@ -80,12 +81,11 @@ class Peer:
     @property
     def deadline(self) -> float | None:
         """When something of this endpoint's is due."""
-        times = [
+        return earliest(
             self.exchange.deadline,
             *(each.deadline for each in self.sides.values()),
             *(each.due for each in self.computing.values()),
-        ]
-        return min((each for each in times if each is not None), default=None)
+        )
 
     @property
     def half_open(self) -> Handshake | None:

@@ -22,7 +22,7 @@ from handshake_over_coap.coap.codes import Code, MessageType
 from handshake_over_coap.coap.message import Content, Message, MessageFormatError, rejection
 from handshake_over_coap.coap.options import Option, uint
 from handshake_over_coap.errors import CarrierError
-from handshake_over_coap.timers.base import Draw
+from handshake_over_coap.timers.base import Draw, earliest
 from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.transfers.base import (
     Answer,
@@ -103,8 +103,7 @@ class CoapServer:
     @property
     def deadline(self) -> float | None:
         """When something is due: a repetition, an answer, the end of what is kept."""
-        times = (self._agenda.next, self.peers.next_deadline)
-        return min((each for each in times if each is not None), default=None)
+        return earliest(self._agenda.next, self.peers.next_deadline)
 
     def awaits(self, address: Address) -> bool:
         """Whether a handshake with ``address`` is under way."""

@@ -15,7 +15,7 @@ from handshake_over_coap.carriers.base import HandshakeCompleted, HandshakeFaile
 from handshake_over_coap.carriers.carried import CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
-from handshake_over_coap.timers import Draw, undrawn
+from handshake_over_coap.timers import Draw, earliest, undrawn
 from handshake_over_coap.tls.alerts import AlertError, IllegalParameter
 from handshake_over_coap.tls.handshake import Step
 
@@ -71,8 +71,7 @@ class UdpClient:
         engine = self._engine
         if engine is None or self._done:
             return None
-        times = (engine.deadline, self._ends)
-        return min((each for each in times if each is not None), default=None)
+        return earliest(engine.deadline, self._ends)
 
     def claims(self, data: bytes) -> bool:
         """Records go to the session first, once there is one."""

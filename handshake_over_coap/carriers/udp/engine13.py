@@ -22,7 +22,7 @@ from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.writer13 import Writer13, joined
 from handshake_over_coap.records.opener13 import Opener13
-from handshake_over_coap.timers import Draw, undrawn
+from handshake_over_coap.timers import Draw, earliest, undrawn
 from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.dtls13.connected import Connected13
@@ -90,8 +90,7 @@ class Engine13:
         """When :meth:`on_timer` has something to do; None for never, and after completion."""
         if self._post is not None:
             return None
-        times = (*self._outgoing.deadlines, self._incoming.receipts.deadline)
-        return min((time for time in times if time is not None), default=None)
+        return earliest(*self._outgoing.deadlines, self._incoming.receipts.deadline)
 
     @property
     def retransmissions(self) -> int:
