@@ -17,12 +17,10 @@ from .base import (
     Upload,
 )
 from .blocks import block_at, sizes_up_to
+from .single import reply_of
 
 REQUEST_TAG_LENGTH = 2
 """Bytes of a Request-Tag: random, so that bodies of one endpoint do not mix (RFC 9175 3)."""
-
-DEFAULT_MAX_AGE = 60
-"""Seconds of a response without Max-Age (RFC 7252 section 5.10.5)."""
 
 
 class BlockwiseClient:
@@ -192,7 +190,7 @@ class BlockwisePosting:
             if response.code != first.code or not same or block is None:
                 raise Incomplete("the reply changed between two blocks")
             payload += response.payload
-        return reply_of(first, bytes(payload))
+        return reply_of(first, payload=bytes(payload))
 
     def _append(self, payload: bytearray, response: Message) -> Block | None:
         """The Block2 of a part of a reply, which has to follow what has come before."""
@@ -205,16 +203,3 @@ class BlockwisePosting:
         if len(payload) + len(response.payload) > limit:
             raise CarrierError(f"the reply passes {limit} bytes")
         return block
-
-
-def reply_of(first: Message, payload: bytes) -> Reply:
-    """The reply whose first part is ``first``, and all parts together ``payload``."""
-    age = first.uint(Option.MAX_AGE)
-    return Reply(
-        code=first.code,
-        payload=payload,
-        location=tuple(each.decode() for each in first.values(Option.LOCATION_PATH)),
-        content_format=first.uint(Option.CONTENT_FORMAT),
-        echo=first.get(Option.ECHO),
-        max_age=DEFAULT_MAX_AGE if age is None else age,
-    )

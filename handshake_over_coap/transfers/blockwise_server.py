@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.coap.message import Content, Message
-from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue, uint
+from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option
 from handshake_over_coap.errors import CarrierError
 
 from .base import (
@@ -25,6 +25,7 @@ from .base import (
     Whole,
 )
 from .blocks import block_at, sizes_up_to
+from .single import options_of_answer
 
 ETAG_LENGTH = 2
 """Bytes of an ETag: it tells two answers to one endpoint apart."""
@@ -194,20 +195,13 @@ class BlockwiseServer:
         self, request: Message, answer: Answer, length: int, block2: Block | None
     ) -> Content:
         """The first response of an answer, with ``length`` bytes of it."""
-        options: list[OptionValue] = []
+        options = options_of_answer(answer)
         if block2 is not None:
-            options.append((Option.ETAG, etag(answer)))
-        options += [(Option.LOCATION_PATH, each.encode()) for each in answer.location]
-        if answer.content_format is not None:
-            options.append((Option.CONTENT_FORMAT, uint(answer.content_format)))
-        if answer.max_age is not None:
-            options.append((Option.MAX_AGE, uint(answer.max_age)))
-        if block2 is not None:
-            options.append((Option.BLOCK2, block2.encode()))
+            options.append((int(Option.ETAG), etag(answer)))
+            options.append((int(Option.BLOCK2), block2.encode()))
         if (block1 := request.get(Option.BLOCK1)) is not None:
-            options.append((Option.BLOCK1, Block.decode(block1).encode()))
-        if answer.echo is not None:
-            options.append((Option.ECHO, answer.echo))
+            options.append((int(Option.BLOCK1), Block.decode(block1).encode()))
+        options.sort(key=lambda option: option[0])  # the segments of a path stay in their order
         return Content(answer.code, tuple(options), answer.payload[:length])
 
     def _too_large(self, content: Content, request: Message) -> bool:

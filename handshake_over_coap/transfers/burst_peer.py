@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from handshake_over_coap.coap.codes import Code, MessageType, is_success
 from handshake_over_coap.coap.message import Content, Message
-from handshake_over_coap.coap.options import Option, uint
+from handshake_over_coap.coap.options import Option
 from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.timers import earliest
 
@@ -16,6 +16,7 @@ from .base import Answer, BadPart, BodyIncomplete, Contact, Outgoing, Received, 
 from .burst_half import Send
 from .burst_server import Allowance, ServerHalf
 from .pieces import PieceError, decode
+from .single import options_of_answer
 from .wrapping import unwrapped
 
 _AGAIN = 0.1
@@ -159,14 +160,8 @@ class BurstServer:
         conversation.half.reject(now)
         if answer.code in (Code.UNAUTHORIZED, Code.SERVICE_UNAVAILABLE):
             self._forget(conversation)
-        options = []
-        if answer.content_format is not None:
-            options.append((int(Option.CONTENT_FORMAT), uint(answer.content_format)))
-        if answer.max_age is not None:
-            options.append((int(Option.MAX_AGE), uint(answer.max_age)))
-        if answer.echo is not None:
-            options.append((int(Option.ECHO), answer.echo))
-        conversation.refusal = Content(answer.code, tuple(options), answer.payload)
+        options = tuple(options_of_answer(answer))
+        conversation.refusal = Content(answer.code, options, answer.payload)
         conversation.refused_at = float("-inf")
         return self._refused_again(conversation, now)
 

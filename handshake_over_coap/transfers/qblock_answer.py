@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handshake_over_coap.coap.message import Content
-from handshake_over_coap.coap.options import Block, Option, OptionValue, uint
+from handshake_over_coap.coap.options import Block, Option, uint
 from handshake_over_coap.errors import CarrierError
 
 from .base import Answer, Terms
@@ -11,23 +11,12 @@ from .blocks import sizes_up_to
 from .blockwise_server import etag
 from .qblock_parameters import QBlockParameters
 from .qblock_parts import Departing, largest_size
+from .single import options_of_answer
 
 
 def response(answer: Answer, length: int) -> Content:
     """An answer that is one message, with the first ``length`` bytes of its payload."""
-    return Content(answer.code, tuple(sorted(_options(answer))), answer.payload[:length])
-
-
-def _options(answer: Answer) -> list[OptionValue]:
-    """What says something of the whole answer."""
-    options = [(int(Option.LOCATION_PATH), each.encode()) for each in answer.location]
-    if answer.content_format is not None:
-        options.append((int(Option.CONTENT_FORMAT), uint(answer.content_format)))
-    if answer.max_age is not None:
-        options.append((int(Option.MAX_AGE), uint(answer.max_age)))
-    if answer.echo is not None:
-        options.append((int(Option.ECHO), answer.echo))
-    return options
+    return Content(answer.code, tuple(options_of_answer(answer)), answer.payload[:length])
 
 
 def departing(
@@ -41,7 +30,7 @@ def departing(
     def block(part: Block) -> Content:
         # ETag and Size2 are on every block (sections 4.4 and 4.6); of the rest, what is said on the
         # first block is said of all.
-        options = _options(answer) if part.num == 0 else []
+        options = options_of_answer(answer) if part.num == 0 else []
         options.append((int(Option.ETAG), etag(answer)))
         options.append((int(Option.SIZE2), uint(len(answer.payload))))
         options.append((int(Option.Q_BLOCK2), part.encode()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.coap.options import Block, Option
@@ -40,7 +39,7 @@ class ArrivingReply:
         whole = None if self._arriving is None else self._arriving.whole
         if whole is None or self._first is None:
             return None
-        return replace(reply_of(self._first), payload=whole)
+        return reply_of(self._first, payload=whole)
 
     def take(self, response: Message) -> Sequence[Block]:
         """Take a block; gives those to ask for at once.

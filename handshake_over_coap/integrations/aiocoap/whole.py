@@ -17,7 +17,8 @@ from handshake_over_coap.transfers.base import (
     Upload,
 )
 from handshake_over_coap.transfers.blockwise import Blockwise
-from handshake_over_coap.transfers.blockwise_client import REQUEST_TAG_LENGTH, reply_of
+from handshake_over_coap.transfers.blockwise_client import REQUEST_TAG_LENGTH
+from handshake_over_coap.transfers.single import reply_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class WholePosting:
         """The response; raises Incomplete where the server misses a part of the body."""
         if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
             raise Incomplete("the server misses a part of the body (4.08)")
-        self.reply = reply_of(response, response.payload)
+        self.reply = reply_of(response, payload=response.payload)
         return ()
 
     def acknowledged(self, now: float) -> Sequence[Outgoing]:
