@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Unpack
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.client import Client
 from handshake_over_coap.net.endpoint import HostPort, UdpEndpoint, open_udp
-from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.net.options import Options, OptionValues, options_over_coap
 from handshake_over_coap.net.reaching import Attempt, reached
 from handshake_over_coap.net.server import Handler, Server
 from handshake_over_coap.net.session import Session
@@ -78,11 +77,9 @@ async def serve(
 
 def _options(given: OptionValues) -> Options:
     """The options of the carrier; ConfigurationError for those that a stack decides by itself."""
-    values: Mapping[str, object] = given
-    refused = [name for name in _OF_THE_STACK if name in values]
-    if refused:
-        raise ConfigurationError(f"{', '.join(refused)}: set that in the DTLS stack")
-    chosen = Options(**given)
-    if chosen.transport != "coap":
-        raise ConfigurationError("over UDP a DTLS stack needs nobody to carry its handshake")
-    return chosen
+    return options_over_coap(
+        given,
+        _OF_THE_STACK,
+        where="set that in the DTLS stack",
+        over_udp="over UDP a DTLS stack needs nobody to carry its handshake",
+    )

@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 from handshake_over_coap.cli.credentials import given, warn_of_unused
-from handshake_over_coap.tls.credentials import Credential, Trust, Workshop, kind_by_auth
+from handshake_over_coap.tls.credentials import Credential, Trust, Workshop, kind_by_auth, trusts
 
 _CALLED: Final = {
     "authority": "throw-away authority of hoc demo",
@@ -62,12 +62,11 @@ def cast(arguments: Namespace, host: str) -> Cast:
         mutual=arguments.mutual,
     )
     made = kind.made_up(given(arguments), workshop)
+    server_trust, client_trust = trusts(kind, made, insecure=arguments.insecure)
     return Cast(
         server=made.server,
         client=made.client,
-        server_trust=None if made.client_known_by is None else Trust.of(made.client_known_by),
-        client_trust=None
-        if kind.form is None
-        else Trust.of(made.server_known_by, insecure=arguments.insecure),
+        server_trust=server_trust,
+        client_trust=client_trust,
         story=made.story,
     )

@@ -27,6 +27,7 @@ from handshake_over_coap.tls.credentials import (
     Workshop,
     auth_names,
     kind_by_auth,
+    trusts,
 )
 
 if TYPE_CHECKING:
@@ -90,13 +91,12 @@ def cast(scenario: Scenario, seed: int) -> Cast:
         moves=True,
     )
     made = kind.made_up(given, workshop)
+    server_trust, client_trust = trusts(kind, made, insecure=scenario.insecure)
     return Cast(
         server=made.server,
         client=made.client,
-        server_trust=None if made.client_known_by is None else Trust.of(made.client_known_by),
-        client_trust=None
-        if kind.form is None
-        else Trust.of(made.server_known_by, insecure=scenario.insecure),
+        server_trust=server_trust,
+        client_trust=client_trust,
         now=made.now,
     )
 

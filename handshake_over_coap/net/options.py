@@ -6,7 +6,7 @@ One place turns them into configurations of the layers below, so that ``hoc``, `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -273,3 +273,21 @@ def any_suite_by_name(name: str) -> CipherSuite | CipherSuite13:
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def options_over_coap(
+    given: OptionValues, foreign: Collection[str], *, where: str, over_udp: str
+) -> Options:
+    """Options where somebody else does a part of the work, and CoAP carries the handshake.
+
+    Raises ConfigurationError for those of ``foreign``, which are that one's own: ``where`` says
+    what to do about them, ``over_udp`` why the transport cannot be another one.
+    """
+    values: Mapping[str, object] = given
+    refused = [name for name in foreign if name in values]
+    if refused:
+        raise ConfigurationError(f"{', '.join(refused)}: {where}")
+    chosen = Options(**given)
+    if chosen.transport != "coap":
+        raise ConfigurationError(over_udp)
+    return chosen

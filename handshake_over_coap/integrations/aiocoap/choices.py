@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.net.options import Options, OptionValues
+from handshake_over_coap.net.options import Options, OptionValues, options_over_coap
 
 _OF_AIOCOAP: Final = (
     "resource",
@@ -25,10 +24,9 @@ def options_of(given: OptionValues) -> Options:
 
     Raises ConfigurationError for those that have no meaning there.
     """
-    refused = [name for name in _OF_AIOCOAP if name in given]
-    if refused:
-        raise ConfigurationError(f"{', '.join(refused)}: not where aiocoap carries the messages")
-    chosen = Options(**given)
-    if chosen.transport != "coap":
-        raise ConfigurationError("aiocoap carries handshakes over CoAP alone: leave out transport")
-    return chosen
+    return options_over_coap(
+        given,
+        _OF_AIOCOAP,
+        where="not where aiocoap carries the messages",
+        over_udp="aiocoap carries handshakes over CoAP alone: leave out transport",
+    )

@@ -40,7 +40,7 @@ from .kinds import (
 )
 from .psk import PSK, FoundKey, PskLookup, PskSource, auth_by_psk, pre_shared, psk_lookup
 from .rpk import RawPublicKey
-from .trust import Trust
+from .trust import Trust, trusts
 from .x509 import Certificate
 
 __all__ = [
@@ -85,4 +85,5 @@ __all__ = [
     "psk_lookup",
     "register",
     "shown_by",
+    "trusts",
 ]

@@ -13,7 +13,7 @@ from handshake_over_coap.tls.codepoints import CertificateType, SignatureScheme
 from handshake_over_coap.tls.identity import Shown
 from handshake_over_coap.tls.signatures import SCHEMES, PublicKey
 
-from .base import Address, Asked, PeerRole, Verifier
+from .base import Address, Asked, Kind, MadeUp, PeerRole, Verifier
 from .chains import Anchors
 from .keyfiles import CertificateSources, FilePath, read_file
 from .kinds import certificate_kinds, kind_by_auth, kind_by_form
@@ -163,3 +163,13 @@ class Trust:
         """
         asked = Asked(role, now, server_name, server_address)
         return self.verify(Shown(CertificateType.X509, tuple(chain_der)), asked)
+
+
+def trusts(kind: Kind, made: MadeUp, *, insecure: bool) -> tuple[Trust | None, Trust | None]:
+    """What the server and the client of a run in one process check each other with.
+
+    ``None`` is for a side that checks nothing; with ``insecure`` the client accepts anybody.
+    """
+    server = None if made.client_known_by is None else Trust.of(made.client_known_by)
+    client = None if kind.form is None else Trust.of(made.server_known_by, insecure=insecure)
+    return server, client
