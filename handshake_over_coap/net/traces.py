@@ -14,10 +14,11 @@ from handshake_over_coap.carriers.carried import Agreement, CarriedFlight
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import Error
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.messages import HELLO_RETRY_RANDOM
 from handshake_over_coap.tls.negotiation import Completed
+from handshake_over_coap.trace.ahead import SecretsFirst, SecretsInPlace, secrets_ahead
 from handshake_over_coap.trace.capture import Capture
 from handshake_over_coap.trace.classic import ClassicTrace
-from handshake_over_coap.trace.held import SecretsFirst
 from handshake_over_coap.trace.keylog import KeyLog, key_log_lines
 from handshake_over_coap.trace.tap import DatagramSeen, Direction, Tap
 
@@ -38,7 +39,8 @@ class TraceFiles:
         self._files = ExitStack()
         self._keylog: KeyLog | None = None
         self._captures: list[Capture] = []
-        self._wire: SecretsFirst | None = None
+        self._ahead: list[SecretsInPlace | SecretsFirst] = []
+        self._appended: list[Capture] = []
         self._classic: ClassicTrace | None = None
         self._is_client = is_client
         self._missed: Error | None = None
@@ -47,19 +49,28 @@ class TraceFiles:
             if options.keylog is not None:
                 self._keylog = self._files.enter_context(KeyLog(Path(options.keylog)))
             if options.pcap is not None:
-                capture = self._open(options.pcap, local)
-                self._wire = SecretsFirst(capture, _is_hello, options.time_limit)
-                # What CoAP carries no analyser decrypts, and its records come after the secrets.
-                observer = self._wire if options.transport == "udp" else capture
-                tap.add(observer)
-                self._files.callback(self._wire.close)
-                self._files.callback(tap.remove, observer)
-            if options.pcap_dtls is not None:
+                self._observe(tap, self._open(options.pcap, local), options)
+            if options.pcap_dtls is not None and options.transport == "udp":
+                self._observe(tap, self._open(options.pcap_dtls, local), options)
+            elif options.pcap_dtls is not None:
                 capture = self._open(options.pcap_dtls, local)
                 self._classic = ClassicTrace(capture, _is_records)
                 tap.add(self._classic)
+                self._appended.append(capture)
                 self._files.callback(tap.remove, self._classic)
             opening.pop_all()
+
+    def _observe(self, tap: Tap, capture: Capture, options: Options) -> None:
+        """Have ``capture`` see what is on the wire."""
+        observer: SecretsInPlace | SecretsFirst | Capture = capture
+        if options.transport == "udp":
+            observer = secrets_ahead(capture, _is_server_hello, options.time_limit)
+            self._ahead.append(observer)
+            self._files.callback(observer.close)
+        else:  # what CoAP carries no analyser decrypts, and its records come after the secrets
+            self._appended.append(capture)
+        tap.add(observer)
+        self._files.callback(tap.remove, observer)
 
     def _open(self, path: str | PathLike[str], local: Address) -> Capture:
         capture = self._files.enter_context(
@@ -93,11 +104,10 @@ class TraceFiles:
             except Error as error:  # a full disk is no reason to lose the session
                 log.info("the key log misses a session: %s", error)
                 self._missed = error
-        for capture in self._captures:
-            for line in lines:
-                capture.secrets(line)
-        if self._wire is not None:
-            self._wire.release(peer.host, peer.port)
+        for ahead in self._ahead:
+            ahead.secrets(peer.host, peer.port, lines)
+        for capture in self._appended:
+            capture.secrets("\n".join(lines))
 
     def flights(self, peer: Address, flights: Sequence[CarriedFlight] = ()) -> None:
         """A handshake with ``peer`` is complete; these are its flights where CoAP carried them."""
@@ -146,7 +156,12 @@ def _is_records(data: bytes) -> bool:
     return protocol_of(data) is Protocol.RECORDS
 
 
-def _is_hello(data: bytes) -> bool:
-    """Whether a datagram begins with a ClientHello in the clear: a record header is 13 bytes."""
-    types = (ContentType.handshake, HandshakeType.client_hello)
-    return len(data) > 13 and (data[0], data[13]) == types and not any(data[3:5])
+def _is_server_hello(data: bytes) -> bool:
+    """Whether a datagram begins with a ServerHello in the clear that makes keys.
+
+    Headers of record and fragment are 13 and 12 bytes, and the random stands behind a version.
+    """
+    types = (ContentType.handshake, HandshakeType.server_hello)
+    if len(data) <= 13 or (data[0], data[13]) != types or any(data[3:5]):
+        return False
+    return data[27 : 27 + len(HELLO_RETRY_RANDOM)] != HELLO_RETRY_RANDOM

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import stat
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
@@ -11,12 +13,15 @@ from typing import Final, Self
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.trace.files import cannot_write, open_private
 from handshake_over_coap.trace.packets import udp_packet
-from handshake_over_coap.trace.pcapng import PcapngWriter
+from handshake_over_coap.trace.pcapng import PcapngWriter, secrets_block
 from handshake_over_coap.trace.tap import DatagramSeen, Direction, Fate
 
 _log = logging.getLogger(__name__)
 
 _WHAT: Final = "capture"
+
+ROOM: Final = 1024
+"""Bytes of a key log that :meth:`Capture.reserve` keeps room for: a session of 1.3 has 900."""
 
 
 class Capture:
@@ -69,15 +74,42 @@ class Capture:
         except OSError as error:
             self._fail(error)
 
-    def secrets(self, key_log: str) -> None:
-        """Append lines of a key log; they serve the datagrams after them."""
-        if self.failure is not None or self._file.closed:
+    @property
+    def in_place(self) -> bool:
+        """Whether what is written can be changed later: in a file it can, in a pipe it cannot."""
+        return not self._file.closed and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+
+    def reserve(self) -> int | None:
+        """Keep room for secrets that are to serve the datagrams from here on.
+
+        Gives it for :meth:`secrets`, or None where there can be none.  It is a whole block from the
+        start, of empty lines, so that the file is one that can be read at any time.
+        """
+        if not self.in_place:
+            return None
+        room = self._file.tell()
+        self.secrets("\n" * ROOM)
+        return room
+
+    def secrets(self, key_log: str, room: int | None = None) -> None:
+        """Write lines of a key log into ``room``; they serve the datagrams after that.
+
+        Without, and where they are too long for it, they are appended.
+        """
+        if not key_log or self.failure is not None or self._file.closed:
             return
         try:
-            self._writer.secrets(key_log)
-            self._file.flush()
+            if room is None or len(key_log) > ROOM:
+                self._writer.secrets(key_log)
+                self._file.flush()
+            else:
+                self._fill(room, secrets_block(key_log.ljust(ROOM, "\n")))
         except OSError as error:
             self._fail(error)
+
+    def _fill(self, room: int, block: bytes) -> None:
+        if os.pwrite(self._file.fileno(), block, room) < len(block):
+            raise OSError("only a part of the secrets was written")
 
     def close(self) -> None:
         """Write out what is buffered and close the file.  Closing again does nothing."""

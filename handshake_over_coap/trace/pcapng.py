@@ -83,10 +83,15 @@ class PcapngWriter:
 
     def secrets(self, key_log: str) -> None:
         """Append lines of a key log; they have to precede the packets they are to decrypt."""
-        lines = key_log if key_log.endswith("\n") else f"{key_log}\n"
-        data = lines.encode("ascii")
-        fixed = struct.pack("<II", _TLS_KEY_LOG, len(data))
-        self._file.write(_block(_DECRYPTION_SECRETS, fixed + _padded(data)))
+        self._file.write(secrets_block(key_log))
+
+
+def secrets_block(key_log: str) -> bytes:
+    """A block of lines of a key log; as long for every key log of the same length."""
+    lines = key_log if key_log.endswith("\n") else f"{key_log}\n"
+    data = lines.encode("ascii")
+    fixed = struct.pack("<II", _TLS_KEY_LOG, len(data))
+    return _block(_DECRYPTION_SECRETS, fixed + _padded(data))
 
 
 def _block(kind: int, body: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,41 @@ def test_a_signal_to_a_server_leaves_its_capture_whole(
         assert run_hoc("connect", server.host, server.port, *PSK, "--send", "x").returncode == 0
         assert server.stop(number) == (-number if number is signal.SIGKILL else 0)
     assert _whole(capture) >= 8
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_capture_over_udp_survives_a_kill_in_mid_handshake(version: str, tmp_path: Path) -> None:
+    """A relay that passes nothing back keeps both in the middle of it."""
+    of_client, of_server = tmp_path / "client", tmp_path / "server"
+    options = ("--transport", "udp", *PSK)
+    client_options = ("--dtls", version, "--pcap", str(of_client))
+    with serving(*options, "--no-address-check", "--pcap", of_server) as server, udp_socket() as to:
+        client = subprocess.Popen(
+            [*COMMAND, "connect", *map(str, to.getsockname()), *options, *client_options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+        )
+        try:
+            hello, _ = to.recvfrom(2048)
+            with udp_socket() as relay:
+                relay.sendto(hello, (server.host, int(server.port)))
+                relay.recv(2048)
+        finally:
+            client.kill()
+            client.communicate()
+        server.stop(signal.SIGKILL)
+    assert _whole(of_client) >= 1
+    assert _whole(of_server) >= 2
+
+
+def udp_socket() -> socket.socket:
+    """A socket on loopback that does not wait for ever."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.settimeout(PATIENCE)
+    made.bind(("127.0.0.1", 0))
+    return made
 
 
 def _whole(capture: Path) -> int:

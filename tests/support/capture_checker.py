@@ -58,7 +58,9 @@ def read_pcapng(path: Path) -> tuple[list[tuple[int, bytes]], dict[bytes, bytes]
             packets.append(_udp(body[20 : 20 + captured]))
         elif kind == 10:
             (size,) = struct.unpack_from("<I", body, 4)
-            for line in body[8 : 8 + size].decode().splitlines():
+            for line in body[8 : 8 + size].decode().split("\n"):
+                if not line:
+                    continue
                 label, random, secret = line.split()
                 if label == "CLIENT_RANDOM":
                     key_log[bytes.fromhex(random)] = bytes.fromhex(secret)

@@ -130,8 +130,9 @@ def openssl_conversation() -> tuple[list[tuple[Direction, bytes]], bytes]:
     return seen, secrets[0]
 
 
+@pytest.mark.parametrize("when", ["first", "in room that was kept"])
 def test_records_are_decrypted_by_the_secrets_in_the_capture(
-    require_peer: RequirePeer, tmp_path: Path
+    require_peer: RequirePeer, tmp_path: Path, when: str
 ) -> None:
     program, path = require_peer("tshark"), tmp_path / "dtls.pcapng"
     seen, openssl_line = openssl_conversation()
@@ -139,9 +140,13 @@ def test_records_are_decrypted_by_the_secrets_in_the_capture(
     line = key_log_line(KeyLogLabel(label), bytes.fromhex(client_random), bytes.fromhex(secret))
     assert line == openssl_line.decode()
     with Capture(path, local_host="::1", local_port=40000, time_zero_ns=0) as capture:
-        capture.secrets(line)
+        room = None if when == "first" else capture.reserve()
+        if room is None:
+            capture.secrets(line)
         for place, (direction, data) in enumerate(seen):
             capture.observe(DatagramSeen(float(place), direction, "::1", 40001, data))
+        if room is not None:
+            capture.secrets(line, room)
     as_dtls = ("-d", "udp.port==40001,dtls")
     rows = fields(program, path, "dtls.handshake.type", "data.data", options=as_dtls)
     assert [types for types, _ in rows].count("20") == 2
