@@ -96,10 +96,19 @@ def _add(group: Group, declared: Declared) -> None:
         how["type"] = argument(declared)
         how["metavar"] = _metavar(declared, kinds)
         if declared.choices:
-            how["choices"] = declared.values
+            how["choices"] = _OrOwn(declared.values) if declared.own else declared.values
         if declared.repeatable:
             how["action"] = "append"
     group.add_argument(declared.flag, **how)
+
+
+class _OrOwn(tuple[Any, ...]):
+    """Choices beside which ``module:Name`` may stand."""
+
+    __slots__ = ()
+
+    def __contains__(self, value: object) -> bool:
+        return super().__contains__(value) or (isinstance(value, str) and ":" in value)
 
 
 def _add_switch(group: Group, declared: Declared, how: dict[str, Any]) -> None:

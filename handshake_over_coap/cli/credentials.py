@@ -104,7 +104,7 @@ def _missing(arguments: Namespace, who: str = "") -> ConfigurationError:
 def _trust(arguments: Namespace, peer: str) -> Trust:
     files = given(arguments)
     for kind in certificate_kinds():
-        if arguments.auth in kind.names:
+        if kind is kind_by_auth(arguments.auth):
             trust = Trust.of(kind.known_by(files), insecure=files.insecure)
             if trust.accepts(kind.form):
                 return trust

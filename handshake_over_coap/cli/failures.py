@@ -82,7 +82,7 @@ def _for_alert(error: AlertError, auth: str, *, has_key: bool) -> str:
 
 def _of_kind(error: AlertError, auth: str) -> str:
     """What the kind of credential in use has to say about such an alert, if anything."""
-    if auth not in auth_names():
+    if auth not in auth_names() and ":" not in auth:
         return ""
     said = kind_by_auth(auth).advice.items()
     return next((text for alert, text in said if isinstance(error, alert)), "")

@@ -72,7 +72,7 @@ _SEALED_TYPES: Final = frozenset({int(ContentType.handshake), int(ContentType.al
 _MIN_FRAGMENT: Final = EXPLICIT_NONCE_LENGTH + 8 + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlainEncoding:
     """The encoding that this module describes; it has no settings."""
 

@@ -82,9 +82,10 @@ class Choices:
     auth: str | None = option(
         None,
         "how the sides prove who they are: pre-shared key, the same with forward secrecy, raw "
-        "public key, certificate",
+        "public key, certificate; or module:Name of a kind of credential of your own",
         group=_HANDSHAKE,
         choices=auth_names,
+        own=True,
         told="psk",
     )
     mutual: bool = option(
@@ -221,9 +222,8 @@ class Choices:
         """Raise ConfigurationError for a value that is none of its option's."""
         for name, declared in declarations(type(self)).items():
             value = getattr(self, name)
-            values = declared.values
-            if values and value != declared.default and value not in values:
-                known = ", ".join(map(str, values))
+            if not declared.allows(value):
+                known = ", ".join(map(str, declared.values))
                 raise ConfigurationError(f"{name} {value!r} is none of {known}")
 
     @property

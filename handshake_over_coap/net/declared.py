@@ -31,8 +31,9 @@ class Declared:
     ``hint`` is its type; ``doc`` what it is, in lower case and without a full stop; ``unit`` that
     of its number (``s``, ``bytes``).  ``group`` is the heading of help that it stands under, empty
     for an option that the command line does not have.  ``choices`` are its values where they are
-    few, or what gives them; ``needs`` other options with the values that it has a part in, ``why``
-    what is missing otherwise.  ``repeatable``: the command line takes it several times.
+    few, or what gives them; with ``own`` also ``module:Name`` of the user's.  ``needs`` are other
+    options with the values that it has a part in, ``why`` what is missing otherwise.
+    ``repeatable``: the command line takes it several times.
     ``metavar`` and ``told`` (of the default) are for help where nothing better follows from the
     rest; ``parse`` makes the value of a text, where its type does not say how.  ``defaults`` are
     those of the members that own it, by their names.
@@ -45,6 +46,7 @@ class Declared:
     unit: str = ""
     group: str = ""
     choices: tuple[Any, ...] | Callable[[], tuple[Any, ...]] = ()
+    own: bool = False
     needs: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     why: str = ""
     metavar: str = ""
@@ -57,6 +59,12 @@ class Declared:
     def values(self) -> tuple[Any, ...]:
         """The values of ``choices``; empty where anything of its type will do."""
         return self.choices() if callable(self.choices) else self.choices
+
+    def allows(self, value: object) -> bool:
+        """Whether ``value`` is one of its choices, or may be where to find one of one's own."""
+        if not self.values or value == self.default or value in self.values:
+            return True
+        return self.own and isinstance(value, str) and ":" in value
 
     @property
     def flag(self) -> str:

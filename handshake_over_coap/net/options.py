@@ -88,7 +88,8 @@ class Options(Choices):
 
     def __post_init__(self) -> None:
         self.check_choices()
-        if self.auth is not None and kind_by_auth(self.auth).form is None and self.mutual:
+        kind = None if self.auth is None else kind_by_auth(self.auth)
+        if kind is not None and kind.form is None and self.mutual:
             able = [name for kind in certificate_kinds() for name in kind.names]
             raise ConfigurationError(
                 f"mutual goes with {' and '.join(able)}: with {self.auth} both sides prove the "

@@ -19,7 +19,7 @@ from .blockwise_client import BlockwiseClient
 from .blockwise_server import BlockwiseServer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Blockwise:
     """RFC 7959 by the book, over confirmable messages."""
 

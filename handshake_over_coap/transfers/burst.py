@@ -28,7 +28,7 @@ from .pieces import Note, Part, PieceError, Saying, decode
 from .wrapping import unwrapped
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Burst:
     """Pieces of an erasure code in non-confirmable messages, repeated by both sides."""
 

@@ -29,7 +29,7 @@ from .qblock_parameters import QBlockParameters
 from .qblock_server import QBlockServer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class QBlock(QBlockParameters):
     """RFC 9177 over non-confirmable messages."""
 

@@ -22,9 +22,10 @@ _ACTIVATE: Final = ". .venv/bin/activate"
 
 def blocks(text: str, language: str = "") -> list[str]:
     """The fenced blocks of a page in ``language`` ("" for commands)."""
-    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    fenced = re.findall(r"^```([^\n]*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    found = [str(block) for marked, block in fenced if marked == language]
     assert found
-    return [str(block) for block in found]
+    return found
 
 
 def conversation(commands: Sequence[str], folder: Path, port: int) -> str:

@@ -30,7 +30,7 @@ _HANDSHAKE: Final = int(ContentType.handshake)
 _ESCAPE: Final = bytes((cbor.ARRAY,))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompactEncoding:
     """The encoding that this package describes; it has no settings."""
 

@@ -6,7 +6,8 @@ Certificate message and signs with its key; the other *reads* the key out of the
 simulations besides take a credential from files, or have one *made up*.
 
 To add a kind, derive from :class:`CertificateKind` in a module of its own and give it a line in the
-table of :mod:`.kinds` (or, from outside the package, pass it to :func:`.kinds.register`).
+table of :mod:`.kinds`.  From outside the package it is found as ``auth="module:Name"``, or passed
+to :func:`.kinds.register` (docs/own-parts.md has one).
 
 Pre-shared keys travel in messages of their own, so that their kind (:mod:`.psk`) has the part of
 this that is common to all: names, files and what is made up.

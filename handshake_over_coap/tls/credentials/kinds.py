@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import cast
 
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.named import users_own
 from handshake_over_coap.tls.codepoints import SignatureScheme
 from handshake_over_coap.tls.identity import PeerIdentity, Shown
 
@@ -26,14 +28,37 @@ _KINDS: list[Kind] = [
 @contextmanager
 def register(kind: Kind) -> Iterator[None]:
     """Have one more kind until the block is left; raises ConfigurationError for a name in use."""
-    taken = set(auth_names()) & set(kind.names)
-    if taken:
-        raise ConfigurationError(f"there is a kind called {min(taken)} already")
-    _KINDS.append(kind)
+    _add(kind)
     try:
         yield
     finally:
         _KINDS.remove(kind)
+
+
+def _add(kind: Kind) -> None:
+    taken = set(auth_names()) & set(kind.names)
+    if taken:
+        raise ConfigurationError(f"there is a kind called {min(taken)} already")
+    _KINDS.append(kind)
+
+
+def _users_own(text: str) -> Kind:
+    """The kind at ``module:Name``, which stays in the table for as long as the process runs.
+
+    It has to: a peer's credential is looked up by its form, long after the name was read.
+    """
+    kind = _loaded(text)
+    known = next((each for each in _KINDS if type(each) is type(kind)), None)
+    if known is None:
+        _add(kind)
+    return known or kind
+
+
+@cache
+def _loaded(text: str) -> Kind:
+    kind = users_own(text, Kind, "kind of credential")
+    assert isinstance(kind, Kind)  # noqa: S101 -- just checked; for the type checker
+    return kind
 
 
 def auth_names() -> tuple[str, ...]:
@@ -42,7 +67,13 @@ def auth_names() -> tuple[str, ...]:
 
 
 def kind_and_way(auth: str) -> tuple[Kind, Way]:
-    """What a name of ``--auth`` stands for; raises ConfigurationError, naming the known ones."""
+    """What a name of ``--auth`` stands for; raises ConfigurationError, naming the known ones.
+
+    ``module:Name`` is a kind of one's own, by the first of its ways.
+    """
+    if ":" in auth:
+        own = _users_own(auth)
+        return own, own.ways[0]
     for kind in _KINDS:
         for way in kind.ways:
             if way.name == auth:
