@@ -44,7 +44,10 @@ NewStack = Callable[[], DtlsStack]
 
 @dataclass(frozen=True, slots=True)
 class StackEstablished:
-    """A completed handshake of a stack: what it agreed on, and the stack as record layer."""
+    """A completed handshake of a stack: what it agreed on, and the stack as record layer.
+
+    ``early`` are content type and plaintext of records that came before the end of the handshake.
+    """
 
     connected: OverheardAgreement
     sealer: StackSealer

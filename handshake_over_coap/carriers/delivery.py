@@ -53,6 +53,8 @@ class Piece:
     ``order`` counts the records of the flight, ``datagram`` the datagrams, and ``turn`` the times
     when there was something to send; -1 for a piece that was never sent.  ``hinted`` says that an
     ACK in the clear named it, which anybody may have written.
+    ``offset`` and ``length`` are bytes of the message; ``acked`` says that the peer is known
+    to have it.
     """
 
     message: HandshakeMessage

@@ -44,7 +44,10 @@ APPLICATION_EPOCH = 3
 
 @dataclass(frozen=True, slots=True)
 class EpochView:
-    """One epoch in one direction, as an encoding with keys of its own sees it."""
+    """One epoch in one direction, as an encoding with keys of its own sees it.
+
+    ``next_number`` is the number of its next record.
+    """
 
     keys: TrafficKeys
     next_number: int

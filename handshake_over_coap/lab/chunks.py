@@ -51,7 +51,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All of a sweep."""
+    """All of a sweep.
+
+    ``seed`` is that of the whole sweep.
+    """
 
     scenarios: tuple[Scenario, ...]
     trials: int

@@ -76,7 +76,10 @@ class Degraded:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One bad link; ``loss`` is a fraction of frames."""
+    """One bad link; ``loss`` is a fraction of frames.
+
+    Both maps go from the name of a carrier to how much more it takes there.
+    """
 
     loss: float
     published: Mapping[str, Degradation]

@@ -47,7 +47,10 @@ _OWN_KEYS: Final = ("trials", "seed", _GRID)
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What a file asks for."""
+    """What a file asks for.
+
+    ``trials`` is of each scenario, ``seed`` of all.
+    """
 
     scenarios: tuple[Scenario, ...]
     trials: int = 100

@@ -45,6 +45,7 @@ class Row:
     """One loss, as a fraction of datagrams; ``published`` is ``None`` between the two ends.
 
     ``approximate`` tells that it is published in words, as "about".
+    ``carriers`` goes from their names to what completed.
     """
 
     loss: float

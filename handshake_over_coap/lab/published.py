@@ -104,7 +104,10 @@ TABLE_5: Final[Mapping[float, Transmissions]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """The fraction of handshakes that complete within a budget; ``approximate``: read as about."""
+    """The fraction of handshakes that complete within a budget; ``approximate``: read as about.
+
+    ``success`` is a fraction.
+    """
 
     success: float
     approximate: bool = False

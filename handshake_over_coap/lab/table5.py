@@ -75,7 +75,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line; ``loss`` is a fraction of datagrams."""
+    """One line; ``loss`` is a fraction of datagrams.
+
+    ``published`` is the draft's line, ``models`` the three strategies replicated, ``carriers``
+    ours, both by name.
+    """
 
     loss: float
     published: Transmissions

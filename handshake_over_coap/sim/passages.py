@@ -57,7 +57,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """A datagram as it was sent."""
+    """A datagram as it was sent.
+
+    ``destination`` is the address that it was sent to.
+    """
 
     number: int
     """Its number among those of both directions, from 1."""

@@ -78,6 +78,11 @@ class Connected:
     ``verify_data`` are the client's and the server's Finished, 12 bytes each.  Connection IDs are
     None where the extension was not negotiated, and empty where none is wanted; the limit is that
     of :class:`EpochKeys`.
+    The randoms have 32 bytes, ``master_secret`` 48; ``transcript`` is the bytes of all messages as
+    they are hashed.  ``peer`` is who the other side proved to be, ``server_certificate_type`` the
+    form in which the server showed its key (RFC 7250), ``server_name`` the name that the client
+    asked for, if any.  ``own_cid`` is in the records that come here, ``peer_cid`` in those that go
+    out.
     """
 
     version: ProtocolVersion

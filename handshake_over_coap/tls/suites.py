@@ -57,6 +57,7 @@ class AeadAlgorithm:
     ``explicit_nonce_length`` bytes that travel in the record (RFC 5246 section 6.2.3.3).  In 1.3
     every algorithm takes a write_iv of 12 bytes, and keys of ``key_length`` bytes for records and
     for their numbers.
+    ``tag_length`` is 8 for the _8 suites, else 16; ``name`` that of its RFC without AEAD_.
     """
 
     name: str

@@ -31,7 +31,11 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DatagramSeen:
-    """One UDP payload that was sent or received."""
+    """One UDP payload that was sent or received.
+
+    ``direction`` is as this side sees it, ``port`` this side's UDP port, ``data`` the payload;
+    ``fate`` is known in simulations only.
+    """
 
     time: float
     """Seconds of whatever clock the endpoint runs on."""

@@ -88,6 +88,7 @@ class Upload:
 
     ``path`` is the values of the Uri-Path options; ``content_format`` is ``None`` where the
     resource's default applies; ``first`` says that this begins a handshake.
+    ``body`` is whole; ``echo`` is None where no challenge has been given.
     """
 
     path: tuple[str, ...]
@@ -102,6 +103,8 @@ class Reply:
     """The response to a whole body, its parts joined.
 
     ``max_age`` is in seconds; ``location`` the values of the Location-Path options.
+    ``code`` is the number on the wire; ``content_format`` is None where the option is absent,
+    ``echo`` the challenge of a 4.01, if any.
     """
 
     code: int

@@ -25,7 +25,11 @@ _SIZE_MASK: Final = 0x7FF
 
 @dataclass(frozen=True, slots=True)
 class FirstFragment:
-    """``rest`` is the compressed headers and the first data."""
+    """``rest`` is the compressed headers and the first data.
+
+    ``size`` is that of the uncompressed packet in bytes, ``tag`` the 16-bit number of the packet
+    (RFC 4944 section 5.3).
+    """
 
     size: int
     tag: int

@@ -40,7 +40,11 @@ _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 @dataclass(frozen=True, slots=True)
 class DataFrame:
-    """A data frame; ``sequence`` is its data sequence number, 0 to 255."""
+    """A data frame; ``sequence`` is its data sequence number, 0 to 255.
+
+    ``pan`` is the PAN identifier, 16 bits; ``ack_request`` asks the receiver for an acknowledgement
+    (IEEE 802.15.4-2020 section 7.3.1).
+    """
 
     sequence: int
     pan: int

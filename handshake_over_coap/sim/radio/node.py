@@ -13,7 +13,11 @@ from handshake_over_coap.sim.passages import Datagram, Outcome
 
 @dataclass(slots=True)
 class NodeFigures:
-    """What a node has sent and received; bytes are those of frames, times in seconds, joules."""
+    """What a node has sent and received; bytes are those of frames, times in seconds, joules.
+
+    ``repetitions`` are frames sent again by the link layer, ``acks_sent`` its acknowledgements;
+    energies are those of sending and receiving alone.
+    """
 
     frames_sent: int = 0
     """Data frames, each repetition counted."""

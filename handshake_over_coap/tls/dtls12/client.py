@@ -141,7 +141,11 @@ def _extensions(config: ClientConfig) -> list[TypedExtension]:
 
 @dataclass(frozen=True, slots=True)
 class ExpectServerHello:
-    """Flight 1 is sent."""
+    """Flight 1 is sent.
+
+    ``hello`` is the one sent last, ``transcript`` goes up to it; ``next_seq`` is the message_seq of
+    our next message, ``verify_requests`` how many HelloVerifyRequests there were.
+    """
 
     config: ClientConfig
     hello: ClientHello
@@ -333,7 +337,10 @@ class ExpectChangeCipherSpec:
 
 @dataclass(frozen=True, slots=True)
 class ExpectFinished:
-    """Only the server's Finished is missing."""
+    """Only the server's Finished is missing.
+
+    ``transcript`` goes up to the client's own Finished, whose 12 bytes are ``verify_data``.
+    """
 
     parameters: Parameters
     secrets: Secrets

@@ -44,7 +44,10 @@ from .common import (
 
 @dataclass(frozen=True, slots=True)
 class ClientCommon:
-    """What all states of the client after ServerHello know."""
+    """What all states of the client after ServerHello know.
+
+    ``next_seq`` is the message_seq of the client's next message.
+    """
 
     config: ClientConfig
     parameters: Parameters
@@ -53,7 +56,12 @@ class ClientCommon:
 
 @dataclass(frozen=True, slots=True)
 class ServerFlight:
-    """What the server's flight has told so far."""
+    """What the server's flight has told so far.
+
+    ``identity`` and ``key`` are of the server's Certificate; ``group`` (a NamedGroup number) and
+    ``public`` (its bytes) of ServerKeyExchange; ``request`` is there where the server asks for the
+    client's key.
+    """
 
     identity: PeerIdentity = field(default_factory=PeerIdentity)
     key: PublicKey | None = None

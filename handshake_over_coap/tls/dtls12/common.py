@@ -39,7 +39,13 @@ from handshake_over_coap.tls.transcript import Transcript
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What the hellos agreed on."""
+    """What the hellos agreed on.
+
+    The randoms have 32 bytes.  Certificate types are numbers of RFC 7250; ``server_name`` is the
+    name that the client asked for, if any.  ``own_cid`` goes into the records that come here,
+    ``peer_cid`` into those that go out: None without the extension, empty where none is wanted (RFC
+    9146).  Record limits are bytes of plaintext, None without the extension (RFC 8449).
+    """
 
     suite: CipherSuite
     client_random: bytes

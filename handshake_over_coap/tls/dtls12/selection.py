@@ -53,7 +53,11 @@ from .common import Parameters
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The server's choice; ``group`` and ``credential`` only where the suite uses them."""
+    """The server's choice; ``group`` and ``credential`` only where the suite uses them.
+
+    ``client_certificate_type`` is the form asked of the client (RFC 7250); ``server_name`` is the
+    client's, if it named one.
+    """
 
     suite: CipherSuite
     group: NamedGroup | None

@@ -56,6 +56,11 @@ class Parameters:
 
     ``group`` is None where a pre-shared key is all there is; ``psk`` tells whether one is used,
     and ``resumed`` whether it came with a ticket.
+    The randoms have 32 bytes.  Certificate types are numbers of RFC 7250; ``server_name`` is the
+    name that the client asked for, if any.  ``own_cid`` goes into the records that come here,
+    ``peer_cid`` into those that go out: None without the extension, empty where none is wanted (RFC
+    9146).  Record limits are bytes of plaintext with the byte of its type, None without the
+    extension (RFC 8449).
     """
 
     suite: CipherSuite13
@@ -87,7 +92,11 @@ def transcript_after_retry(first_hello_hash: bytes, retry: HandshakeMessage) -> 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeSecrets:
-    """The traffic secrets of epoch 2, 32 bytes each, and the secret that follows."""
+    """The traffic secrets of epoch 2, 32 bytes each, and the secret that follows.
+
+    ``client`` and ``server`` are client_handshake_traffic_secret and the server's, ``master`` the
+    master secret that the epochs after the handshake come from (RFC 8446 section 7.1).
+    """
 
     client: bytes = field(repr=False)
     server: bytes = field(repr=False)

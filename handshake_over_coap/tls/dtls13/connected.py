@@ -59,6 +59,8 @@ class Ongoing:
     The secrets are those of the present epochs; ``next_seq`` is the number of our next message.
     ``update_pending``: a KeyUpdate of ours is not acknowledged yet, so that nothing more may be
     sent; ``answer_due``: the peer has asked for one meanwhile, ``cids_due``: for connection IDs.
+    ``client`` tells which side this is; ``resumption`` is resumption_master_secret, 32 bytes (RFC
+    8446 section 7.1).  Epochs count from 3, the first of application data (RFC 9147 section 6.1).
     """
 
     client: bool
@@ -82,6 +84,12 @@ class Connected13:
     the client's and the server's Finished, 32 bytes each.  With ``resumed``, ``peer`` is who the
     peer proved to be when the ticket was given.  Connection IDs are None where the extension was
     not negotiated; ``peer_record_limit`` is that of :class:`~..handshake.EpochKeys`.
+    ``psk`` tells whether a pre-shared key was used, a ticket's included.  The randoms have 32
+    bytes; ``transcript`` is the bytes of all messages up to the client's Finished, as they are
+    hashed.  ``server_certificate_type`` is the form in which the server showed its key (RFC 7250),
+    ``server_name`` the name that the client asked for, if any.  ``own_cid`` is in the records that
+    come here, ``peer_cid`` in those that go out.  ``ongoing`` is what KeyUpdate and the like go on
+    from.
     """
 
     suite: CipherSuite13
@@ -287,6 +295,8 @@ class Ending:
     """What the end of a handshake leaves: secrets, and who the peer is.
 
     ``resumption`` is resumption_master_secret, ``next_seq`` the number of our next message.
+    ``verify_data`` are the client's and the server's Finished, 32 bytes each, ``transcript`` the
+    bytes of all messages up to the client's.
     """
 
     parameters: Parameters

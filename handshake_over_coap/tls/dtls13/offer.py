@@ -73,7 +73,11 @@ class OfferedKey:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A ClientHello as sent, and what its sender alone knows of it."""
+    """A ClientHello as sent, and what its sender alone knows of it.
+
+    ``hello`` stands in ``message``; ``shares`` are its key shares with their private halves,
+    ``keys`` the pre-shared keys in the order of their identities.
+    """
 
     hello: ClientHello
     message: HandshakeMessage

@@ -43,6 +43,8 @@ class Offered:
 
     Lists that it leaves out are empty, those of certificate types X.509 alone (RFC 7250 section
     4.2).
+    ``modes``, ``groups``, ``schemes`` and both ``_types`` are numbers of their registries, best
+    first; the last two are None where the extension is absent.
     """
 
     hello: ClientHello = field(repr=False)

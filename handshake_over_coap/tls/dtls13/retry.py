@@ -65,6 +65,7 @@ class Retry:
 
     ``group`` is the one it asked for, if any; ``constant`` the digest of what may not change from
     the first ClientHello to the second; ``transcript`` goes up to the retry.
+    ``suite`` is the number of the one it chose, ``cookie`` whether it asked for one.
     """
 
     suite: int

@@ -65,7 +65,12 @@ from .server_tickets import TicketContent, milliseconds, seal_ticket, ticket_lif
 
 @dataclass(frozen=True, slots=True)
 class ServerCommon:
-    """What all states after the server's flight know; ``transcript`` goes up to its end."""
+    """What all states after the server's flight know; ``transcript`` goes up to its end.
+
+    ``traffic`` are the secrets of all epochs, ``keys`` those of epochs 2 and 3 made of them;
+    ``verify_data`` is the server's Finished, 32 bytes; ``next_seq`` the message_seq of the server's
+    next message.
+    """
 
     config: ServerConfig
     choice: Selection

@@ -37,6 +37,8 @@ class TicketContent:
 
     Times are milliseconds since 1970: ``issued_at`` of this ticket, ``authenticated_at`` of the
     last handshake in which both sides proved who they are.  ``peer`` is the client.
+    ``suite`` is its number, ``psk`` the key to resume with, 32 bytes, ``lifetime`` in seconds; name
+    and certificate type are those of the session that the ticket was given in.
     """
 
     suite: int

@@ -64,6 +64,7 @@ class OfferedPsks:
     """pre_shared_key in a ClientHello: identities, best first, and a binder for each.
 
     Binders hold 32 to 255 bytes, 32 with SHA-256.  The extension has to be the last of its hello.
+    They stand in the order of ``identities``.
     """
 
     extension_type: ClassVar[ExtensionType] = ExtensionType.pre_shared_key
