@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from handshake_over_coap.cli.table5_text import incomplete, table5_lines
 from handshake_over_coap.lab import claeys, keoh, table1, table2, table4, table5
+from handshake_over_coap.lab.selection import Selection
 from handshake_over_coap.lab.simulate import Progress
-from handshake_over_coap.lab.strategies import LIMIT
 from handshake_over_coap.lab.table import in_json
 
 _DRAFT: Final = "draft-hartke-dice-practical-issues-01"
@@ -23,10 +24,6 @@ Table 2 of {_DRAFT}: the same with stateless header compression"""
 _TITLE_4: Final = f"""\
 Table 4 of {_DRAFT}: bytes left for data in a datagram (CCM_8),
 and with stateless header compression, the nonce elided"""
-_TITLE_5: Final = f"""\
-Table 5 of {_DRAFT}: datagrams to complete a handshake, by loss;
-nobody gives up. The draft's three strategies: published, replicated (with its 95 % interval), and
-the exact mean of the model; then our real carriers with datagrams of {LIMIT} bytes at most"""
 _TITLE_KEOH: Final = f"""\
 draft-keoh-lwig-dtls-iot-02: handshakes with a pre-shared key that complete in {keoh.BUDGET:g} s,
 in percent, with their 95 % intervals"""
@@ -36,11 +33,14 @@ Published, over 6TiSCH: """
 _FEWEST_OF_MODELS: Final = 1000
 """Trials of the models in table 5: they cost little beside those of our carriers."""
 
-_NAMES_5: Final = {
-    "bulk": "bulk, no ACK",
-    "stop_and_wait": "stop-and-wait",
-    "cumulative": "bulk, one ACK",
-}
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a table is asked for; ``trials`` is None for the run of the documentation."""
+
+    trials: int | None
+    seed: int
+    selection: Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,17 @@ class Table:
     json: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, name: str, trials: int | None, seed: int, progress: Progress) -> Table:
+    def of(cls, name: str, asked: Asked, progress: Progress) -> Table:
         """The table called ``name``; raises ConfigurationError."""
-        return _MAKERS[name](trials, seed, progress)
+        asked.selection.check_for(name)
+        return _MAKERS[name](asked, progress)
 
 
-def _table1(_trials: int | None, _seed: int, _progress: Progress) -> Table:
+def _table1(_asked: Asked, _progress: Progress) -> Table:
     return _sizes(_TITLE_1, table1.rows())
 
 
-def _table2(_trials: int | None, _seed: int, _progress: Progress) -> Table:
+def _table2(_asked: Asked, _progress: Progress) -> Table:
     return _sizes(_TITLE_2, table2.rows())
 
 
@@ -80,7 +81,7 @@ def _difference(row: table1.Row | table2.Row) -> str:
     return f"{whole:+} = {parts}"
 
 
-def _table4(_trials: int | None, _seed: int, _progress: Progress) -> Table:
+def _table4(_asked: Asked, _progress: Progress) -> Table:
     rows = table4.rows()
     lines = [_TITLE_4, "", "limit   published        ours   (plain / SHC)"]
     for row in rows:
@@ -89,62 +90,18 @@ def _table4(_trials: int | None, _seed: int, _progress: Progress) -> Table:
     return Table("\n".join(lines), in_json(rows))
 
 
-def _table5(trials: int | None, seed: int, progress: Progress) -> Table:
-    of_models = None if trials is None else max(trials, _FEWEST_OF_MODELS)
-    rows = tuple(table5.rows(trials, seed, of_models=of_models, progress=progress))
-    lines = [_TITLE_5]
-    for name, title in _NAMES_5.items():
-        lines += ["", f"{title:<14} loss   published    replicated               exact"]
-        for row in rows:
-            model, published = row.models[name], getattr(row.published, name)
-            lines.append(
-                f"{row.loss:>18.0%}{published:>12.1f}"
-                f"{_mean(model.replicated.mean, model.replicated.ci95):>20}"
-                f"{model.exact:>14.1f}"
-            )
-        runs = table5.runs_behind(rows, name)
-        lines.append(f"  the published column differs from it like a mean over {runs:.0f} runs")
-    carriers = list(rows[0].carriers)
-    lines += ["", f"{'our carriers':<14} loss{''.join(f'{name:>20}' for name in carriers)}"]
-    for row in rows:
-        found = (_mean(each.mean, each.ci95) for each in row.carriers.values())
-        lines.append(f"{row.loss:>18.0%}{''.join(f'{each:>20}' for each in found)}")
-    lines += _beside(rows, carriers, "mean seconds", lambda each: each.seconds)
-    lines += _beside(rows, carriers, "mean bytes", lambda each: each.bytes)
-    lines += _incomplete(rows)
-    return Table("\n".join(lines), in_json(rows))
-
-
-def _beside(
-    rows: Sequence[table5.Row],
-    carriers: Sequence[str],
-    title: str,
-    figure: Callable[[table5.Measured], float | None],
-) -> list[str]:
-    """Another figure of the same handshakes, a line for each loss."""
-    lines = ["", f"{title:<14} loss{''.join(f'{name:>20}' for name in carriers)}"]
-    for row in rows:
-        found = map(figure, row.carriers.values())
-        cells = ("none" if each is None else f"{each:.1f}" for each in found)
-        lines.append(f"{row.loss:>18.0%}{''.join(f'{each:>20}' for each in cells)}")
-    return lines
-
-
-def _incomplete(rows: Sequence[table5.Row | claeys.Row]) -> list[str]:
-    """What did not complete although nobody gives up; there should be none."""
-    return [
-        f"  {each.trials - each.completed} of {each.trials} over {name} at {row.loss:.0%} "
-        "did not complete and are not in the mean"
-        for row in rows
-        for name, each in row.carriers.items()
-        if each.completed < each.trials
-    ]
-
-
-def _mean(mean: float | None, half_width: float | None) -> str:
-    if mean is None or half_width is None:
-        return "none"
-    return f"{mean:.1f} +- {half_width:.1f}"
+def _table5(asked: Asked, progress: Progress) -> Table:
+    of_models = None if asked.trials is None else max(asked.trials, _FEWEST_OF_MODELS)
+    rows = tuple(
+        table5.rows(
+            asked.trials,
+            asked.seed,
+            selection=asked.selection,
+            of_models=of_models,
+            progress=progress,
+        )
+    )
+    return Table("\n".join(table5_lines(rows, asked.selection)), in_json(rows))
 
 
 def _ratio(ratio: claeys.Ratio) -> str:
@@ -160,8 +117,8 @@ def _ratio_of_medians(ratio: claeys.Ratio) -> str:
     return f"{ratio.median:.2f} ({low:.2f}-{high:.2f})"
 
 
-def _keoh(trials: int | None, seed: int, progress: Progress) -> Table:
-    rows = tuple(keoh.rows(trials, seed, progress=progress))
+def _keoh(asked: Asked, progress: Progress) -> Table:
+    rows = tuple(keoh.rows(asked.trials, asked.seed, selection=asked.selection, progress=progress))
     names = list(rows[0].carriers)
     lines = [_TITLE_KEOH, "", f"loss   published{''.join(f'{name:>22}' for name in names)}"]
     for row in rows:
@@ -175,8 +132,10 @@ def _keoh(trials: int | None, seed: int, progress: Progress) -> Table:
     return Table("\n".join(lines), in_json(rows))
 
 
-def _claeys(trials: int | None, seed: int, progress: Progress) -> Table:
-    rows = tuple(claeys.rows(trials, seed, progress=progress))
+def _claeys(asked: Asked, progress: Progress) -> Table:
+    rows = tuple(
+        claeys.rows(asked.trials, asked.seed, selection=asked.selection, progress=progress)
+    )
     published = ", ".join(
         f"{name.upper()} {it.time:g} times the time and {it.bytes:g} times the bytes"
         for name, it in rows[0].published.items()
@@ -190,11 +149,11 @@ def _claeys(trials: int | None, seed: int, progress: Progress) -> Table:
             time, size, frames = map(_ratio, (it.time, it.bytes, it.frame_bytes))
             figures = f"{_ratio_of_medians(it.time):>22}{time:>18}{size:>16}{frames:>16}"
             lines.append(f"{row.loss:>11.0%}   {name:<18}{figures}")
-    lines += _incomplete(rows)
+    lines += incomplete(rows)
     return Table("\n".join(lines), in_json(rows))
 
 
-_MAKERS: Final[dict[str, Callable[[int | None, int, Progress], Table]]] = {
+_MAKERS: Final[dict[str, Callable[[Asked, Progress], Table]]] = {
     "1": _table1,
     "2": _table2,
     "4": _table4,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from handshake_over_coap.lab.contestants import contestants
 from handshake_over_coap.lab.published import CLAEYS, Degradation
+from handshake_over_coap.lab.selection import ALL, Selection
 from handshake_over_coap.lab.simulate import Progress, silent, simulate
 
 if TYPE_CHECKING:
@@ -95,16 +96,21 @@ class Row:
 
 
 def rows(
-    trials: int | None = None, seed: int = 1, *, progress: Progress | None = None
+    trials: int | None = None,
+    seed: int = 1,
+    *,
+    selection: Selection = ALL,
+    progress: Progress | None = None,
 ) -> Iterator[Row]:
     """The table, line by line.
 
     ``progress`` is called with the number of handshakes that are done, and of how many.  Raises
-    ConfigurationError for less than one trial.
+    ConfigurationError, for less than one trial, say.
     """
     each, done, tell = TRIALS if trials is None else trials, 0, progress or silent
-    good = contestants(**LINK)
-    whole = (1 + len(LOSSES)) * len(good) * each
+    losses = selection.losses_of("claeys", LOSSES)
+    good = selection.columns_of(contestants(**LINK))
+    whole = (1 + len(losses)) * len(good) * each
 
     def run(scenarios: Mapping[str, Scenario]) -> Iterator[tuple[str, SimulationReport]]:
         nonlocal done
@@ -114,8 +120,8 @@ def rows(
             tell(done, whole)
 
     base = dict(run(good))
-    for loss in LOSSES:
-        bad = run(contestants(**LINK, loss=loss))
+    for loss in losses:
+        bad = run(selection.columns_of(contestants(**LINK, loss=loss)))
         yield Row(loss, CLAEYS, {name: _degraded(it, base[name]) for name, it in bad})
 
 

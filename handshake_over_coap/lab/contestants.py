@@ -1,6 +1,8 @@
 """Our real carriers as contestants: one scenario for each carrier, version and encoding there is.
 
-``lean`` is the profile of that name, ``lean-echo`` the same with the address check by Echo.
+``lean`` is the profile of that name, ``lean-echo`` the same with the address check by Echo,
+``lean-quick`` with a spare piece in every flight, ``lean-derived`` with randoms that follow from
+the key shares, and ``lean-derived-pinned`` with a key that is named and not carried.
 
 All have the same handshake (the draft's: a raw public key, CCM_8, P-256), the same limit on
 datagrams, the address check on and the defaults of everything else, each carrier's timers among
@@ -11,7 +13,7 @@ Nobody gives up, however long the other is silent, and back-off is capped at 60 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from handshake_over_coap.encodings import BY_NAME
 from handshake_over_coap.errors import ConfigurationError
@@ -27,11 +29,20 @@ _SUITES: Final = {
 }
 
 
-_LEAN: Final[Mapping[str, Mapping[str, Any]]] = {
+_Ways: TypeAlias = Mapping[str, Mapping[str, Any]]
+
+_LEAN: Final[_Ways] = {
     "lean-echo": {"address_check": "always"},
     "lean": {},
+    "lean-quick": {"quick": True},
 }
 """The profile ``lean``, with the address check of all others and with its own."""
+
+_DERIVED: Final[_Ways] = {
+    "lean-derived": {"derived_random": True},
+    "lean-derived-pinned": {"derived_random": True, "insecure": False},
+}
+"""What a raw public key in DTLS 1.3 can save besides."""
 
 
 def contestants(**options: Any) -> Mapping[str, Scenario]:
@@ -47,11 +58,18 @@ def contestants(**options: Any) -> Mapping[str, Scenario]:
                 name = "-".join(filter(None, (transport, version, encoding)))
                 found[name] = _scenario(transport, version, encoding, options)
     for version in versions():
-        for way, check in _LEAN.items():
+        for way, choices in _ways(version, options).items():
             found[f"coap-{version}-{way}"] = _scenario(
-                "coap", version, "", {"profile": "lean", **check, **options}
+                "coap", version, "", {"profile": "lean", **choices, **options}
             )
     return found
+
+
+def _ways(version: str, options: Mapping[str, Any]) -> _Ways:
+    ways = dict(_LEAN)
+    if "address_check" in options:
+        del ways["lean-echo"]  # nothing would tell it from ``lean``
+    return ways if version == "1.2" or "auth" in options else {**ways, **_DERIVED}
 
 
 def versions() -> tuple[str, ...]:
@@ -81,6 +99,10 @@ def _scenario(transport: str, version: str, encoding: str, options: Mapping[str,
     if "auth" in options:
         # The suite and the curve are those of the draft's example only.
         del mine["suite"], mine["group"]
+    elif encoding == "compact" or "profile" in options:
+        # With keys pinned, a client would have them named and not carried, as it says in a compact
+        # hello.  The draft's handshake carries the key, as ours do with other bodies.
+        mine["insecure"] = True
     if encoding:
         mine["encoding"] = encoding
     if (transport, version) == ("udp", "1.2"):

@@ -14,6 +14,7 @@ from typing import Final
 
 from handshake_over_coap.lab.contestants import contestants
 from handshake_over_coap.lab.published import KEOH
+from handshake_over_coap.lab.selection import ALL, Selection
 from handshake_over_coap.lab.simulate import Progress, silent, simulate
 
 BUDGET: Final = 15.0
@@ -63,22 +64,29 @@ class Row:
 
 
 def rows(
-    trials: int | None = None, seed: int = 1, *, progress: Progress | None = None
+    trials: int | None = None,
+    seed: int = 1,
+    *,
+    selection: Selection = ALL,
+    progress: Progress | None = None,
 ) -> Iterator[Row]:
     """The table, line by line.
 
     ``progress`` is called with the number of handshakes that are done, and of how many.  Raises
-    ConfigurationError for less than one trial.
+    ConfigurationError, for less than one trial, say.
     """
     each, done, tell = TRIALS if trials is None else trials, 0, progress or silent
-    for loss in LOSSES:
+    losses = selection.losses_of("keoh", LOSSES)
+    for loss in losses:
         found = {}
-        scenarios = contestants(auth="psk", address_check=False, timeout=BUDGET, loss=loss)
+        scenarios = selection.columns_of(
+            contestants(auth="psk", address_check=False, timeout=BUDGET, loss=loss)
+        )
         for name, scenario in scenarios.items():
             result = simulate(scenario, each, seed)
             found[name] = InTime(result.completed / each, result.success, each)
             done += each
-            tell(done, len(LOSSES) * len(scenarios) * each)
+            tell(done, len(losses) * len(scenarios) * each)
         published = KEOH.get(loss)
         if published is None:
             yield Row(loss, None, found)

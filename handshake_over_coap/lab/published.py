@@ -79,6 +79,11 @@ class Transmissions:
     stop_and_wait: float
     cumulative: float
 
+    @property
+    def best(self) -> float:
+        """The lowest of them."""
+        return min(self.bulk, self.stop_and_wait, self.cumulative)
+
 
 TABLE_5: Final[Mapping[float, Transmissions]] = MappingProxyType(
     {
@@ -100,6 +105,27 @@ TABLE_5: Final[Mapping[float, Transmissions]] = MappingProxyType(
     }
 )
 """The handshake of table 1 at 65 bytes, 18 fragments, by the loss of datagrams as a fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestAlone:
+    """A row of which only the lowest figure is at hand, and not which strategy it belongs to."""
+
+    best: float
+
+
+TABLE_5_BEST: Final[Mapping[float, BestAlone]] = MappingProxyType(
+    {0.55: BestAlone(62.3), 0.65: BestAlone(86.4), 0.75: BestAlone(141.5)}
+)
+"""The rows between those of :data:`TABLE_5`, of which no more is at hand."""
+
+LOSSES_5: Final = tuple(sorted((*TABLE_5, *TABLE_5_BEST)))
+"""The losses of both, from 0 to 85 % in steps of five."""
+
+
+def published_5(loss: float) -> Transmissions | BestAlone:
+    """What table 5 has for one of its losses."""
+    return TABLE_5_BEST.get(loss) or TABLE_5[loss]
 
 
 @dataclass(frozen=True, slots=True)

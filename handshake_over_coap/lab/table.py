@@ -11,9 +11,9 @@ from typing import Any, Final, TypeAlias
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab import claeys, keoh, table1, table2, table4, table5
-from handshake_over_coap.lab.published import TABLE_5
+from handshake_over_coap.lab.selection import Selection
 from handshake_over_coap.lab.simulate import Progress, check_trials
-from handshake_over_coap.net.fitting import fitting
+from handshake_over_coap.lab.strategies import LIMIT
 
 NAMES: Final = ("1", "2", "4", "5", "keoh", "claeys")
 """The tables there are; the numbers are those of the practical-issues draft."""
@@ -29,14 +29,22 @@ def table(
     seed: int = 1,
     *,
     losses: Sequence[float] | None = None,
+    columns: Sequence[str] | None = None,
+    limit: int = LIMIT,
+    authentication: str = "server",
+    loss_model: str = "independent",
     carriers: bool = True,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of a published table: 1, 2, 4, 5, ``"keoh"`` or ``"claeys"``.
 
     Each row has ``limit`` (bytes) or ``loss`` (a fraction), ``published`` and ``ours``.  ``trials``
-    (2 or more; without it, as many as ``hoc tables`` makes) and ``seed`` are for what is simulated:
-    5, ``"keoh"`` and ``"claeys"``.  Table 5 can be had for some of its ``losses``, and without our
+    (2 or more; without it, as many as ``hoc tables --full`` makes) and ``seed`` are for what is
+    simulated: 5, ``"keoh"`` and ``"claeys"``, which can be had for some of their ``losses``, and
+    with some of their ``columns`` (``"coap-1.3-lean"``).  Table 5 can be had under other conditions
+    than the draft's: with datagrams of up to ``limit`` bytes (65, 127, 1152), with
+    ``authentication`` of the ``"server"`` or ``"mutual"``, and with a ``loss_model``
+    (``"independent"``, ``"bursty"``, ``"jitter"``, ``"bursty-jitter"``); and without our
     ``carriers``, which take nearly all of its time.  ``progress`` is called with the number of
     handshakes that are done, and of how many.  The same arguments give the same rows.  Raises
     ConfigurationError.
@@ -47,18 +55,24 @@ def table(
     check_trials(_FEWEST if trials is None else trials, seed)
     if trials is not None and trials < _FEWEST:
         raise ConfigurationError(f"trials: one trial has no spread; give {_FEWEST} or more")
+    selection = Selection(
+        losses=losses,
+        columns=columns,
+        limit=limit,
+        authentication=authentication,
+        loss_model=loss_model,
+    )
+    selection.check_for(known)
     if known == "5":
         return in_json(
-            table5.rows(
-                trials, seed, losses=_of_table_5(losses), carriers=carriers, progress=progress
-            )
+            table5.rows(trials, seed, selection=selection, carriers=carriers, progress=progress)
         )
-    if losses is not None or not carriers:
-        raise ConfigurationError("losses and carriers belong to table 5: leave them out")
+    if not carriers:
+        raise ConfigurationError("carriers belongs to table 5: leave it out")
     if known == "keoh":
-        return in_json(keoh.rows(trials, seed, progress=progress))
+        return in_json(keoh.rows(trials, seed, selection=selection, progress=progress))
     if known == "claeys":
-        return in_json(claeys.rows(trials, seed, progress=progress))
+        return in_json(claeys.rows(trials, seed, selection=selection, progress=progress))
     if known == "1":
         return in_json(table1.rows())
     return in_json(table2.rows() if known == "2" else table4.rows())
@@ -72,13 +86,3 @@ def in_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
         else row.to_json()
         for row in rows
     ]
-
-
-def _of_table_5(losses: Sequence[float] | None) -> Sequence[float] | None:
-    if losses is not None:
-        fitting("losses", Sequence[float], losses)
-    for loss in losses or ():
-        if loss not in TABLE_5:
-            known = ", ".join(f"{each:g}" for each in TABLE_5)
-            raise ConfigurationError(f"losses: {loss!r} is not in table 5, which has {known}")
-    return losses

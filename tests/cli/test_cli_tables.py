@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from handshake_over_coap.cli import main
+from handshake_over_coap.cli import main, tables
 from handshake_over_coap.cli.bar import Bar
 from handshake_over_coap.cli.tables import FULL, QUICK
-from handshake_over_coap.cli.tables_text import Table
-from handshake_over_coap.lab import claeys, keoh, table5
-from handshake_over_coap.lab.published import TABLE_1, TABLE_2, TABLE_5
+from handshake_over_coap.cli.tables_text import Asked, Table
+from handshake_over_coap.lab import claeys, keoh, selection, table5
+from handshake_over_coap.lab.published import LOSSES_5, TABLE_1, TABLE_2
 from tests.cli.hoc_process import run_hoc
 
 
@@ -40,13 +40,16 @@ def test_table_4_as_json_is_exactly_the_published_one(capsys: pytest.CaptureFixt
 
 
 def test_table_5_as_json_has_a_mean_and_an_interval_of_everything(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    few = {loss: published for loss, published in TABLE_5.items() if loss < 0.1}
-    monkeypatch.setattr("handshake_over_coap.lab.table5.TABLE_5", few)
-    assert main(["tables", "5", "--trials", "2", "--json"]) == 0
+    assert main(["tables", "5", "--trials", "2", "--losses", "0,0.05", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["table"] == 5
+    assert said["conditions"] == {
+        "limit": 65,
+        "authentication": "server",
+        "loss_model": "independent",
+    }
     assert [row["loss"] for row in said["rows"]] == [0.0, 0.05]
     for row in said["rows"]:
         assert {"bulk", "stop_and_wait", "cumulative"} == set(row["published"])
@@ -54,12 +57,45 @@ def test_table_5_as_json_has_a_mean_and_an_interval_of_everything(
         assert all({"mean", "ci95"} <= set(entry) for entry in row["ours"].values())
 
 
+def test_table_5_comes_in_part_and_under_other_conditions(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    part = ["--columns", "udp-1.3,coap-1.3-lean", "--losses", "0.55,0.6", "--limit", "127"]
+    more = ["--authentication", "mutual", "--loss-model", "jitter", "--trials", "2"]
+    assert main(["tables", "5", *part, *more]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "127 bytes at most,\nboth keys shown, independent losses and up to 50 ms of jitter" in text
+    )
+    assert "coap-1.2" not in text
+    heads = [line.split() for line in text.splitlines() if line.endswith("coap-1.3-lean")]
+    figures = ("datagrams", "over the best", "over the floor", "mean seconds", "mean bytes")
+    assert heads == [[*title.split(), "loss", "udp-1.3", "coap-1.3-lean"] for title in figures]
+    first, second = (line for line in text.splitlines()[6:9] if line.strip()[:2] in {"55", "60"})
+    assert first.split()[1] == "-"  # nothing but the best is published
+    assert second.split()[1] == "96.9"
+
+
+def test_conditions_of_table_5_are_refused_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "keoh", "--limit", "127"]) == 2
+    assert main(["tables", "1", "--losses", "0.2"]) == 2
+    assert main(["tables", "--columns", "udp-1.3"]) == 2
+    assert main(["tables", "5", "--losses", "0.33"]) == 2
+    assert "0.33 is not in table 5" in capsys.readouterr().err
+
+
+def test_the_command_knows_the_conditions_of_the_laboratory() -> None:
+    assert tables.LIMITS == selection.LIMITS
+    assert tuple(selection.AUTHENTICATIONS) == tables.AUTHENTICATIONS
+    assert tuple(selection.LOSS_MODELS) == tables.LOSS_MODELS
+
+
 @pytest.mark.slow
 def test_all_tables_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tables", "--trials", "2", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [table["table"] for table in said["tables"]] == [1, 2, 4, 5, "keoh", "claeys"]
-    assert [row["loss"] for row in said["tables"][3]["rows"]] == list(TABLE_5)
+    assert [row["loss"] for row in said["tables"][3]["rows"]] == list(LOSSES_5)
 
 
 def test_table_1_as_text_has_a_line_for_each_limit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,11 +141,12 @@ def test_a_table_or_a_count_that_there_is_not_is_a_usage_error(
 
 def test_the_default_is_a_part_of_the_full_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"5": table5.TRIALS, "keoh": keoh.TRIALS, "claeys": claeys.TRIALS} == FULL
+    assert tables.FULL_LEAN == table5.LEAN_TRIALS
     assert all(QUICK[name] < trials for name, trials in FULL.items())
     asked: list[int | None] = []
 
-    def of(_name: str, trials: int | None, *_: object) -> Table:
-        asked.append(trials)
+    def of(_name: str, wanted: Asked, _bar: Bar) -> Table:
+        asked.append(wanted.trials)
         return Table("", [])
 
     monkeypatch.setattr(Table, "of", of)

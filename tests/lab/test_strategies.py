@@ -134,5 +134,7 @@ def test_the_published_columns_differ_from_the_models_as_means_over_few_runs_wou
     for name in STRATEGIES:
         assert 5 < runs_behind(found, name) < 30
         for row in found:
+            if row.loss not in TABLE_5:
+                continue
             off = getattr(row.published, name) / row.models[name].exact - 1
             assert abs(off) < 0.16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from handshake_over_coap.encodings import BY_NAME
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab import claeys, keoh, table5
 from handshake_over_coap.lab.contestants import contestants, versions
-from handshake_over_coap.lab.published import CLAEYS, KEOH, TABLE_5
+from handshake_over_coap.lab.published import CLAEYS, KEOH, LOSSES_5, TABLE_5, BestAlone
+from handshake_over_coap.lab.selection import Selection
 from handshake_over_coap.lab.simulate import simulate
 from handshake_over_coap.lab.strategies import LIMIT
 from handshake_over_coap.trace.report import Summary
@@ -20,15 +22,19 @@ from handshake_over_coap.trace.report import Summary
 def test_the_contestants_differ_in_carrier_version_and_encoding_alone() -> None:
     found = contestants(mtu=65, loss=0.2)
     assert {"coap-1.2-plain", "udp-1.2"} <= set(found)
-    assert len(found) == (3 + len(BY_NAME)) * len(versions())
+    derived = {"coap-1.3-lean-derived", "coap-1.3-lean-derived-pinned"}
+    assert len(found) == (4 + len(BY_NAME)) * len(versions()) + len(derived)
+    assert derived < set(found)
     for name, scenario in found.items():
         carrier, version = name.split("-")[:2]
         assert (scenario.transport, scenario.dtls) == (carrier, version)
         assert (scenario.mtu, scenario.loss, scenario.auth) == (65, 0.2, "rpk")
         assert scenario.used("max_retransmit") is None
         assert scenario.used("max_interval") == 60
-        adaptive = name.endswith("lean")
-        assert scenario.address_check == "adaptive" if adaptive else scenario.address_check
+        adaptive = "lean" in name and not name.endswith("echo")
+        assert scenario.address_check == (
+            "adaptive" if adaptive else "always" if "lean" in name else True
+        )
         assert "CCM_8" in str(scenario.suite)
 
 
@@ -47,7 +53,7 @@ def test_the_classic_example_completes_within_the_limit_at_every_loss_of_the_tab
 
 
 def test_table_5_holds_published_replicated_and_measured_figures() -> None:
-    (row,) = table5.rows(trials=3, losses=[0.05])
+    (row,) = table5.rows(trials=3, selection=Selection(losses=[0.05]))
     said = row.to_json()
     assert said["loss"] == 0.05
     assert said["published"] == {"bulk": 22.2, "stop_and_wait": 39.7, "cumulative": 20.5}
@@ -62,14 +68,69 @@ def test_table_5_holds_published_replicated_and_measured_figures() -> None:
 
 def test_table_5_repeats_and_says_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
-    one = list(table5.rows(trials=2, losses=[0.0], progress=lambda *at: told.append(at)))
-    assert one == list(table5.rows(trials=2, losses=[0.0]))
+    lossless = Selection(losses=[0.0])
+    one = list(table5.rows(trials=2, selection=lossless, progress=lambda *at: told.append(at)))
+    assert one == list(table5.rows(trials=2, selection=lossless))
     assert told[-1][0] == told[-1][1] == 2 * len(contestants())
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
-def test_the_losses_are_those_of_the_draft() -> None:
-    assert list(TABLE_5) == [row.loss for row in table5.rows(trials=2, carriers=False)]
+def test_the_losses_go_in_steps_of_five_and_of_three_the_best_figure_alone_is_published() -> None:
+    found = list(table5.rows(trials=2, carriers=False))
+    assert [row.loss for row in found] == [step / 20 for step in range(18)]
+    alone = {row.loss: row.published for row in found if row.loss not in TABLE_5}
+    assert alone == {0.55: BestAlone(62.3), 0.65: BestAlone(86.4), 0.75: BestAlone(141.5)}
+    assert found[11].to_json()["published"] == {"best": 62.3}
+    assert found[10].published.best == 57.2
+
+
+def test_with_keys_pinned_and_derived_randoms_the_lean_handshake_is_shorter() -> None:
+    names = ("coap-1.3-lean", "coap-1.3-lean-derived", "coap-1.3-lean-derived-pinned")
+    lossless = Selection(losses=[0.0], columns=names)
+    (row,) = table5.rows(trials=2, selection=lossless)
+    assert list(row.carriers) == list(names)
+    carried, derived, pinned = (row.carriers[name].bytes for name in names)
+    assert carried is not None
+    assert derived is not None
+    assert pinned is not None
+    assert carried > derived + 50
+    assert derived > pinned + 30
+
+
+def test_the_floor_is_what_goes_without_loss_over_what_arrives() -> None:
+    names = ("coap-1.3-lean-echo", "coap-1.3-lean-quick")
+    (row,) = table5.rows(trials=2, selection=Selection(losses=[0.5], columns=names))
+    echo, quick = row.carriers.values()
+    assert echo.floor == 20
+    assert quick.floor == 16  # of the pieces that are needed, without the spare ones
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"limit": 1152}, {"mtu": 1152}),
+        ({"authentication": "mutual"}, {"mutual": True}),
+        ({"loss_model": "bursty"}, {"burst": 4.0}),
+        ({"loss_model": "jitter"}, {"jitter": 0.05}),
+        ({"loss_model": "bursty-jitter"}, {"burst": 4.0, "jitter": 0.05}),
+    ],
+)
+def test_conditions_become_options_of_every_contestant(
+    chosen: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    for scenario in contestants(**Selection(**chosen).options(0.2)).values():
+        assert {name: getattr(scenario, name) for name in expected} == expected
+
+
+def test_without_loss_nothing_is_late() -> None:
+    assert Selection(loss_model="bursty-jitter").options(0.0) == Selection().options(0.0)
+
+
+def test_bursts_leave_out_the_losses_that_they_cannot_have() -> None:
+    bursty = Selection(loss_model="bursty")
+    assert bursty.losses_of("table 5", LOSSES_5) == LOSSES_5[:-1]
+    with pytest.raises(ConfigurationError, match="burst 4 is too short"):
+        Selection(loss_model="bursty", losses=[0.85]).losses_of("table 5", LOSSES_5)
 
 
 @pytest.mark.slow
@@ -83,6 +144,14 @@ def test_keoh_has_all_handshakes_in_time_without_loss_and_fewer_the_more_is_lost
         assert found[-1].carriers[name].success < (1 if "lean" in name else 0.9)
         low, high = found[-1].carriers[name].interval
         assert low <= found[-1].carriers[name].success <= high
+
+
+def test_keoh_and_claeys_come_in_part() -> None:
+    part = Selection(losses=[0.4], columns=["coap-1.3-lean"])
+    (one,) = keoh.rows(trials=3, selection=part)
+    assert (one.loss, list(one.carriers)) == (0.4, ["coap-1.3-lean"])
+    (other,) = claeys.rows(trials=3, selection=part)
+    assert (other.loss, list(other.carriers)) == (0.4, ["coap-1.3-lean"])
 
 
 @pytest.mark.slow
