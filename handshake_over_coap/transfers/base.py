@@ -236,14 +236,14 @@ class Received:
 
 
 class ServerSide(Protocol):
-    """What a server keeps of the bodies of one endpoint.
-
-    That has proven its address, or is ``limited`` until it has.
-    """
+    """What a server keeps of the bodies of one endpoint."""
 
     @property
-    def limited(self) -> bool:
-        """Whether what goes back still has to stay within three times what came."""
+    def proves(self) -> bool:
+        """Whether what came in this way has proven an address that was answered before.
+
+        Parts of bodies alone never do: whoever sends them need not hear anything.
+        """
 
     @property
     def deadline(self) -> float | None:

@@ -96,7 +96,7 @@ class BlockwiseServer:
     """
 
     deadline: None = None
-    limited = False
+    proves = False
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms

@@ -25,6 +25,9 @@ CUTS = 3
 """Cuts of one flight kept at a time."""
 CHOICES = 64
 """Choices of pieces compared at most for each that comes in, once a body was rejected."""
+WORK = 4096
+"""Multiplications of a piece that comparing them takes at most: fewer choices of long groups, or a
+datagram of ten bytes could cost a server more than a handshake does."""
 TRIED = 8
 """Those of them that are tried, which most other pieces agree with."""
 REJECTIONS = 64
@@ -42,6 +45,7 @@ class _Group:
         self._first: int | None = None
         self._highest = 0
         self._distinct: set[int] = set()
+        self._first_restored: tuple[dict[int, bytes], list[bytes]] = ({}, [])
 
     @property
     def missing(self) -> int:
@@ -85,16 +89,24 @@ class _Group:
                 chosen.setdefault(piece.number, piece.data)
         return chosen
 
+    def first_restored(self) -> list[bytes]:
+        """The source, by the pieces that came first; worked out anew only when those change."""
+        chosen = self.first_choice()
+        if self._first_restored[0] != chosen:
+            self._first_restored = chosen, restore(self.size, chosen)
+        return self._first_restored[1]
+
     def choices(self) -> Iterator[dict[int, bytes]]:
         """Ways to choose enough pieces, the newest among them: all, or some of very many."""
         *earlier, newest = self.pieces
         others = [piece for piece in earlier if piece.number != newest.number]
         wanted = self.size - 1
-        if comb(len(others), wanted) <= CHOICES:
+        most = min(CHOICES, max(1, WORK // (self.size * (self.size + SURPLUS))))
+        if comb(len(others), wanted) <= most:
             ways: Iterable[Sequence[Piece]] = combinations(others, wanted)
         else:  # spread evenly, and the same at each run: nothing depends on what cannot be guessed
             shuffle = Random(len(others))  # noqa: S311
-            ways = (shuffle.sample(others, wanted) for _ in range(CHOICES))
+            ways = (shuffle.sample(others, wanted) for _ in range(most))
         for chosen in ways:
             pieces = {piece.number: piece.data for piece in (*chosen, newest)}
             if len(pieces) == self.size:
@@ -102,8 +114,12 @@ class _Group:
 
     def dissent(self, chosen: dict[int, bytes]) -> int:
         """How many pieces do not fit those that were chosen."""
-        source = restore(self.size, chosen)
-        return sum(repair(source, piece.number) != piece.data for piece in self.pieces)
+        source, dissent = restore(self.size, chosen), 0
+        for piece in self.pieces:
+            known = chosen.get(piece.number)
+            should_be = repair(source, piece.number) if known is None else known
+            dissent += should_be != piece.data
+        return dissent
 
 
 class _Cut:
@@ -132,11 +148,10 @@ class _Cut:
         if len(choices) > 1:
             choices.sort(key=group.dissent)
         for chosen in choices[:TRIED]:
-            had = [chosen if each is group else each.first_choice() for each in self.groups]
             try:
                 restored = [
-                    restore(each.size, pieces)
-                    for each, pieces in zip(self.groups, had, strict=True)
+                    restore(group.size, chosen) if each is group else each.first_restored()
+                    for each in self.groups
                 ]
                 yield joined([piece for pieces in restored for piece in pieces])
             except (PieceError, ErasureError):

@@ -67,9 +67,9 @@ class BurstServer:
             return False
 
     @property
-    def limited(self) -> bool:
-        """Whether what goes back still has to stay within three times what came."""
-        return not self._allowance.proven
+    def proves(self) -> bool:
+        """Whether a note quoted from us, or a handshake was completed."""
+        return self._allowance.proven
 
     def receive(self, request: Message, contact: Contact, now: float) -> Received:
         """Take a piece or a note.

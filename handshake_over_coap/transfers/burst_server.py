@@ -70,6 +70,7 @@ class ServerHalf(Half):
         self._short = 0
         self._copies = 0
         self._answered_in = 0.0
+        self._quoted = self._needed_at = float("-inf")
 
     def answer(self, body: bytes, room: int, now: float, *, last: bool) -> list[Send]:
         """Answer the body given last, in pieces of ``room`` bytes; ``last`` ends the handshake.
@@ -110,6 +111,11 @@ class ServerHalf(Half):
             sending.wait(now, _PAUSE * self._timer.value)
         return self._collect(part, now)
 
+    @property
+    def _guard(self) -> float:
+        """Seconds in which what comes again may be answered already."""
+        return max(_GUARD, self.round_trip or 0.0)
+
     def _hear(self, note: Note, sending: Sending | None, now: float) -> list[Send]:
         """Take a note on our flight; it has to quote from it, as anybody may have sent it."""
         if sending is None or note.flight != sending.flight:
@@ -120,7 +126,13 @@ class ServerHalf(Half):
         if sent_at is None:
             return []
         self.allowance.proven = True
-        self._noted(note, sent_at, now)
+        again, self._quoted = sent_at <= self._quoted, max(sent_at, self._quoted)
+        if note.saying is Saying.NEED:
+            if again and now - self._needed_at < self._guard / 2:
+                return []  # whoever has seen a quotation once can send it again and again
+            self._needed_at = now
+        if not again:  # a replay would tell any round trip
+            self._noted(note, sent_at, now)
         self._short = 0
         if self._arriving is None:  # the last flight is repeated when asked for, and not by itself
             out = self._needed(note, sending, now) if note.saying is Saying.NEED else []
@@ -133,7 +145,7 @@ class ServerHalf(Half):
 
     def _asked_again(self, sending: Sending, now: float) -> list[Send]:
         """A piece of the flight that ours answers: the client has nothing of ours yet, perhaps."""
-        guard = max(_GUARD, self.round_trip or 0.0)
+        guard = self._guard
         if self._arriving is None:
             at_once, _ = self.loss.copies(quick=self._quick)
             early = now - self._last_out < guard / 2

@@ -54,18 +54,27 @@ def _multiples(factor: int) -> bytes:
     return bytes([0, *(_EXP[log + _LOG[value]] for value in range(1, NUMBERS))])
 
 
+@lru_cache(maxsize=256)
+def _apart(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """For each of the pieces, log of the product of the differences of its point to the others.
+
+    Apart from the weights, since it is the same for whatever is wanted of these pieces.
+    """
+    points = [_POINTS[number] for number in numbers]
+    return tuple(sum(_LOG[point ^ other] for other in points if other != point) for point in points)
+
+
 @lru_cache(maxsize=4096)
 def _weights(numbers: tuple[int, ...], wanted: int) -> tuple[int, ...]:
     """By what each of the pieces ``numbers`` counts in piece ``wanted``, which is none of them."""
     at = _POINTS[wanted]
-    points = [_POINTS[number] for number in numbers]
+    factors = [_LOG[at ^ _POINTS[number]] for number in numbers]
     # log of the product over all of (at - x); each weight leaves its own factor out.
-    whole = sum(_LOG[at ^ point] for point in points)
-    weights = []
-    for point in points:
-        below = sum(_LOG[point ^ other] for other in points if other != point)
-        weights.append(_EXP[(whole - _LOG[at ^ point] - below) % _ORDER])
-    return tuple(weights)
+    whole = sum(factors)
+    return tuple(
+        _EXP[(whole - own - below) % _ORDER]
+        for own, below in zip(factors, _apart(numbers), strict=True)
+    )
 
 
 def _combined(pieces: Mapping[int, bytes], wanted: int) -> bytes:

@@ -68,7 +68,7 @@ class QBlockServer:
     terms: Terms
     parameters: QBlockParameters
     bodies: OrderedDict[AssemblyKey, _Body] = field(default_factory=OrderedDict)
-    limited: bool = field(default=False, init=False)
+    proves: bool = field(default=False, init=False)
 
     @property
     def deadline(self) -> float | None:

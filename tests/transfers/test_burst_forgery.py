@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_over_coap.timers import Adaptive
-from handshake_over_coap.transfers.burst_arriving import CUTS, REJECTIONS, SURPLUS, Arriving
+from handshake_over_coap.transfers import erasure
+from handshake_over_coap.transfers.burst_arriving import (
+    CUTS,
+    REJECTIONS,
+    SURPLUS,
+    WORK,
+    Arriving,
+)
 from handshake_over_coap.transfers.burst_server import Allowance, ServerHalf
+from handshake_over_coap.transfers.erasure import LARGEST_GROUP
 from handshake_over_coap.transfers.pieces import Note, Part, Piece, Saying, Source
 from tests.support.burst_world import BODIES, ONE_WAY, World
 
@@ -74,6 +83,34 @@ def test_a_flood_of_forged_pieces_takes_bounded_memory_and_attempts(
     assert attempts <= REJECTIONS
 
 
+@pytest.mark.parametrize(("k", "groups"), [(3, 1), (8, 1), (16, 1), (31, 1), (1000, 32)])
+def test_a_forged_piece_costs_no_more_than_so_many_multiplications(
+    k: int, groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A datagram of ten bytes once took half a second, and another one as long again."""
+    count, combined = 0, erasure._combined
+
+    def counted(pieces: Mapping[int, bytes], wanted: int) -> bytes:
+        nonlocal count
+        count += len(pieces)
+        return combined(pieces, wanted)
+
+    monkeypatch.setattr(erasure, "_combined", counted)
+    arriving, rng = Arriving(1, LIMIT), random.Random(k)
+    # The least that is possible: one choice, compared and tried.
+    most = max(WORK, 31 * (31 + SURPLUS)) * 2
+    sent = [(number, group) for number in range(100, 200) for group in range(groups)]
+    for number, group in sent[: k + 60]:
+        complete, count = not any(arriving.missing), 0
+        arriving.add(Piece(1, k, number, rng.randbytes(3) + b"\x80", group), 0.0)
+        while arriving.body() is not None:
+            arriving.reject()
+        if complete or groups == 1:
+            assert count <= most
+        else:
+            assert count <= most + k * LARGEST_GROUP  # all groups are put together once
+
+
 def test_a_piece_of_a_body_above_the_limit_is_not_kept() -> None:
     arriving = Arriving(2, 1000)
     assert not arriving.add(Piece(2, 30, 0, bytes(60)), 0.0)
@@ -116,6 +153,17 @@ def test_a_note_that_quotes_proves_the_address_and_draws_what_is_needed() -> Non
     out = server.take(Note(Saying.NEED, 2, 3, 0, quotation, b"tg"), 0.3)
     assert len(out) == 3
     assert allowance.proven
+
+
+def test_a_report_that_is_replayed_draws_its_answer_twenty_times_a_second_at_most() -> None:
+    allowance = Allowance(proven=False)
+    server = _answering(allowance)
+    quotation = Source(2, bytes(BODIES[1]), 56).piece(0, 5).quotation()
+    report = Note(Saying.NEED, 2, 3, 0, quotation, b"tg")
+    drawn = [len(server.take(report, 0.3 + 0.001 * turn)) for turn in range(1000)]
+    # One that comes again after a while is answered, as the pieces may have got lost.
+    assert 2 <= sum(map(bool, drawn)) <= 20
+    assert server.round_trip == pytest.approx(0.2)
 
 
 def _answering(allowance: Allowance) -> ServerHalf:

@@ -47,9 +47,9 @@ class Peer:
     ``exchange`` is its message layer, ``sides`` are what transfers keep of its bodies, by name;
     ``computing`` are the bodies whose answers are being computed, by digest.  ``in_flight`` counts
     requests that wait for those; it is ``unproven`` until its address is proven, where it was
-    answered before.  ``datagrams`` and ``bytes`` count both directions of CoAP since the handshake
-    under way was admitted, at ``since``.  What is unfinished is kept until ``at_most`` seconds at
-    most, whatever comes.
+    answered before, and ``left`` is how many bytes may still go there until then.  ``datagrams``
+    and ``bytes`` count both directions of CoAP since the handshake under way was admitted, at
+    ``since``.  What is unfinished is kept until ``at_most`` seconds at most, whatever comes.
     """
 
     address: Address
@@ -60,6 +60,7 @@ class Peer:
     computing: dict[bytes, Computing] = field(default_factory=dict)
     next_name: int | None = None
     unproven: bool = False
+    left: int = 0
     in_flight: int = 0
     since: float = 0.0
     at_most: float = 0.0
@@ -72,6 +73,15 @@ class Peer:
         if side is None:
             side = self.sides[transfer.name] = transfer.server(terms)
         return side
+
+    def may_get(self, size: int) -> bool:
+        """Whether a datagram of ``size`` bytes may go there; it counts if so."""
+        if not self.unproven:
+            return True
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
 
     def continues(self, transfer: Transfer, request: Message) -> bool:
         """Whether a request that is not the first of a body goes on with one that is here."""

@@ -36,7 +36,7 @@ from handshake_over_coap.transfers.base import (
 
 from .answers import FlightAnswers
 from .confirmable import MessageIds
-from .gate import Admitted, Gate, Stateless
+from .gate import AMPLIFICATION, Admitted, Gate, Stateless
 from .parameters import CoapParameters
 from .peers import Computing, Peer, PeerTable
 from .server_exchange import ServerExchange
@@ -172,6 +172,7 @@ class CoapServer:
         self.peers.touch(peer, now)
         peer.datagrams += 1
         peer.bytes += size
+        peer.left += AMPLIFICATION * size
         repeated = peer.exchange.repeated(message, now)
         if verdict is not None and repeated is None:
             self._respond(verdict, message, now, output)
@@ -195,9 +196,8 @@ class CoapServer:
             self.peers.go_on(peer, now)
         if dropped := self.peers.hold(peer):
             self.counters["endpoints whose bodies gave way"] += dropped
+        self._see_proof(peer, side)
         self._reply(peer, request, received.send, now, output)
-        if peer.unproven and not side.limited:
-            self.peers.prove(peer)
         whole = received.whole
         if whole is not None and peer.unproven and self.peers.unproven.may_compute(now):
             whole = replace(whole, proven=True)
@@ -207,6 +207,11 @@ class CoapServer:
             peer.exchange.postpone(
                 request, now, part=True
             )  # else a confirmable one is never acknowledged
+
+    def _see_proof(self, peer: Peer, side: ServerSide) -> None:
+        """What came in a transfer's own way may prove an address that was answered before."""
+        if peer.unproven and side.proves:
+            self.peers.prove(peer)
 
     def _answer(
         self, peer: Peer, side: ServerSide, whole: Whole, now: float, output: Output
@@ -230,6 +235,7 @@ class CoapServer:
                 now, "%s cannot be answered: %s", peer.address, error, level=logging.WARNING
             )
             outgoing = (Outgoing(Content(Code.INTERNAL_SERVER_ERROR)),)
+        self._see_proof(peer, side)
         self._reply(peer, whole.request, outgoing, now, output)
         output.events += self._answers.completed
         self._answers.completed = []
@@ -258,6 +264,10 @@ class CoapServer:
 
     def _send(self, peer: Peer, datagrams: Iterable[bytes], output: Output) -> None:
         for each in datagrams:
+            if not peer.may_get(len(each)):
+                # Whatever wants to send: acknowledgements and repeated responses count as well.
+                self.counters["withheld from an unproven address"] += 1
+                continue
             peer.datagrams += 1
             peer.bytes += len(each)
             output.datagrams.append((each, peer.address))
