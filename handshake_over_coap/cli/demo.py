@@ -25,7 +25,7 @@ from handshake_over_coap.cli.lines import as_line
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.progress import progress
 from handshake_over_coap.cli.signals import orderly
-from handshake_over_coap.cli.throwaway import Cast, cast
+from handshake_over_coap.cli.throwaway import ThrowawayCast, cast
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.connecting import connect
 from handshake_over_coap.net.options import OptionValues
@@ -170,7 +170,7 @@ class _Show:
     """One demonstration, and what was seen of it as far as it got."""
 
     way: str
-    cast: Cast
+    cast: ThrowawayCast
     values: OptionValues
     report: HandshakeReport
     application: Application

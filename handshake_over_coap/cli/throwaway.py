@@ -25,7 +25,7 @@ _CALLED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class ThrowawayCast:
     """What both sides of the demonstration have; ``story`` says it in one line each."""
 
     server: tuple[Credential, ...]
@@ -45,7 +45,7 @@ class _Entropy:
         return secrets.SystemRandom()
 
 
-def cast(arguments: Namespace, host: str) -> Cast:
+def cast(arguments: Namespace, host: str) -> ThrowawayCast:
     """Credentials for a server at the address ``host`` and its client.
 
     --key, --cert and --ca are the server's; with --mutual the client's are always made here.
@@ -63,7 +63,7 @@ def cast(arguments: Namespace, host: str) -> Cast:
     )
     made = kind.made_up(given(arguments), workshop)
     server_trust, client_trust = trusts(kind, made, insecure=arguments.insecure)
-    return Cast(
+    return ThrowawayCast(
         server=made.server,
         client=made.client,
         server_trust=server_trust,

@@ -57,7 +57,7 @@ _FAULTLESS: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Computing:
+class ComputingDevices:
     """The devices of a scenario: the kind of each side's processor, None for one that is fast.
 
     ``slow`` is for a server over CoAP: whether a body takes it longer to answer than a request
@@ -69,7 +69,7 @@ class Computing:
     slow: Slow = None
 
 
-def computing(scenario: Scenario, seed: int, measuring: Measuring) -> Computing:
+def computing(scenario: Scenario, seed: int, measuring: Measuring) -> ComputingDevices:
     """The devices of ``scenario``; ``measuring`` makes the handshakes that tell their work.
 
     Raises ConfigurationError where a device has no figure for something that it would compute.
@@ -77,16 +77,16 @@ def computing(scenario: Scenario, seed: int, measuring: Measuring) -> Computing:
     client = _slow(scenario.client_device or scenario.device)
     server = _slow(scenario.server_device or scenario.device)
     if client is None and server is None:
-        return Computing()
+        return ComputingDevices()
     all_work = efforts(dataclasses.replace(scenario, **_FAULTLESS), seed, measuring)
     for kind, effort in ((client, all_work.client), (server, all_work.server)):
         if kind is not None:
             _seconds(kind, effort)
     if server is None or scenario.transport != "coap":
-        return Computing(client, server)
+        return ComputingDevices(client, server)
     limit = scenario.coap.separate_after
     slow = tuple(_seconds(server, effort) > limit for effort in (all_work.flight_1, all_work.later))
-    return Computing(client, server, lambda body: slow[not _is_flight_1(scenario, body)])
+    return ComputingDevices(client, server, lambda body: slow[not _is_flight_1(scenario, body)])
 
 
 def processor(endpoint: DatagramEndpoint, kind: Device | None) -> Processor | None:

@@ -21,7 +21,7 @@ from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.lab.cast import Cast, cast
 from handshake_over_coap.lab.computing import (
     FAST,
-    Computing,
+    ComputingDevices,
     Meter,
     at_work,
     computing,
@@ -73,7 +73,7 @@ class Prepared:
     cast: Cast
     link: LinkOptions
     radio: RadioOptions | None
-    computing: Computing
+    computing: ComputingDevices
 
 
 @lru_cache(maxsize=64)
@@ -174,7 +174,7 @@ class _Handshake:
         client_end = self.network.endpoint(Side.CLIENT, CLIENT_HOST, CLIENT_PORT)
         kinds = ready.computing
         if meter is not None:
-            kinds = Computing(device(FAST), device(FAST), meter.is_slow)
+            kinds = ComputingDevices(device(FAST), device(FAST), meter.is_slow)
         self._server_cpu = processor(server_end, kinds.server)
         self._client_cpu = processor(client_end, kinds.client)
         if meter is not None:

@@ -27,7 +27,7 @@ HELD = 16
 """Datagrams of application data that are kept until a new address is proven: the newest."""
 
 
-class Outgoing:
+class OutgoingDatagrams:
     """Sends datagrams to the peer, wherever it is now; ``address`` is that of its handshake.
 
     ``tested`` tells whether :meth:`prove` is ever called.

@@ -33,7 +33,7 @@ from handshake_over_coap.trace.report import HandshakeReport
 from .inbox import Inbox
 from .layers import Layer13, Taken, layer_of
 from .options import Options
-from .outgoing import Outgoing
+from .outgoing import OutgoingDatagrams
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Session:
         self.tickets: list[Ticket] = []
         self._layer = layer_of(established, options, self.counters, self._loop.time())
         tested = isinstance(self._layer, Layer13)
-        self._out = Outgoing(endpoint, address, self.counters, tested=tested)
+        self._out = OutgoingDatagrams(endpoint, address, self.counters, tested=tested)
         self._confirmed: asyncio.Future[None] = self._loop.create_future()
         self._watch()
         self._set_timer()

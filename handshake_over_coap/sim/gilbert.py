@@ -47,7 +47,7 @@ def check_loss(loss: float, burst: float | None, name: str = "loss") -> None:
         )
 
 
-class Loss:
+class LossProcess:
     """Decides, one after the other, what is lost; ``draws`` is consulted once for each.
 
     ``burst`` is the mean length of a burst, None for independent loss.  The chain begins in its

@@ -29,7 +29,7 @@ from typing import Final, NamedTuple
 from handshake_over_coap.errors import ConfigurationError
 
 from .draws import Draws
-from .gilbert import Loss, check_loss, check_probability
+from .gilbert import LossProcess, check_loss, check_probability
 from .passages import Outcome, Side
 
 IP_UDP_HEADERS: Final = 48
@@ -157,7 +157,7 @@ class _Lane:
 
         self._options = options
         losses = stream("loss", options.loss)
-        self._loss = None if losses is None else Loss(options.loss, options.burst, losses)
+        self._loss = None if losses is None else LossProcess(options.loss, options.burst, losses)
         self._duplicate = stream("duplicate", options.duplicate)
         self._jitter = stream("jitter", options.jitter)
         self._reorder = stream("reorder", options.reorder)

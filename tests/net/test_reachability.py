@@ -10,7 +10,7 @@ import pytest
 
 import handshake_over_coap as hoc
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.net.outgoing import AMPLIFICATION, HELD, Outgoing
+from handshake_over_coap.net.outgoing import AMPLIFICATION, HELD, OutgoingDatagrams
 from tests.support.both_carriers import SERVER
 from tests.support.exchange import virtual
 from tests.support.network import Sent
@@ -39,7 +39,7 @@ def proven(session: hoc.Session) -> bool:
 def test_at_most_three_times_as_much_goes_there_as_came_from_there() -> None:
     wire, counters = Wire(), Counter[str]()
     home = Address("home", 1)
-    out = Outgoing(wire, home, counters, tested=False)  # type: ignore[arg-type]
+    out = OutgoingDatagrams(wire, home, counters, tested=False)  # type: ignore[arg-type]
     out.send(bytes(1000))
     out.move(VICTIM)
     out.send_data(b"x")
@@ -56,7 +56,7 @@ def test_at_most_three_times_as_much_goes_there_as_came_from_there() -> None:
 
 def test_data_goes_to_the_proven_address_and_the_newest_of_it_follows_the_proof() -> None:
     wire, home = Wire(), Address("home", 1)
-    out = Outgoing(wire, home, Counter(), tested=True)  # type: ignore[arg-type]
+    out = OutgoingDatagrams(wire, home, Counter(), tested=True)  # type: ignore[arg-type]
     out.move(VICTIM)
     out.heard(100)
     data = [b"%02d" % number for number in range(HELD + 4)]
@@ -72,7 +72,7 @@ def test_data_goes_to_the_proven_address_and_the_newest_of_it_follows_the_proof(
 
 def test_data_that_went_home_does_not_go_there_again_with_a_peer_that_never_left() -> None:
     wire, home = Wire(), Address("home", 1)
-    out = Outgoing(wire, home, Counter(), tested=True)  # type: ignore[arg-type]
+    out = OutgoingDatagrams(wire, home, Counter(), tested=True)  # type: ignore[arg-type]
     out.move(VICTIM)
     out.send_data(b"once")
     out.move(home)

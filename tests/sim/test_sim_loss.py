@@ -9,14 +9,14 @@ import pytest
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.sim import Draws
-from handshake_over_coap.sim.gilbert import Loss
+from handshake_over_coap.sim.gilbert import LossProcess
 from tests.support.intervals import agrees, mean_agrees
 
 TRIALS = 60_000
 
 
 def losses(loss: float, burst: float | None, seed: int = 1, trials: int = TRIALS) -> list[bool]:
-    model = Loss(loss, burst, Random(seed))
+    model = LossProcess(loss, burst, Random(seed))
     return [model.lost() for _ in range(trials)]
 
 
@@ -72,7 +72,7 @@ def test_bursts_have_the_mean_length_and_the_overall_loss_asked_for(
 
 
 def test_the_first_is_lost_as_often_as_any() -> None:
-    lost = sum(Loss(0.3, 5.0, Random(seed)).lost() for seed in range(4000))
+    lost = sum(LossProcess(0.3, 5.0, Random(seed)).lost() for seed in range(4000))
     assert agrees(lost, 4000, 0.3)
 
 
@@ -100,7 +100,7 @@ def test_nothing_and_everything_can_be_lost(burst: float | None) -> None:
 )
 def test_losses_that_cannot_be_are_refused(loss: float, burst: float | None, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        Loss(loss, burst, Random(1))
+        LossProcess(loss, burst, Random(1))
 
 
 def test_the_shortest_possible_burst_is_accepted() -> None:

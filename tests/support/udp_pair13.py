@@ -17,7 +17,7 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.established import AnyEstablished, Established13
 from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.udp.engine13 import Engine13
-from handshake_over_coap.carriers.udp.greeting import Answer, Begin, Greeting
+from handshake_over_coap.carriers.udp.greeting import Begin, Greeting, StatelessAnswer
 from handshake_over_coap.carriers.udp.incoming13 import divide
 from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.carriers.udp.prelude import Hello
@@ -258,7 +258,7 @@ class Pair13:
         if engine is not None and isinstance(found, Hello) and found.message == self._hello:
             return engine.repeat(self.now)
         answer = self._greeting.greet(found, CLIENT, self.now)
-        if isinstance(answer, Answer):
+        if isinstance(answer, StatelessAnswer):
             return list(answer.datagrams)
         return self._begin(answer)
 

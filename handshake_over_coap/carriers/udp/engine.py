@@ -25,7 +25,7 @@ from .clear import before_connection_id
 from .fragments import Numbers, Packer, plain_record
 from .incoming12 import Incoming12
 from .parameters import UdpParameters
-from .turn import Turn
+from .turn import PeersFlight
 
 BAD_RECORD_MACS = 2
 """Alerts in the clear for records that do not authenticate, at most."""
@@ -54,7 +54,7 @@ class Engine:
         self._numbers = Numbers(first_record)
         self._packer = Packer(parameters.mtu, self._numbers)
         reassembly = Reassembly(first_seq, counters)
-        turn = Turn(state, first_seq, ())
+        turn = PeersFlight(state, first_seq, ())
         self._incoming = Incoming12(turn, reassembly, counters, self._acceptable)
         self._sealer: Sealer | None = None
         self._first_sealed = 0
@@ -93,7 +93,7 @@ class Engine:
         engine = cls(state, parameters, counters, first_record=first_record, draw=draw)
         for _ in range(expired):
             engine._timer.expired(0.0)
-        turn = Turn(state, reassembly.next_seq, flight)
+        turn = PeersFlight(state, reassembly.next_seq, flight)
         engine._incoming = Incoming12(turn, reassembly, counters, engine._acceptable)
         engine._incoming.flight_start = flight_start
         engine._flight, engine.deadline = flight, deadline
@@ -284,7 +284,7 @@ class Engine:
         incoming = self._incoming
         incoming.flight_start = incoming.reassembly.next_seq
         if not (step.keys or completes):
-            incoming.turn = Turn(step.state, incoming.flight_start, step.flight)
+            incoming.turn = PeersFlight(step.state, incoming.flight_start, step.flight)
         self._says_change_cipher_spec |= any(isinstance(i, ChangeCipherSpec) for i in step.flight)
         self._times_again = 0
         self._timer.sent(now)

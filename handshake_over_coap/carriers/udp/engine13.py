@@ -1,9 +1,9 @@
 """One side of a classic DTLS 1.3 handshake: datagrams and time in, datagrams and a deadline out.
 
 Theory of operation (RFC 9147 sections 5.8 and 7).  Our flight is
-:class:`~.outgoing13.Outgoing` until an ACK or the peer's next flight covers all of it.  Of the
-peer's flight :class:`~..receipts.Receipts` knows which records came, and
-when an ACK has to say so.  Both end with the handshake: what is still on its way then belongs to
+:class:`~.outgoing13.OutgoingFlights` until an ACK or the peer's next flight covers all of it.  Of
+the peer's flight :class:`~..receipts.Receipts` knows which records came, and when an ACK has to say
+so.  Both end with the handshake: what is still on its way then belongs to
 the session's :class:`~..post_handshake.PostHandshake`.
 
 What comes in the clear may come from anybody: a message that is wrong is dropped, and is the reason
@@ -32,7 +32,7 @@ from handshake_over_coap.tls.tickets import Ticket
 
 from .engine import Engine
 from .incoming13 import Incoming, divide
-from .outgoing13 import Outgoing
+from .outgoing13 import OutgoingFlights
 from .parameters import UdpParameters
 
 
@@ -63,7 +63,7 @@ class Engine13:
         self._draw = draw
         self._writer = Writer13(first_record, short_header=parameters.short_header)
         self._incoming = Incoming(first_seq, counters)
-        self._outgoing = Outgoing(self._writer, parameters.timer.start(draw), parameters.mtu)
+        self._outgoing = OutgoingFlights(self._writer, parameters.timer.start(draw), parameters.mtu)
         self._post: PostHandshake | None = None
         self._tickets: tuple[Ticket, ...] = ()
         self.flights = 0

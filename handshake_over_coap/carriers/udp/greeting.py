@@ -34,7 +34,7 @@ from .versions import AnyEngine
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StatelessAnswer:
     """Datagrams for somebody of whom nothing is kept."""
 
     datagrams: tuple[bytes, ...]
@@ -107,7 +107,7 @@ class Greeting:
         """The hello in a datagram, or the beginning of one; None for nothing (yet)."""
         return self._prelude.receive(datagram, address, now, keep_first=self._keep_first)
 
-    def greet(self, found: Found, address: Address, now: float) -> Answer | Begin:
+    def greet(self, found: Found, address: Address, now: float) -> StatelessAnswer | Begin:
         """What to do about a hello: answer it and forget it, or begin a handshake."""
         if isinstance(found, Malformed):
             return self.refuse(found.error, found.record_number, address, now)
@@ -124,14 +124,16 @@ class Greeting:
             return self._verify_request(sequence, found.record_number, address, now)
         return Begin(found, start_server(self._config), version)
 
-    def refuse(self, error: AlertError, record_number: int, address: Address, now: float) -> Answer:
+    def refuse(
+        self, error: AlertError, record_number: int, address: Address, now: float
+    ) -> StatelessAnswer:
         """An alert in the clear, which is shorter than any hello."""
         self._counters[f"refused: {error.name}"] += 1
         self.rejections.say(address, error, now)
         body = error.alert.encode()
-        return Answer((plain_record(ContentType.alert, record_number, body),))
+        return StatelessAnswer((plain_record(ContentType.alert, record_number, body),))
 
-    def _greet_13(self, found: Hello, address: Address, now: float) -> Answer | Begin:
+    def _greet_13(self, found: Hello, address: Address, now: float) -> StatelessAnswer | Begin:
         version, message = ProtocolVersion.DTLS_1_3, found.message
         if not self._checked:
             return Begin(found, start_server(self._config), version)
@@ -152,7 +154,7 @@ class Greeting:
 
     def _verify_request(
         self, message_seq: int, record_number: int, address: Address, now: float
-    ) -> Answer:
+    ) -> StatelessAnswer:
         """HelloVerifyRequest, under the number of the record it answers (RFC 6347 4.2.1).
 
         And under the ``message_seq`` of the hello: each side has sent as many messages before, and
@@ -165,7 +167,7 @@ class Greeting:
         message = HandshakeMessage(kind, request.encode(), message_seq)
         return self._message(message, record_number)
 
-    def _message(self, message: HandshakeMessage, record_number: int) -> Answer:
+    def _message(self, message: HandshakeMessage, record_number: int) -> StatelessAnswer:
         """A message in the clear, its records counted from that of the hello."""
         packer = Packer(self._parameters.mtu, Numbers(record_number))
-        return Answer(tuple(packer.pack((message,), None)))
+        return StatelessAnswer(tuple(packer.pack((message,), None)))

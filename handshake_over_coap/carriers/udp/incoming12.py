@@ -4,7 +4,7 @@ Nothing here answers.  :class:`Incoming12` takes records and says what came of t
 hands messages to the handshake and decides what to send.
 
 What comes in the clear may come from anybody: it is taken where it can be genuine, and ends
-nothing.  What was taken and has a rival may be taken back (:class:`~.turn.Turn`).
+nothing.  What was taken and has a rival may be taken back (:class:`~.turn.PeersFlight`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from handshake_over_coap.tls.handshake import EpochKeys
 from .clear import Hint
 from .early import has_room
 from .fragments import CHANGE_CIPHER_SPEC
-from .turn import RIVALS, Turn
+from .turn import RIVALS, PeersFlight
 
 
 class Incoming12:
@@ -41,7 +41,7 @@ class Incoming12:
 
     def __init__(
         self,
-        turn: Turn,
+        turn: PeersFlight,
         reassembly: Reassembly,
         counters: Counter[str],
         acceptable: Callable[[HandshakeMessage], bool],

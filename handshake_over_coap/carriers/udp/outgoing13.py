@@ -18,7 +18,7 @@ from handshake_over_coap.tls.flight import Flight
 from .clear import Hint
 
 
-class Outgoing:
+class OutgoingFlights:
     """The flights of one side, one after the other; ``mtu`` is the largest datagram in bytes."""
 
     def __init__(self, writer: Writer13, timer: Timer, mtu: int) -> None:

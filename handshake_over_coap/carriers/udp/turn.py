@@ -21,7 +21,7 @@ RIVALS = 8
 """How many rivals are looked at in a handshake."""
 
 
-class Turn:
+class PeersFlight:
     """The peer's flight, and where the handshake stood before it.
 
     ``first_seq`` is the message_seq of its first message, ``flight`` what we had sent before it,

@@ -22,7 +22,7 @@ from handshake_over_coap.transfers.single import reply_of
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Blockwise):
+class WholeBodies(Blockwise):
     """Blockwise by whoever carries the bodies: one request for each, and one response."""
 
     name: str = field(default="whole", init=False)
@@ -32,7 +32,7 @@ class Whole(Blockwise):
         return WholeClient(terms)
 
 
-WHOLE: Final = Whole()
+WHOLE: Final = WholeBodies()
 
 
 class WholeClient:

@@ -30,7 +30,7 @@ from collections import deque
 from typing import Final
 
 from handshake_over_coap.sim.draws import Draws
-from handshake_over_coap.sim.gilbert import Loss
+from handshake_over_coap.sim.gilbert import LossProcess
 from handshake_over_coap.sim.lowpan.adaptation import Adaptation
 from handshake_over_coap.sim.lowpan.errors import MalformedFrame
 from handshake_over_coap.sim.lowpan.fragmentation import MAX_PACKET
@@ -51,7 +51,7 @@ from handshake_over_coap.trace.packets import udp_packet
 
 from .energy import SYMBOL, air_time
 from .frames import FrameFate, FrameObserver, FrameSeen
-from .node import Done, Node, Outgoing
+from .node import Done, Node, OutgoingPacket
 from .options import RadioOptions
 
 TURNAROUND: Final = 12 * SYMBOL
@@ -86,11 +86,11 @@ class Radio:
         self._room = options.max_frame - FCS_SIZE - header_size(near, far)
         directions = [(node.index, step) for node in self.nodes for step in (1, -1)]
         self._losses = {
-            each: Loss(options.loss, options.burst, own.stream("frames", *each))
+            each: LossProcess(options.loss, options.burst, own.stream("frames", *each))
             for each in directions
         }
         self._ack_losses = {
-            each: Loss(options.loss, None, own.stream("acks", *each)) for each in directions
+            each: LossProcess(options.loss, None, own.stream("acks", *each)) for each in directions
         }
         self._backoffs = own.stream("csma")
         self._acks = options.acks or options.retries > 0
@@ -131,7 +131,7 @@ class Radio:
         receiver = self.nodes[node.index + step]
         hop = Hop(node.link_address, receiver.link_address)
         payloads = node.adaptation.payloads(packet, hop, self._room)
-        node.queue.append(Outgoing(datagram, done, receiver, payloads))
+        node.queue.append(OutgoingPacket(datagram, done, receiver, payloads))
         if not node.waiting:
             self._ask(node)
 
@@ -168,7 +168,7 @@ class Radio:
             node.not_before = self._loop.time() + self._options.interval
             self._attempt(node, outgoing)
 
-    def _attempt(self, node: Node, outgoing: Outgoing) -> None:
+    def _attempt(self, node: Node, outgoing: OutgoingPacket) -> None:
         start = self._loop.time()
         if self._options.csma:
             units = self._backoffs.randrange(BACKOFF_UNITS)
@@ -176,7 +176,7 @@ class Radio:
         lost = self._losses[_direction(node, outgoing)].lost()
         self._loop.call_at(start + air_time(len(outgoing.frame)), self._sent, node, outgoing, lost)
 
-    def _sent(self, node: Node, outgoing: Outgoing, lost: bool) -> None:
+    def _sent(self, node: Node, outgoing: OutgoingPacket, lost: bool) -> None:
         """The last bit of a frame was sent, and received if it is not ``lost``."""
         now, frame = self._loop.time(), outgoing.frame
         fate = FrameFate.LOST if lost else self._hear(outgoing)
@@ -194,7 +194,7 @@ class Radio:
         after += SHORT_SPACING if len(frame) <= SHORT_FRAME else LONG_SPACING
         self._loop.call_at(after, self._finished, node, outgoing, acknowledged)
 
-    def _finished(self, node: Node, outgoing: Outgoing, acknowledged: bool) -> None:
+    def _finished(self, node: Node, outgoing: OutgoingPacket, acknowledged: bool) -> None:
         """The medium is free again after a frame and its acknowledgement, if one came."""
         if not acknowledged and outgoing.attempt < self._options.retries:
             outgoing.attempt += 1
@@ -214,7 +214,7 @@ class Radio:
 
     # What the receiver makes of a frame.
 
-    def _hear(self, outgoing: Outgoing) -> FrameFate:
+    def _hear(self, outgoing: OutgoingPacket) -> FrameFate:
         node = outgoing.receiver
         try:
             frame = decode_frame(outgoing.frame)
@@ -230,7 +230,7 @@ class Radio:
             self._arrived(node, outgoing, packet)
         return FrameFate.RECEIVED
 
-    def _arrived(self, node: Node, outgoing: Outgoing, packet: bytes) -> None:
+    def _arrived(self, node: Node, outgoing: OutgoingPacket, packet: bytes) -> None:
         datagram = outgoing.datagram
         if node.index not in (0, self._options.hops):
             limit = packet[_HOP_LIMIT_AT] - 1
@@ -240,7 +240,7 @@ class Radio:
         intact = packet[IP_UDP_HEADERS:] == datagram.data
         outgoing.done(datagram, Outcome.DELIVERED if intact else Outcome.RADIO)
 
-    def _acknowledge(self, node: Node, outgoing: Outgoing, start: float, lost: bool) -> None:
+    def _acknowledge(self, node: Node, outgoing: OutgoingPacket, start: float, lost: bool) -> None:
         """``node`` is the one whose frame is acknowledged."""
         frame, receiver = encode_frame(AckFrame(outgoing.frame[2])), outgoing.receiver
         receiver.figures.acks_sent += 1
@@ -257,7 +257,7 @@ class Radio:
 
     # Accounts.
 
-    def _account(self, node: Node, outgoing: Outgoing, end: float, fate: FrameFate) -> None:
+    def _account(self, node: Node, outgoing: OutgoingPacket, end: float, fate: FrameFate) -> None:
         """Book and report a data frame that was sent until ``end``."""
         seconds = air_time(len(outgoing.frame))
         node.figures.frames_sent += 1
@@ -287,6 +287,6 @@ class Radio:
             observer.seen(frame)
 
 
-def _direction(node: Node, outgoing: Outgoing) -> tuple[int, int]:
+def _direction(node: Node, outgoing: OutgoingPacket) -> tuple[int, int]:
     """By which the draws of a frame, and of its acknowledgement, are found."""
     return node.index, outgoing.receiver.index - node.index

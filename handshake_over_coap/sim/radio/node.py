@@ -43,7 +43,7 @@ Done = Callable[[Datagram, Outcome], None]
 
 
 @dataclass(slots=True)
-class Outgoing:
+class OutgoingPacket:
     """A packet that waits at a node for its frames to be sent to the next node."""
 
     datagram: Datagram
@@ -67,7 +67,7 @@ class Node:
     adaptation: Adaptation
     sequence: int
     """The data sequence number of the next frame."""
-    queue: deque[Outgoing] = field(default_factory=deque)
+    queue: deque[OutgoingPacket] = field(default_factory=deque)
     heard: dict[LinkAddress, int] = field(default_factory=dict)
     """The last sequence number of each neighbour."""
     waiting: bool = False

@@ -43,7 +43,7 @@ from .common import (
 from .connected import Ending, connected
 from .retry import OpenCookie, Retry, open_retry, retry_with_state
 from .selection import ChosenKey, select
-from .server_flight import Heard, ServerCommon, make_flight, make_tickets
+from .server_flight import HeardHello, ServerCommon, make_flight, make_tickets
 
 
 def start_server(config: ServerConfig) -> ExpectClientHello:
@@ -83,7 +83,7 @@ class ExpectClientHello:
             retry, answer = retry_with_state(message, hello, choice)
             return Step(ExpectSecondClientHello(self.config, retry), (answer,))
         early = _early_secret(choice.key, message, empty_transcript())
-        heard = Heard(choice, early, empty_transcript().append(message))
+        heard = HeardHello(choice, early, empty_transcript().append(message))
         return _answer(make_flight(self.config, heard, next_seq=0))
 
 
@@ -102,7 +102,7 @@ class ExpectSecondClientHello:
         choice = select(self.config, hello)
         self.retry.check_choice(choice)
         early = _early_secret(choice.key, message, self.retry.transcript)
-        heard = Heard(choice, early, self.retry.transcript.append(message))
+        heard = HeardHello(choice, early, self.retry.transcript.append(message))
         return _answer(make_flight(self.config, heard, next_seq=1))
 
 

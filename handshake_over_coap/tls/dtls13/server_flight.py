@@ -90,7 +90,7 @@ class ServerCommon:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardHello:
     """The client's last hello and what follows from it; ``transcript`` goes up to it."""
 
     choice: Selection
@@ -98,7 +98,7 @@ class Heard:
     transcript: Transcript
 
 
-def make_flight(config: ServerConfig, heard: Heard, *, next_seq: int) -> ServerCommon:
+def make_flight(config: ServerConfig, heard: HeardHello, *, next_seq: int) -> ServerCommon:
     """ServerHello to Finished, and the keys that they are sealed with.
 
     Raises IllegalParameter for a key share that is not acceptable.

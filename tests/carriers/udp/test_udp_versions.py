@@ -12,7 +12,7 @@ from handshake_over_coap.carriers.address_check import PROOF_LENGTH, AddressProo
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.established import Established, Established13
 from handshake_over_coap.carriers.udp.engine import Engine
-from handshake_over_coap.carriers.udp.greeting import Answer, Begin, Greeting
+from handshake_over_coap.carriers.udp.greeting import Begin, Greeting, StatelessAnswer
 from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.carriers.udp.prelude import Hello
 from handshake_over_coap.records.dtls12 import PlaintextRecord, split_datagram
@@ -163,7 +163,7 @@ class Door:
         first = self.step.flight[0]
         assert isinstance(first, HandshakeMessage)
         answer = self.ask(first, now)
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, StatelessAnswer)
         (record,) = split_datagram(answer.datagrams[0])
         assert isinstance(record, PlaintextRecord)
         retry = HandshakeMessage(HandshakeType.server_hello, record.fragment[12:])
@@ -174,7 +174,7 @@ class Door:
 
 def alert_in(answer: Any) -> int:
     """The description in an answer that is an alert."""
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, StatelessAnswer)
     (record,) = split_datagram(answer.datagrams[0])
     assert isinstance(record, PlaintextRecord)
     assert record.content_type == ContentType.alert
