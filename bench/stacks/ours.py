@@ -18,6 +18,7 @@ from handshake_over_coap.carriers.udp import UdpParameters
 from handshake_over_coap.carriers.udp.engine import Engine
 from handshake_over_coap.carriers.udp.engine13 import Engine13
 from handshake_over_coap.carriers.udp.versions import AnyEngine
+from handshake_over_coap.encodings import EncodingChoice
 from handshake_over_coap.records import Opener, Opener13, Sealer, Sealer13
 from handshake_over_coap.tls import credentials
 from handshake_over_coap.tls.codepoints import (
@@ -37,16 +38,18 @@ from handshake_over_coap.tls.suites13 import suite13_by_name
 from . import material
 
 PSK_SUITE = "TLS_PSK_WITH_AES_128_CCM_8"
+ECDHE_PSK_SUITE = "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256"
 ECDSA_SUITE = "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"
 SUITE_13 = "TLS_AES_128_CCM_8_SHA256"
+_SUITES = {"psk": PSK_SUITE, "ecdhe-psk": ECDHE_PSK_SUITE}
 _PSK_MODES = {"psk": PskKeyExchangeMode.psk_ke, "ecdhe-psk": PskKeyExchangeMode.psk_dhe_ke}
 Configs = tuple[ClientConfig, ServerConfig]
 
 
 def configs(kind: str, rng: Rng = os.urandom, *, dtls: str = "1.2") -> Configs:
-    """Client and server for ``psk``, ``x509`` or ``rpk`` with CCM_8, and P-256 for ECDHE.
+    """Client and server with CCM_8, and P-256 for ECDHE; in 1.3 without tickets.
 
-    In 1.3, without tickets, also for ``ecdhe-psk`` (psk_dhe_ke) and ``mutual-rpk``.
+    For ``psk``, ``ecdhe-psk`` (in 1.3 psk_dhe_ke), ``x509``, ``rpk`` or ``mutual-rpk``.
     """
     shared: dict[str, Any] = {
         "rng": rng,
@@ -61,7 +64,7 @@ def configs(kind: str, rng: Rng = os.urandom, *, dtls: str = "1.2") -> Configs:
         if kind in _PSK_MODES:
             shared["psk_modes"] = (_PSK_MODES[kind],)
     else:
-        shared["suites"] = (suite_by_name(PSK_SUITE if kind == "psk" else ECDSA_SUITE),)
+        shared["suites"] = (suite_by_name(_SUITES.get(kind, ECDSA_SUITE)),)
     client, server = _credentials(kind)
     if dtls == "1.3":
         client, server = client | {"ask_for_tickets": False}, server | {"tickets": 0}
@@ -139,9 +142,9 @@ def _engines(client: State, server: State, *, is_13: bool) -> tuple[AnyEngine, A
 class Coap:
     """Handshakes over CoAP in memory, one after the other, without an address check."""
 
-    def __init__(self, pair: Configs) -> None:
+    def __init__(self, pair: Configs, encoding: EncodingChoice = "plain") -> None:
         self._pair = pair
-        self._parameters = CoapParameters(address_check=False)
+        self._parameters = CoapParameters(address_check=False, encoding=encoding)
         self._address = Address("192.0.2.1", 5684)
         self._clients = 0
         self._server = CoapServer(

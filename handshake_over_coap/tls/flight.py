@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 from ..errors import ConfigurationError
 from .alerts import DecodeError, IllegalParameter
-from .wire import Reader, u8, u24
+from .wire import u8, u24
 
-# msg_type, length 24, message_seq, fragment_offset 24 (none), fragment_length 24
-_DTLS_HEADER = Struct(">BBHH3xBH")
+# msg_type, length 24, message_seq, fragment_offset 24, fragment_length 24
+_DTLS_HEADER = Struct(">BBHHBHBH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class HandshakeMessage:
                 length >> 16,
                 length & 0xFFFF,
                 self.message_seq,
+                0,
+                0,
                 length >> 16,
                 length & 0xFFFF,
             )
@@ -80,14 +82,22 @@ def split_messages(data: bytes, epoch: int) -> tuple[HandshakeMessage, ...]:
 
     Raises DecodeError for anything else, IllegalParameter for a fragment of a message.
     """
-    reader = Reader(data)
     found: list[HandshakeMessage] = []
-    while not found or reader.remaining:
-        kind, length, seq = reader.u8(), reader.u24(), reader.u16()
-        offset, fragment_length = reader.u24(), reader.u24()
+    at, end = 0, len(data)
+    while not found or at < end:
+        start = at + _DTLS_HEADER.size
+        if start > end:
+            raise DecodeError(f"a handshake header in {end - at} bytes")
+        kind, high, low, seq, offset_high, offset_low, part_high, part_low = (
+            _DTLS_HEADER.unpack_from(data, at)
+        )
+        length, fragment_length = high << 16 | low, part_high << 16 | part_low
         if fragment_length > length:
             raise DecodeError("a fragment that is longer than its message")
-        if offset != 0 or fragment_length != length:
+        if offset_high or offset_low or fragment_length != length:
             raise IllegalParameter("a fragment of a message where whole messages belong")
-        found.append(HandshakeMessage(kind, reader.take(length), seq, epoch))
+        at = start + length
+        if at > end:
+            raise DecodeError(f"{length} bytes expected, {end - start} left")
+        found.append(HandshakeMessage(kind, data[start:at], seq, epoch))
     return tuple(found)

@@ -9,7 +9,9 @@ Source: RFC 5246 sections 5, 6.3, 7.4.9 and 8.1; RFC 4279 section 2 and RFC 5489
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes, hmac
@@ -37,24 +39,22 @@ _RESERVED_LABELS: Final = frozenset(
 
 
 def prf(secret: bytes, label: bytes, seed: bytes, length: int) -> bytes:
-    """``length`` bytes of PRF(secret, label, seed), which is P_SHA256 (RFC 5246 section 5).
+    """``length`` bytes of PRF(secret, label, seed), which is P_SHA256 (RFC 5246 section 5)."""
+    return _prf(hmac.HMAC(secret, _SHA256), label + seed, length)
 
-    The keyed HMAC is made once and copied: a copy costs a quarter of a new object.
-    """
+
+def _prf(keyed: hmac.HMAC, labelled: bytes, length: int) -> bytes:
+    """The same with an HMAC that has its key: a copy costs a quarter of a new one."""
     note(Primitive.HASH_BLOCK, 2 * HMAC_BLOCKS * -(-length // _HASH_LENGTH))
-    keyed = hmac.HMAC(secret, _SHA256)
-    chained = labelled = label + seed
-    out = b""
-    while True:
+    chained, out = labelled, b""
+    while len(out) < length:
         step = keyed.copy()
         step.update(chained)
         chained = step.finalize()
-        last = len(out) + _HASH_LENGTH >= length
-        step = keyed if last else keyed.copy()  # the original itself serves for the last block
+        step = keyed.copy()
         step.update(chained + labelled)
         out += step.finalize()
-        if last:
-            return out[:length]
+    return out[:length]
 
 
 def psk_premaster(psk: bytes) -> bytes:
@@ -120,6 +120,18 @@ def client_verify_data(master: bytes, transcript_hash: bytes) -> bytes:
 def server_verify_data(master: bytes, transcript_hash: bytes) -> bytes:
     """The 12 bytes of the server's Finished; its transcript includes the client's."""
     return prf(master, b"server finished", transcript_hash, VERIFY_DATA_LENGTH)
+
+
+def exporter(
+    master: bytes, client_random: bytes, server_random: bytes
+) -> Callable[[bytes, int], bytes]:
+    """Exports without a context, for labels that are known to be good: see :func:`export`.
+
+    What they have in common is computed once, when the first is asked for.
+    """
+    seed = client_random + server_random
+    keyed = cache(lambda: hmac.HMAC(master, _SHA256))
+    return lambda label, length: _prf(keyed(), label + seed, length)
 
 
 def export(

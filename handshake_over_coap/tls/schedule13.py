@@ -207,13 +207,19 @@ def traffic_keys(
 ) -> TrafficKeys:
     """The keys of one direction in ``epoch`` (RFC 8446 section 7.3, RFC 9147 section 4.2.3)."""
     keyed = _keyed(secret)
+
+    def derive(label: str, length: int) -> bytes:
+        if length > HASH_LENGTH:
+            return hkdf_expand_label(secret, label.encode(), b"", length, prefix)
+        return _expand_label(keyed, label.encode(), b"", length, prefix)
+
     return TrafficKeys(
         epoch,
         aead,
         key=_expand_label(keyed, b"key", b"", aead.key_length, prefix),
         iv=_expand_label(keyed, b"iv", b"", NONCE_LENGTH, prefix),
         sn_key=_expand_label(keyed, b"sn", b"", aead.key_length, prefix),
-        derive=lambda label, length: hkdf_expand_label(secret, label.encode(), b"", length, prefix),
+        derive=derive,
     )
 
 

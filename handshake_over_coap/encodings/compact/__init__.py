@@ -15,8 +15,9 @@ A flight without a shape begins with a byte from 0x80 on: a CBOR array of type a
 message.  What is sealed is encoded in the same way before it is sealed, under keys of its own
 (:mod:`.seal`).
 
-Every body is the one encoding of its flight: a decoder encodes again what it has decoded, and
-refuses what does not come out the same.
+Every body is the one encoding of its flight.  Short forms are so by construction: their decoders
+refuse each field that could have stood otherwise.  What is escaped is encoded again, and refused
+where it does not come out the same.
 """
 
 from __future__ import annotations

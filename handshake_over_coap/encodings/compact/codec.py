@@ -9,21 +9,20 @@ from typing import Final
 from handshake_over_coap.encodings.base import FlightContext
 from handshake_over_coap.encodings.items import FlightItem, Unsealed
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.alerts import AlertError, DecodeError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
-from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage, split_messages
+from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from handshake_over_coap.tls.wire import Reader
 
-from . import cbor, clear, hello, server_hello
+from . import cbor, clear, hello, server_hello, templates
 from .flights12 import ClientFlight, ServerFlight
-from .proof import Known, is_raw_key, reference_size
+from .proof import Known, reference_size
+from .records import Content, Contents
 from .sealing import Sealing, is_finished12
 from .setting import Older, Said, known_by_us, takes_raw_keys
-from .strict import decoding, encoding
 
 _HELLO: Final = int(HandshakeType.client_hello)
 _ANSWER: Final = int(HandshakeType.server_hello)
-_CERTIFICATE: Final = int(HandshakeType.certificate)
 _REQUEST: Final = int(HandshakeType.certificate_request)
 
 _HANDSHAKE: Final = int(ContentType.handshake)
@@ -49,16 +48,20 @@ class CompactEncoding:
                 raise ConfigurationError("a ClientHello is a flight of its own")
             size = reference_size(context.pins) if takes_raw_keys(messages[0]) else 0
             return _write_hello(messages[0], size)
-        before = Said.of(context.messages)
-        said = Said.of([*context.messages, *messages])
-        known = Known(context.references, _own_keys(messages))
-        references = reference_size(context.pins) if _asks(messages, records) else 0
-        with encoding():
-            begun = _write_begun(before, context, messages, references, known, records)
+        before, known = Said.of(context.messages), Known(context.references)
+        try:
+            contents = [Content.of(each.content_type, each.plaintext, each.epoch)
+                        for each in records]  # fmt: skip
+            asks = context.pins and _asks(messages, contents)
+            references = reference_size(context.pins) if asks else 0
+            begun = _write_begun(before, context, messages, references, known, contents)
+        except AlertError as error:
+            raise ConfigurationError(f"a flight that has no encoding: {error}") from None
         if not records:
             return begun
+        said = before.then(messages)
         sealing = Sealing(self.content_format, said, context, begun, len(messages), known)
-        return begun + sealing.write(records, references)
+        return begun + sealing.write(records, contents, references)
 
     def decode(self, body: bytes, context: FlightContext) -> Iterator[FlightItem]:
         """The items of ``body``; what is sealed is verified before it is decoded.
@@ -67,21 +70,25 @@ class CompactEncoding:
         where it does not authenticate.
         """
         said = Said.of(context.messages)
-        if context.from_client and said.answer is None:
-            with decoding():
-                message, context.references = _read_hello(body, context.next_message_seq)
-            yield message
-            return
-        known, reader = known_by_us(said, context), Reader(body)
-        with decoding():
-            messages, context.references = _read_begun(said, context, reader, body, known)
+        known, size = known_by_us(said, context), len(body)
+        messages: Sequence[HandshakeMessage]
+        try:
+            if context.from_client and said.answer is None:
+                message, references = _read_hello(body, context.next_message_seq)
+                messages = (message,)
+            else:
+                reader = Reader(body)
+                messages, references = _read_begun(said, context, reader, body, known)
+                size -= reader.remaining
+        except ConfigurationError as error:  # fields that no message has
+            raise DecodeError(str(error)) from None
+        context.references = references
         yield from messages
-        if said.answer is None and not reader.remaining:
+        if size == len(body) and said.answer is None:
             return
-        said = Said.of([*context.messages, *messages])
-        begun = body[: len(body) - reader.remaining]
+        said, begun = said.then(messages), body[:size]
         sealing = Sealing(self.content_format, said, context, begun, len(messages), known)
-        yield from sealing.read(reader.rest())
+        yield from sealing.read(body[size:])
 
     def hello(self, body: bytes) -> HandshakeMessage | None:
         """The ClientHello that ``body`` is, taken as flight 1.
@@ -89,9 +96,8 @@ class CompactEncoding:
         Later flights begin with bytes that may be any, so that one of them may look like it.
         """
         try:
-            with decoding():
-                return _read_hello(body, 0)[0]
-        except DecodeError:
+            return _read_hello(body, 0)[0]
+        except (DecodeError, ConfigurationError):
             return None
 
 
@@ -120,21 +126,11 @@ def _parted(flight: Sequence[FlightItem]) -> tuple[list[HandshakeMessage], list[
     return messages, records
 
 
-def _own_keys(messages: Sequence[HandshakeMessage]) -> frozenset[bytes]:
-    """The raw keys that messages in the clear show: they can be referred to."""
-    shown = (each.body[3:] for each in messages if each.type == _CERTIFICATE)
-    return frozenset(filter(is_raw_key, shown))
-
-
-def _asks(messages: Sequence[HandshakeMessage], records: Sequence[Unsealed]) -> bool:
+def _asks(messages: Sequence[HandshakeMessage], contents: Contents) -> bool:
     """Whether a flight asks for a key of the client: under the seal in 1.3."""
-    sealed = (
-        message
-        for record in records
-        if record.content_type == _HANDSHAKE
-        for message in split_messages(record.plaintext, record.epoch)
-    )
-    return any(message.type == _REQUEST for message in (*messages, *sealed))
+    if any(message.type == _REQUEST for message in messages):
+        return True
+    return any(message.type == _REQUEST for each in contents for message in each.messages)
 
 
 def _write_hello(message: HandshakeMessage, references: int) -> bytes:
@@ -144,16 +140,15 @@ def _write_hello(message: HandshakeMessage, references: int) -> bytes:
 
 def _read_hello(body: bytes, message_seq: int) -> tuple[HandshakeMessage, int]:
     """The ClientHello of a body, and how many bytes name a key that the client knows."""
+    if body[:1] < _ESCAPE:
+        content, references = templates.read(body)
+        return HandshakeMessage(_HELLO, content, message_seq), references
     reader = Reader(body)
-    if body[:1] >= _ESCAPE:
-        messages, references = clear.read(reader, message_seq)
-        reader.done()
-        if len(messages) != 1 or messages[0].type != _HELLO:
-            raise DecodeError("not a ClientHello")
-        message = messages[0]
-    else:
-        content, references = hello.read(reader)
-        message = HandshakeMessage(_HELLO, content, message_seq)
+    messages, references = clear.read(reader, message_seq)
+    reader.done()
+    if len(messages) != 1 or messages[0].type != _HELLO:
+        raise DecodeError("not a ClientHello")
+    (message,) = messages
     if references and not takes_raw_keys(message):
         raise DecodeError("references to keys in a hello that takes none")
     if _write_hello(message, references) != body:
@@ -167,11 +162,11 @@ def _write_begun(
     messages: Sequence[HandshakeMessage],
     references: int,
     known: Known,
-    records: Sequence[Unsealed],
+    contents: Contents,
 ) -> bytes:
     """What a flight after the first has in the clear."""
     if context.from_client or not messages:
-        usual = said.is_1_3 or is_finished12(records)
+        usual = said.is_1_3 or is_finished12(contents)
         return _write_later(said, context, messages, known, usual=usual)
     return _write_answer(said, messages, references, known)
 
@@ -224,13 +219,12 @@ def _read_begun(
     older = Older.of(said, from_client=context.from_client)
     if not context.from_client and len(body) == older.finished_size:
         return [], 0
-    if body[:1] >= _ESCAPE:
-        messages, references = clear.read(reader, context.next_message_seq)
-    else:
+    if body[:1] < _ESCAPE:
         if not context.from_client:
             raise DecodeError("no last flight of a server begins like this")
         flight = ClientFlight(known, older.psk, older.finished_size)
-        messages, references = _numbered(flight.read(reader), context), 0
+        return _numbered(flight.read(reader), context), 0
+    messages, references = clear.read(reader, context.next_message_seq)
     usual = reader.remaining == older.finished_size
     begun = body[: len(body) - reader.remaining]
     if references or _write_later(said, context, messages, known, usual=usual) != begun:
@@ -242,14 +236,14 @@ def _read_answer(
     said: Said, context: FlightContext, reader: Reader, body: bytes, known: Known
 ) -> tuple[list[HandshakeMessage], int]:
     """The messages in the clear of the server's first flight, or a HelloRetryRequest."""
-    references = 0
-    if body[:1] >= _ESCAPE:
-        messages, references = clear.read(reader, context.next_message_seq)
-    elif body and body[0] >> 1 < server_hello.HEADS_OF_1_3:
-        messages = _numbered([(_ANSWER, server_hello.read(reader, said.parts))], context)
-    else:
+    if not body:
+        raise DecodeError("an empty body")
+    if body[0] < cbor.ARRAY:
+        if body[0] >> 1 < server_hello.HEADS_OF_1_3:
+            return _numbered([(_ANSWER, server_hello.read(reader, said.parts))], context), 0
         found, references = ServerFlight(said.parts, known).read(reader)
-        messages = _numbered(found, context)
+        return _numbered(found, context), references
+    messages, references = clear.read(reader, context.next_message_seq)
     begun = body[: len(body) - reader.remaining]
     if references and all(each.type != _REQUEST for each in messages):
         raise DecodeError("references to keys in a flight that asks for none")

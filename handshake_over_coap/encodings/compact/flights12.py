@@ -24,7 +24,7 @@ from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType
 from handshake_over_coap.tls.wire import Reader, u8, u16, vec8, vec16, vec24
 
 from . import points, proof
-from .hello import RANDOM_SIZE, Opened, read_extensions, write_extensions
+from .opened import LEGACY_VERSION, RANDOM_SIZE, Opened, extensions_of, write_extensions
 from .proof import FORMS, REFERENCE, Known, Proof
 from .server_hello import HEADS_OF_1_3, first_suite
 from .shapes import CID, CLIENT_TYPE, EMS, LIMIT, POINTS, SERVER_TYPE, SNI
@@ -126,13 +126,19 @@ class _Shown:
     def of(cls, group: bytes, key: bytes) -> _Shown:
         """The key of a message; its group is written out where it has no short form."""
         code, short = _short_point(key)
-        return cls(code, group + short if code == points.OTHER else short, group, key)
+        if code == points.OTHER or group != _group(code):
+            return cls(points.OTHER, group + vec8(key), group, key)
+        return cls(code, short, group, key)
 
     @classmethod
     def read(cls, code: int, reader: Reader) -> _Shown:
-        """The key of a body."""
-        group = reader.take(2) if code == points.OTHER else _group(code)
-        return cls(code, b"", group, _read_point(code, reader))
+        """The key of a body; raises DecodeError for one written out that has a short form."""
+        if code != points.OTHER:
+            return cls(code, b"", _group(code), _read_point(code, reader))
+        found = cls.of(reader.take(2), reader.vec8())
+        if found.code != points.OTHER:
+            raise DecodeError("a key written out that has a short form")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,7 @@ class _Answer:
     def messages(self, hello: Opened | None) -> list[Message]:
         """The messages, as an answer to ``hello``."""
         extensions = self._extensions(hello)
-        answer = b"\xfe\xfd" + self.random + b"\0" + u16(self.suite) + b"\0" + extensions
+        answer = LEGACY_VERSION + self.random + b"\0" + u16(self.suite) + b"\0" + extensions
         found = [(_HELLO, answer)]
         share, shown = self.share, self.proof
         if share is not None:
@@ -166,7 +172,7 @@ class _Answer:
 
     def _extensions(self, hello: Opened | None) -> bytes:
         """The extensions of ServerHello as they follow from those of the ClientHello."""
-        offered = {} if hello is None else dict(hello.extensions)
+        offered = {} if hello is None else hello.by_number
         suites = b"" if hello is None else hello.suites
         head, found = self.head, list[tuple[int, bytes]]()
         if suites[-2:] == _SCSV or _RENEGOTIATION in offered:
@@ -240,7 +246,7 @@ class ServerFlight:
         reader.vec8()
         suite = reader.u16()
         reader.take(1)
-        extensions = dict(read_extensions(reader)) if reader.remaining else {}
+        extensions = dict(extensions_of(reader.rest(), 0)) if reader.remaining else {}
         cid = extensions.get(CID)
         flags = references
         if suite != first_suite(self.hello):
@@ -263,16 +269,22 @@ class ServerFlight:
         return u8(number | 1) + u8(flags) + suite + cid + answer.random
 
     def read(self, reader: Reader) -> tuple[list[Message], int]:
-        """The messages, and how many bytes name a key that the server knows; raises DecodeError."""
+        """The messages, and how many bytes name a key that the server knows.
+
+        Raises DecodeError for anything that :meth:`write` does not produce.
+        """
         first = reader.u8()
         number = (first >> 1) - HEADS_OF_1_3
         if not 0 <= number < len(_SERVER_HEADS):
             raise DecodeError(f"no server's flight has the head {first}")
         head = _SERVER_HEADS[number]
         flags = reader.u8() if first & 1 else 0
-        suite = reader.u16() if flags & _SUITE else first_suite(self.hello)
-        if suite is None or flags >> 6:
-            raise DecodeError("a ServerHello of no suite, or with unknown flags")
+        if flags & ~self._allowed(head) or (first & 1 and not flags):
+            raise DecodeError("flags of a ServerHello that are unknown, or none")
+        usual = first_suite(self.hello)
+        suite = reader.u16() if flags & _SUITE else usual
+        if suite is None or (flags & _SUITE and suite == usual):
+            raise DecodeError("a ServerHello of no suite, or with the usual one written out")
         cid = reader.vec8() if flags & _CID else None
         random = reader.take(RANDOM_SIZE)
         share = None if head.share is None else _Shown.read(head.share, reader)
@@ -280,6 +292,12 @@ class ServerFlight:
         reader.done()
         answer = _Answer(head, flags, suite, cid, random, share, shown)
         return answer.messages(self.hello), flags & _REFERENCES
+
+    def _allowed(self, head: _ServerHead) -> int:
+        """The flags that an answer may have: references where it asks for a key."""
+        named = self.hello is not None and SNI in self.hello.by_number
+        always = _SUITE | _CID | _NO_EMS
+        return always | (_REFERENCES if head.asked else 0) | (_NO_NAME if named else 0)
 
 
 def _group(code: int) -> bytes:
@@ -347,7 +365,10 @@ class ClientFlight:
         return u8(number) + share + field + identity
 
     def read(self, reader: Reader) -> list[Message]:
-        """The messages up to what is sealed; raises DecodeError."""
+        """The messages up to what is sealed.
+
+        Raises DecodeError for anything that :meth:`write` does not produce.
+        """
         first = reader.u8()
         if first >= len(_CLIENT_HEADS):
             raise DecodeError(f"no client's flight has the head {first}")
@@ -355,11 +376,15 @@ class ClientFlight:
         if head.psk is not self.psk:
             raise DecodeError("a client's flight for another kind of suite")
         key = None if head.share is None else _read_point(head.share, reader)
+        if head.share == points.OTHER and key and _short_point(key)[0] != points.OTHER:
+            raise DecodeError("a key written out that has a short form")
         identity, shown = b"", None
         if head.psk:
             identity = reader.take(max(0, reader.remaining - self.after))
         elif head.form is not None and head.form != _NO_KEY:
             shown = proof.read(head.form, reader, self.known, self.after)
+        if reader.remaining != self.after:
+            raise DecodeError("a flight of another length than its head says")
         return _messages(head, key, identity, shown)
 
 

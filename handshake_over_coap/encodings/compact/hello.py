@@ -12,30 +12,31 @@ the identity up to the end; where there is an age, several identities or another
 so.  A random that follows from the share is left out (:mod:`~.tls.derived`).
 
 Every other hello has no short form.
+
+What stands before the random is the *beginning*; it settles all of a hello but its random parts.
+:mod:`.templates` keeps what follows from the beginnings that were seen last.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.derived import derived_random
 from handshake_over_coap.tls.flight import HandshakeMessage
-from handshake_over_coap.tls.wire import MAX_U8, Reader, u8, u16, u32, vec8, vec16
+from handshake_over_coap.tls.wire import MAX_U8, Reader, u8, u32, vec8, vec16
 
-from . import lists, points
+from . import points
 from .lists import Lists
+from .opened import Extension, Opened, opened
 from .shapes import (
     EXTRAS_FOLLOW,
     GROUPS,
-    HEADS,
     LISTS_FOLLOW,
     NUMBERS,
     OPTIONAL,
     PSK,
-    REFERENCES,
     SCHEMES,
     SHAPES,
     SHARE,
@@ -44,62 +45,13 @@ from .shapes import (
     tables_of,
 )
 
-RANDOM_SIZE: Final = 32
 BINDER_SIZE: Final = 32
 
-_LEGACY_VERSION = b"\xfe\xfd"
-_NO_SESSION_AND_COOKIE = b"\0\0"
-_NO_COMPRESSION = b"\1\0"
+AGE: Final = 1 << len(OPTIONAL)
+ANY_PSK: Final = AGE << 1
 
-_AGE: Final = 1 << len(OPTIONAL)
-_ANY_PSK: Final = _AGE << 1
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A ClientHello in its parts; ``extensions`` in order."""
-
-    random: bytes
-    suites: bytes
-    extensions: tuple[tuple[int, bytes], ...]
-
-    def get(self, number: int) -> bytes | None:
-        """The content of an extension."""
-        for each, data in self.extensions:
-            if each == number:
-                return data
-        return None
-
-
-@lru_cache(maxsize=16)
-def opened(body: bytes) -> Opened | None:
-    """The parts of a hello; None for one of an unusual form, with a session or a cookie."""
-    start = len(_LEGACY_VERSION) + RANDOM_SIZE
-    if body[:2] != _LEGACY_VERSION or body[start : start + 2] != _NO_SESSION_AND_COOKIE:
-        return None
-    try:
-        reader = Reader(body[start + 2 :])
-        suites = reader.vec16()
-        if reader.take(2) != _NO_COMPRESSION:
-            return None
-        return Opened(body[2:start], suites, read_extensions(reader))
-    except DecodeError:
-        return None
-
-
-def read_extensions(reader: Reader) -> tuple[tuple[int, bytes], ...]:
-    """The extensions up to the end of a hello; raises DecodeError."""
-    block = Reader(reader.vec16())
-    reader.done()
-    found = []
-    while block.remaining:
-        found.append((block.u16(), block.vec16()))
-    return tuple(found)
-
-
-def write_extensions(extensions: tuple[tuple[int, bytes], ...]) -> bytes:
-    """The block of extensions with its length."""
-    return vec16(b"".join(u16(number) + vec16(data) for number, data in extensions))
+_KEPT: Final = 64
+"""Of how many kinds of hellos the beginnings are kept."""
 
 
 def write(message: HandshakeMessage, references: int) -> bytes | None:
@@ -110,15 +62,40 @@ def write(message: HandshakeMessage, references: int) -> bytes | None:
     hello = opened(message.body)
     if hello is None:
         return None
-    for shape in _SHAPES_BY_NUMBERS.get(_own_numbers(hello), ()):
-        body = _write(shape, hello, references)
-        if body is not None:
-            return body
+    code, share, secret = short_share(hello.get(SHARE))
+    psk_flags, psk = short_psk(hello.get(PSK))
+    follows = secret is not None and hello.random == derived_random(secret)
+    fixed = tuple(each if each[0] not in (SHARE, PSK) else each[0] for each in hello.extensions)
+    found = beginning(hello.suites, fixed, references, code, follows, psk_flags)
+    if found is None:
+        return None
+    begun, derived = found
+    return b"".join((begun, b"" if derived else hello.random, share, psk))
+
+
+@lru_cache(maxsize=_KEPT)
+def beginning(
+    suites: bytes,
+    extensions: tuple[int | Extension, ...],
+    references: int,
+    code: int | None,
+    follows: bool,
+    psk_flags: int,
+) -> tuple[bytes, bool] | None:
+    """What stands before the random, and whether that is left out; None if there is no short form.
+
+    ``extensions`` are the numbers alone of key_share and pre_shared_key, and all others whole.
+    ``code`` is how the share stands; ``follows`` tells that the random follows from it.
+    """
+    given = tuple((each, b"") if isinstance(each, int) else each for each in extensions)
+    hello = Opened(b"", suites, given, dict(given))
+    numbers = tuple(number for number, _ in given if number not in OPTIONAL)
+    for shape in _SHAPES_BY_NUMBERS.get(numbers, ()):
+        if _fits(shape, hello):
+            begun = _begun(shape, hello, references, Head(shape, code, follows), psk_flags)
+            if begun is not None:
+                return begun
     return None
-
-
-def _own_numbers(hello: Opened) -> tuple[int, ...]:
-    return tuple(number for number, _ in hello.extensions if number not in OPTIONAL)
 
 
 _SHAPES_BY_NUMBERS: Final[dict[tuple[int, ...], list[Shape]]] = {}
@@ -127,41 +104,23 @@ for _shape in SHAPES:
     _SHAPES_BY_NUMBERS.setdefault(_own, []).append(_shape)
 
 
-def _write(shape: Shape, hello: Opened, references: int) -> bytes | None:
-    """The short form in one shape, if it is of that."""
-    if not _fits(shape, hello):
-        return None
-    found = _share(shape, hello)
-    if found is None:
-        return None
-    code, share, secret = found
-    psk = _write_psk(hello.get(PSK)) if shape.has_psk else (0, b"")
-    if psk is None:
-        return None
-    derived = secret is not None and hello.random == derived_random(secret)
-    derived = derived and Head(shape, code, True) in NUMBERS
-    head = Head(shape, code, derived)
+def _begun(
+    shape: Shape, hello: Opened, references: int, head: Head, psk_flags: int
+) -> tuple[bytes, bool] | None:
+    """The beginning in one shape, if there is one."""
+    if head not in NUMBERS:
+        head = Head(shape, head.share, derived=False)
     try:
         groups, schemes = (_listed(shape, hello, each) for each in (GROUPS, SCHEMES))
-        offered = Lists(hello.suites, groups, schemes)
     except DecodeError:
         return None
-    numbers = offered.write(tables_of(shape, code))
-    extras = _extras(shape, hello, psk[0])
+    numbers = Lists(hello.suites, groups, schemes).write(tables_of(shape, head.share))
+    extras = _extras(shape, hello, psk_flags)
     if extras is None:
         return None
     flags = references | (LISTS_FOLLOW if numbers else 0) | (EXTRAS_FOLLOW if extras else 0)
-    return b"".join(
-        (
-            u8(NUMBERS[head] << 1 | bool(flags)),
-            u8(flags) if flags else b"",
-            numbers,
-            extras,
-            b"" if derived else hello.random,
-            share,
-            psk[1],
-        )
-    )
+    first = u8(NUMBERS[head] << 1 | bool(flags))
+    return b"".join((first, u8(flags) if flags else b"", numbers, extras)), head.derived
 
 
 def _listed(shape: Shape, hello: Opened, number: int) -> bytes | None:
@@ -192,28 +151,9 @@ def _fits(shape: Shape, hello: Opened) -> bool:
     return number is None
 
 
-def _share(shape: Shape, hello: Opened) -> tuple[int | None, bytes, bytes | None] | None:
-    """Code and bytes of the share, and what a random may follow from; None if there is no form."""
-    content = hello.get(SHARE)
-    if not shape.has_share or content is None:
-        return None, b"", None
-    try:
-        reader = Reader(content)
-        entries = Reader(reader.vec16())
-        reader.done()
-        group, key = entries.u16(), entries.vec16()
-        entries.done()
-        short = points.short_share(group, key)
-    except DecodeError:
-        short = None
-    if short is not None:
-        return (*short, short[1])
-    return points.OTHER, vec16(content), None
-
-
-def _extras(shape: Shape, hello: Opened, psk: int) -> bytes | None:
+def _extras(shape: Shape, hello: Opened, psk_flags: int) -> bytes | None:
     """A byte of which there are, and each with its length; None where one is too long."""
-    which, parts = psk, []
+    which, parts = psk_flags, []
     for place, number in enumerate(OPTIONAL):
         content = hello.get(number)
         if content is not None and (number, content) not in shape.extensions:
@@ -224,95 +164,36 @@ def _extras(shape: Shape, hello: Opened, psk: int) -> bytes | None:
     return u8(which) + b"".join(parts) if which else b""
 
 
-def _write_psk(content: bytes | None) -> tuple[int, bytes] | None:
+_SHARE_SIZES: Final = {points.SIZE, 2 * points.SIZE + 1}
+_SHARE_HEADER: Final = 6
+
+
+def short_share(content: bytes | None) -> tuple[int | None, bytes, bytes | None]:
+    """Code and bytes of key_share, and what a random may follow from; None where there is none."""
+    if content is None:
+        return None, b"", None
+    size = len(content) - _SHARE_HEADER
+    if size in _SHARE_SIZES and content[:2] == (size + 4).to_bytes(2, "big"):
+        group, length = content[2] << 8 | content[3], content[4] << 8 | content[5]
+        short = points.short_share(group, content[_SHARE_HEADER:]) if length == size else None
+        if short is not None:
+            return (*short, short[1])
+    return points.OTHER, vec16(content), None
+
+
+def short_psk(content: bytes | None) -> tuple[int, bytes]:
     """Flags and bytes of pre_shared_key: one identity with one binder, or all as it is."""
     if content is None:
-        return None
+        return 0, b""
     try:
         reader = Reader(content)
-        identities, binders = Reader(reader.vec16()), Reader(reader.vec16())
+        identities, binders = Reader(reader.vec16()), reader.vec16()
         reader.done()
         identity, age = identities.vec16(1), identities.u32()
-        binder = binders.vec8(BINDER_SIZE, BINDER_SIZE)
         identities.done()
-        binders.done()
     except DecodeError:
-        return _ANY_PSK, content
-    return (_AGE, u32(age) + binder + identity) if age else (0, binder + identity)
-
-
-def read(reader: Reader) -> tuple[bytes, int]:
-    """The ClientHello of a short form, and its ``references``; raises DecodeError.
-
-    What has a shorter form is not refused here: :func:`write` tells.
-    """
-    first = reader.u8()
-    if first >> 1 >= len(HEADS):
-        raise DecodeError(f"no shape of a hello has the head {first}")
-    head = HEADS[first >> 1]
-    flags = reader.u8() if first & 1 else 0
-    if flags & ~(REFERENCES | LISTS_FOLLOW | EXTRAS_FOLLOW):
-        raise DecodeError(f"unknown flags {flags:#x} in a hello")
-    offered = lists.read(
-        reader if flags & LISTS_FOLLOW else None, tables_of(head.shape, head.share)
-    )
-    which, extras = _read_extras(reader) if flags & EXTRAS_FOLLOW else (0, {})
-    random = b"" if head.derived else reader.take(RANDOM_SIZE)
-    slots: dict[int, bytes] = dict(extras)
-    if offered.groups is not None:
-        slots[GROUPS] = offered.groups
-    if offered.schemes is not None:
-        slots[SCHEMES] = offered.schemes
-    if head.share is not None:
-        share, secret = _read_share(head.share, reader)
-        slots[SHARE] = share
-        random = derived_random(secret) if head.derived else random
-    if head.shape.has_psk:
-        slots[PSK] = _read_psk(which, reader)
-    reader.done()
-    return _built(head.shape, random, offered.suites, slots), flags & REFERENCES
-
-
-def _built(shape: Shape, random: bytes, suites: bytes, slots: dict[int, bytes]) -> bytes:
-    extensions = []
-    for number, content in shape.extensions:
-        data = slots.get(number) if content is None else content
-        if data is not None:
-            data = vec16(data) if number in (GROUPS, SCHEMES) and content is None else data
-            extensions.append((number, data))
-    return b"".join(
-        (
-            _LEGACY_VERSION,
-            random,
-            _NO_SESSION_AND_COOKIE,
-            vec16(suites),
-            _NO_COMPRESSION,
-            write_extensions(tuple(extensions)),
-        )
-    )
-
-
-def _read_extras(reader: Reader) -> tuple[int, dict[int, bytes]]:
-    which = reader.u8()
-    found = {}
-    for place, number in enumerate(OPTIONAL):
-        if which >> place & 1:
-            found[number] = reader.vec8()
-    return which, found
-
-
-def _read_share(code: int, reader: Reader) -> tuple[bytes, bytes]:
-    """The content of key_share, and its 32 bytes where it has a short form."""
-    if code == points.OTHER:
-        return reader.vec16(), b""
-    short = reader.take(points.SIZE)
-    group, key = points.whole_share(code, short)
-    return vec16(u16(group) + vec16(key)), short
-
-
-def _read_psk(which: int, reader: Reader) -> bytes:
-    if which & _ANY_PSK:
-        return reader.rest()
-    age = reader.u32() if which & _AGE else 0
-    binder = reader.take(BINDER_SIZE)
-    return vec16(vec16(reader.rest(), 1) + u32(age)) + vec16(vec8(binder))
+        return ANY_PSK, content
+    if len(binders) != 1 + BINDER_SIZE or binders[0] != BINDER_SIZE:
+        return ANY_PSK, content
+    binder = binders[1:]
+    return (AGE, u32(age) + binder + identity) if age else (0, binder + identity)

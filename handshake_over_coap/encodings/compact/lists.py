@@ -81,6 +81,11 @@ class Lists:
         return bytes((number,)) + written if number else b""
 
 
+def written_out(number: int) -> int:
+    """How many lists are written out, by the byte of numbers."""
+    return (number >> 5 == 7) + (number >> 3 & 3 == 3) + (number & 7 == 7)
+
+
 def read(reader: Reader | None, tables: Tables) -> Lists:
     """The lists of a hello; with no ``reader``, the first of each.  Raises DecodeError."""
     number = 0 if reader is None else reader.u8()

@@ -11,8 +11,8 @@ place of its key, whichever that is.  In a chain all certificates but the last h
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -55,7 +55,7 @@ class Known:
     """
 
     size: int = 0
-    pins: AbstractSet[bytes] = frozenset()
+    pins: frozenset[bytes] = frozenset()
 
     def name(self, spki: bytes) -> bytes:
         """The reference to a key."""
@@ -63,13 +63,23 @@ class Known:
 
     def find(self, reference: bytes) -> bytes:
         """The key that a reference names; raises DecodeError for none and for two."""
-        found = [pin for pin in self.pins if self.name(pin) == reference]
+        found = _by_name(self.pins, self.size).get(reference, ())
         if len(found) != 1:
             raise DecodeError(f"a reference to {len(found)} known keys")
         return found[0]
 
 
-def reference_size(pins: AbstractSet[bytes]) -> int:
+@lru_cache(maxsize=8)
+def _by_name(pins: frozenset[bytes], size: int) -> dict[bytes, list[bytes]]:
+    """Keys by the references that name them."""
+    found: dict[bytes, list[bytes]] = {}
+    for pin in pins:
+        found.setdefault(sha256(pin).digest()[:size], []).append(pin)
+    return found
+
+
+@lru_cache(maxsize=8)
+def reference_size(pins: frozenset[bytes]) -> int:
     """How many bytes tell ``pins`` from each other, at least one; 0 for no pins, or too many."""
     for size in range(1, MAX_REFERENCE + 1):
         if len({sha256(pin).digest()[:size] for pin in pins}) == len(pins):
@@ -82,6 +92,7 @@ def is_raw_key(spki: bytes) -> bool:
     return _raw(spki) is not None
 
 
+@lru_cache(maxsize=64)
 def _raw(spki: bytes) -> tuple[int, bytes, int] | None:
     """Form, bytes and scheme of a raw key; None for one of another kind."""
     if spki.startswith(_P256_PREFIX):
@@ -106,6 +117,8 @@ def _shown(proof: Proof, known: Known) -> tuple[int, bytes] | None:
             return None
         return (REFERENCE, known.name(proof.chain[0])) if known.size else raw[:2]
     *others, last = proof.chain
+    if not others and is_raw_key(last):
+        return None
     if not last or len(proof.chain) > _MAX_CHAIN or any(len(each) > 0xFFFF for each in others):
         return None
     form = CHAIN_ECDSA if proof.scheme == signatures.ECDSA else CHAIN_ED25519
@@ -113,28 +126,44 @@ def _shown(proof: Proof, known: Known) -> tuple[int, bytes] | None:
 
 
 def read(form: int, reader: Reader, known: Known, after: int) -> Proof:
-    """A proof of that form, with ``after`` bytes following it; raises DecodeError."""
+    """A proof of that form, with ``after`` bytes following it.
+
+    Raises DecodeError for anything that :func:`write` does not produce.
+    """
     if form >= CHAIN_ECDSA:
-        scheme = signatures.ECDSA if form == CHAIN_ECDSA else signatures.ED25519
-        count = reader.u8()
-        others = [reader.vec16() for _ in range(count - 1)]
-        left = reader.remaining - after - signatures.SIZE
-        if left < 1 or count < 1:
-            raise DecodeError("a chain without a certificate")
-        chain = (*others, reader.take(left))
-        return Proof(False, chain, scheme, _signature(scheme, reader))
+        return _read_chain(form, reader, after)
     if form == REFERENCE:
         if not known.size:
             raise DecodeError("a reference that was not asked for")
         spki = known.find(reader.take(known.size))
-    elif form == RAW_ED25519:
-        spki = _ED25519_PREFIX + reader.take(points.SIZE)
+        raw = _raw(spki)
+        if raw is None:
+            raise DecodeError("a reference to a key that has no form here")
+        scheme = raw[2]
     else:
-        spki = _P256_PREFIX + points.restored(form, reader.take(points.SIZE))
-    raw = _raw(spki)
-    if raw is None:
-        raise DecodeError("a reference to a key that has no form here")
-    return Proof(True, (spki,), raw[2], _signature(raw[2], reader))
+        if known.size:
+            raise DecodeError("a key where a reference was asked for")
+        scheme = signatures.ED25519 if form == RAW_ED25519 else signatures.ECDSA
+        key = reader.take(points.SIZE)
+        spki = _ED25519_PREFIX + key if form == RAW_ED25519 else _p256(form, key)
+    return Proof(True, (spki,), scheme, _signature(scheme, reader))
+
+
+def _p256(parity: int, x: bytes) -> bytes:
+    return _P256_PREFIX + points.restored(parity, x)
+
+
+def _read_chain(form: int, reader: Reader, after: int) -> Proof:
+    scheme = signatures.ECDSA if form == CHAIN_ECDSA else signatures.ED25519
+    count = reader.u8()
+    others = [reader.vec16() for _ in range(count - 1)]
+    left = reader.remaining - after - signatures.SIZE
+    if left < 1 or count < 1:
+        raise DecodeError("a chain without a certificate")
+    chain = (*others, reader.take(left))
+    if count == 1 and is_raw_key(chain[0]):
+        raise DecodeError("a raw key as a chain")
+    return Proof(False, chain, scheme, _signature(scheme, reader))
 
 
 def _signature(scheme: int, reader: Reader) -> bytes:

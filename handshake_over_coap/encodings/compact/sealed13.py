@@ -13,17 +13,19 @@ that it has none.  All else is escaped (:mod:`.records`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
-from handshake_over_coap.tls.wire import Reader, u8, u16, vec16, vec24
+from handshake_over_coap.tls.wire import Reader, u8, u16, u24, vec16, vec24
 
 from . import cbor, proof
-from .hello import Opened, write_extensions
+from .opened import Opened, write_extensions
 from .proof import FORMS, REFERENCE, Known, Proof
 from .records import Content, Contents, Setting, contents_of, escaped, messages_alone, read_escaped
 from .shapes import CLIENT_TYPE, LIMIT, SERVER_TYPE, SNI
@@ -53,6 +55,7 @@ _CHAINS_ASKED: Final = len(_REQUESTS)
 _STEP: Final = proof.MAX_REFERENCE + 1
 _ROW: Final = (len(_REQUESTS) + 1) * _STEP
 _NO_KEY: Final = FORMS
+_VERIFY_HEADER: Final = 4
 _ACK_OF_ALL: Final = Ack.of([RecordNumber(2, 0)]).encode()
 
 Message = tuple[int, bytes]
@@ -121,41 +124,42 @@ class Sealed13:
 
     def _extensions(self, raw: bool | None, asked: int) -> bytes:
         """EncryptedExtensions as they follow from the ClientHello; ``raw`` None: no key."""
-        offered = () if self.hello is None else dict(self.hello.extensions)
-        found = [(SNI, b"")] if SNI in offered else []
-        if raw is not None and SERVER_TYPE in offered:
-            found.append((SERVER_TYPE, _RAW if raw else _X509))
-        if asked and CLIENT_TYPE in offered:
-            found.append((CLIENT_TYPE, _X509 if asked == _CHAINS_ASKED else _RAW))
-        if LIMIT in offered:
-            found.append((LIMIT, _LARGEST_LIMIT))
-        return write_extensions(tuple(found))
+        offered: Mapping[int, bytes] = {} if self.hello is None else self.hello.by_number
+        return _usual_extensions(
+            SNI in offered,
+            raw if SERVER_TYPE in offered else None,
+            asked if CLIENT_TYPE in offered else 0,
+            LIMIT in offered,
+        )
 
     def read(self, plaintext: bytes) -> tuple[Contents, int]:
         """The records, and how many bytes name a key that the sender knows.
 
         Raises DecodeError for anything that :meth:`write` does not produce.
         """
-        contents, references = self._read(plaintext)
-        if references and (self.from_client or not _asks(contents)):
-            raise DecodeError("references to keys in a flight that asks for none")
-        if self.write(contents, references) != plaintext:
-            raise DecodeError("not the one encoding of what is sealed")
-        return contents, references
-
-    def _read(self, plaintext: bytes) -> tuple[Contents, int]:
         if not plaintext:
+            if not self.last:
+                raise DecodeError("a flight with nothing in it")
             return [_whole_ack()], 0
         if len(plaintext) == FINISHED_SIZE:
             before: list[Message] = [] if self.from_client else [(_EE, self._extensions(None, 0))]
             return contents_of([*before, (_FINISHED, plaintext)], self.setting), 0
         if plaintext[0] >= cbor.ARRAY:
-            return read_escaped(plaintext, self.setting)
+            return self._read_escaped(plaintext)
         reader = Reader(plaintext)
         messages, references = self._read_shape(reader)
         messages.append((_FINISHED, reader.take(FINISHED_SIZE)))
         reader.done()
         return contents_of(messages, self.setting), references
+
+    def _read_escaped(self, plaintext: bytes) -> tuple[Contents, int]:
+        """What is written out; it is encoded again to see that there is no short form."""
+        contents, references = read_escaped(plaintext, self.setting)
+        if references and (self.from_client or not _asks(contents)):
+            raise DecodeError("references to keys in a flight that asks for none")
+        if self.write(contents, references) != plaintext:
+            raise DecodeError("not the one encoding of what is sealed")
+        return contents, references
 
     def _read_shape(self, reader: Reader) -> tuple[list[Message], int]:
         shape = reader.u8()
@@ -165,7 +169,7 @@ class Sealed13:
         if not self.from_client:
             form, rest = divmod(shape, _ROW)
             asked, references = divmod(rest, _STEP)
-        if form >= FORMS:
+        if form >= FORMS or (references and not asked):
             raise DecodeError(f"no sealed flight has the shape {shape}")
         shown = proof.read(form, reader, self.known, FINISHED_SIZE)
         messages = [
@@ -179,6 +183,19 @@ class Sealed13:
         return [extensions, *request, *messages], references
 
 
+@lru_cache(maxsize=64)
+def _usual_extensions(named: bool, raw: bool | None, asked: int, limited: bool) -> bytes:
+    """EncryptedExtensions to a hello that offers these; 0 and None for what does not count."""
+    found = [(SNI, b"")] if named else []
+    if raw is not None:
+        found.append((SERVER_TYPE, _RAW if raw else _X509))
+    if asked:
+        found.append((CLIENT_TYPE, _X509 if asked == _CHAINS_ASKED else _RAW))
+    if limited:
+        found.append((LIMIT, _LARGEST_LIMIT))
+    return write_extensions(found)
+
+
 def _is_raw(form: int) -> bool:
     return form <= REFERENCE
 
@@ -189,28 +206,31 @@ def _whole_ack() -> Content:
 
 def _certificate(chain: tuple[bytes, ...]) -> bytes:
     """Certificate of 1.3 without a context, and without extensions of its entries."""
+    if len(chain) == 1:
+        size = len(chain[0])
+        return b"\0%b%b%b\0\0" % (u24(size + 5), u24(size), chain[0])
     return b"\0" + vec24(b"".join(vec24(each) + b"\0\0" for each in chain))
 
 
 def _write_proof(certificate: bytes, verify: bytes, known: Known) -> tuple[int, bytes] | None:
     """Form and bytes of Certificate and CertificateVerify; None if they have none."""
+    if len(verify) < _VERIFY_HEADER:
+        return None
+    scheme, length = verify[0] << 8 | verify[1], verify[2] << 8 | verify[3]
+    signature = verify[_VERIFY_HEADER:]
     try:
         chain = _read_certificate(certificate)
-        reader = Reader(verify)
-        scheme, signature = reader.u16(), reader.vec16()
-        reader.done()
     except DecodeError:
         return None
-    if not chain or _certificate(chain) != certificate:
+    if length != len(signature) or not chain or _certificate(chain) != certificate:
         return None
     raw = len(chain) == 1 and proof.is_raw_key(chain[0])
     return proof.write(Proof(raw, chain, scheme, signature), known)
 
 
 def _read_certificate(body: bytes) -> tuple[bytes, ...]:
-    reader = Reader(body)
-    reader.take(1)
-    entries = Reader(reader.vec24())
+    entries = Reader(body)
+    entries.take(4)
     found = []
     while entries.remaining:
         found.append(entries.vec24())

@@ -11,7 +11,7 @@ otherwise.  Every other ServerHello has no short form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Final
@@ -19,16 +19,16 @@ from typing import Final
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.derived import derived_random
 from handshake_over_coap.tls.messages.hello13 import HELLO_RETRY_RANDOM
-from handshake_over_coap.tls.wire import Reader, u8, u16, vec8, vec16
+from handshake_over_coap.tls.wire import MAX_U8, Reader, u8, u16, vec8, vec16
 
 from . import points
-from .hello import RANDOM_SIZE, Opened, read_extensions, write_extensions
+from .opened import LEGACY_VERSION, RANDOM_SIZE, Opened, extensions_of, joined
 from .shapes import CID, PSK, SHARE, VERSIONS
 
-_LEGACY_VERSION = b"\xfe\xfd"
 _1_3: Final = b"\xfe\xfc"
+_CHOOSES_1_3: Final = joined(((VERSIONS, _1_3),))
+_SHARE_HEADER: Final = 4
 _SUITE, _IDENTITY, _CID = 1, 2, 4
-_FLAGS: Final = _SUITE | _IDENTITY | _CID
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +74,14 @@ class _Fields:
 
     def whole(self) -> bytes:
         """The message."""
-        found = [(VERSIONS, _1_3)]
+        found = _CHOOSES_1_3
         if self.share is not None:
-            found.append((SHARE, self.share))
+            found += joined(((SHARE, self.share),))
         if self.psk is not None:
-            found.append((PSK, u16(self.psk)))
+            found += joined(((PSK, u16(self.psk)),))
         if self.cid is not None:
-            found.append((CID, self.cid))
-        return b"".join(
-            (
-                _LEGACY_VERSION,
-                self.random,
-                b"\0",
-                u16(self.suite),
-                b"\0",
-                write_extensions(tuple(found)),
-            )
-        )
+            found += joined(((CID, self.cid),))
+        return b"%b%b\0%b\0%b" % (LEGACY_VERSION, self.random, u16(self.suite), vec16(found))
 
 
 @lru_cache(maxsize=64)
@@ -101,7 +92,7 @@ def is_1_3(body: bytes) -> bool:
         reader.take(2 + RANDOM_SIZE)
         reader.vec8()
         reader.take(3)
-        return (VERSIONS, _1_3) in read_extensions(reader)
+        return (VERSIONS, _1_3) in extensions_of(reader.rest(), 0)
     except DecodeError:
         return False
 
@@ -111,27 +102,29 @@ def is_retry(body: bytes) -> bool:
     return body[2 : 2 + RANDOM_SIZE] == HELLO_RETRY_RANDOM
 
 
+_SUITE_AT: Final = 2 + RANDOM_SIZE + 1
+_EXTENSIONS_AT: Final = _SUITE_AT + 3
+
+
 def _parsed(body: bytes) -> _Fields | None:
     """The parts; None where they do not give the same message back."""
     try:
-        reader = Reader(body)
-        reader.take(2)
-        random = reader.take(RANDOM_SIZE)
-        reader.take(1)
-        suite = reader.u16()
-        reader.take(1)
-        extensions = dict(read_extensions(reader))
+        extensions = dict(extensions_of(body, _EXTENSIONS_AT))
         psk = extensions.get(PSK)
         number = None if psk is None else Reader(psk).u16()
     except DecodeError:
         return None
+    suite = body[_SUITE_AT] << 8 | body[_SUITE_AT + 1]
+    random = body[2 : 2 + RANDOM_SIZE]
     fields = _Fields(random, suite, extensions.get(SHARE), number, extensions.get(CID))
     return fields if fields.whole() == body else None
 
 
 def first_suite(hello: Opened | None) -> int | None:
     """The first suite that a ClientHello offers."""
-    return None if hello is None or len(hello.suites) < 2 else Reader(hello.suites).u16()
+    if hello is None or len(hello.suites) < 2:
+        return None
+    return hello.suites[0] << 8 | hello.suites[1]
 
 
 def write(body: bytes, hello: Opened | None) -> bytes | None:
@@ -143,16 +136,19 @@ def write(body: bytes, hello: Opened | None) -> bytes | None:
     if fields.suite != first_suite(hello):
         flags, said = _SUITE, u16(fields.suite)
     if is_retry(body):
-        if fields.share is None or len(fields.share) != 2 or fields.psk or fields.cid is not None:
+        if fields.share is None or len(fields.share) != 2:
+            return None
+        if fields.psk is not None or fields.cid is not None:
             return None
         return _begin(_Head(retry=True), flags, said) + fields.share
     if fields.psk:
         flags, said = flags | _IDENTITY, said + u16(fields.psk)
     if fields.cid is not None:
-        if len(fields.cid) > 0xFF:
+        if len(fields.cid) > MAX_U8:
             return None
         flags, said = flags | _CID, said + vec8(fields.cid)
-    code, share, derived = _short_share(fields)
+    code, share, secret = _short_share(fields.share)
+    derived = secret is not None and fields.random == derived_random(secret)
     head = _Head(psk=fields.psk is not None, share=code, derived=derived)
     if head not in _NUMBERS:
         return None
@@ -164,43 +160,63 @@ def _begin(head: _Head, flags: int, said: bytes) -> bytes:
     return first + u8(flags) + said if flags else first
 
 
-def _short_share(fields: _Fields) -> tuple[int | None, bytes, bool]:
-    """Code and bytes of the share, and whether the random follows from it."""
-    if fields.share is None:
-        return None, b"", False
-    try:
-        reader = Reader(fields.share)
-        group, key = reader.u16(), reader.vec16()
-        reader.done()
-        short = points.short_share(group, key)
-    except DecodeError:
-        short = None
-    if short is None:
-        return points.OTHER, vec16(fields.share), False
-    return (*short, fields.random == derived_random(short[1]))
+def _short_share(content: bytes | None) -> tuple[int | None, bytes, bytes | None]:
+    """Code and bytes of the share, and what a random may follow from; None where there is none."""
+    if content is None:
+        return None, b"", None
+    if len(content) >= _SHARE_HEADER:
+        group, length = content[0] << 8 | content[1], content[2] << 8 | content[3]
+        key = content[_SHARE_HEADER:]
+        short = points.short_share(group, key) if length == len(key) else None
+        if short is not None:
+            return (*short, short[1])
+    return points.OTHER, vec16(content), None
 
 
 def read(reader: Reader, hello: Opened | None) -> bytes:
-    """The ServerHello of a short form, up to what is sealed; raises DecodeError."""
+    """The ServerHello of a short form, up to what is sealed.
+
+    Raises DecodeError for anything that :func:`write` does not produce.
+    """
     first = reader.u8()
     if first >> 1 >= len(_HEADS):
         raise DecodeError(f"no shape of a ServerHello has the head {first}")
     head = _HEADS[first >> 1]
     flags = reader.u8() if first & 1 else 0
-    suite = reader.u16() if flags & _SUITE else first_suite(hello)
-    if suite is None or flags & ~_FLAGS:
-        raise DecodeError("a ServerHello of no suite, or with unknown flags")
+    allowed = _SUITE if head.retry else _SUITE | _CID | (_IDENTITY if head.psk else 0)
+    if flags & ~allowed or (first & 1 and not flags):
+        raise DecodeError("flags of a ServerHello that are unknown, or none")
+    usual = first_suite(hello)
+    suite = reader.u16() if flags & _SUITE else usual
+    if suite is None or (flags & _SUITE and suite == usual):
+        raise DecodeError("a ServerHello of no suite, or with the usual one written out")
     if head.retry:
         return _Fields(HELLO_RETRY_RANDOM, suite, reader.take(2)).whole()
     identity = reader.u16() if flags & _IDENTITY else 0
+    if flags & _IDENTITY and not identity:
+        raise DecodeError("the first identity written out")
+    psk = identity if head.psk else None
     cid = reader.vec8() if flags & _CID else None
     random = b"" if head.derived else reader.take(RANDOM_SIZE)
-    fields = _Fields(random, suite, None, identity if head.psk else None, cid)
-    if head.share is None:
-        return fields.whole()
-    if head.share == points.OTHER:
-        return replace(fields, share=reader.vec16()).whole()
+    share: bytes | None = None
+    if head.share is not None:
+        share, follows = _read_share(head.share, reader)
+        if head.derived:
+            random = follows
+        elif random == follows:
+            raise DecodeError("a random written out that follows from the share")
+    if random == HELLO_RETRY_RANDOM:
+        raise DecodeError("a HelloRetryRequest as a ServerHello")
+    return _Fields(random, suite, share, psk, cid).whole()
+
+
+def _read_share(code: int, reader: Reader) -> tuple[bytes, bytes]:
+    """The content of key_share, and the random that follows from it, if any does."""
+    if code == points.OTHER:
+        content = reader.vec16()
+        if _short_share(content)[0] != points.OTHER:
+            raise DecodeError("a share written out that has a short form")
+        return content, b""
     short = reader.take(points.SIZE)
-    group, key = points.whole_share(head.share, short)
-    random = derived_random(short) if head.derived else random
-    return replace(fields, random=random, share=u16(group) + vec16(key)).whole()
+    group, key = points.whole_share(code, short)
+    return u16(group) + vec16(key), derived_random(short)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from handshake_over_coap.encodings.base import FlightContext
@@ -14,7 +15,7 @@ from handshake_over_coap.tls.suites import KeyExchange, suite_by_id
 from handshake_over_coap.tls.wire import Reader
 
 from . import server_hello
-from .hello import RANDOM_SIZE, Opened, opened, read_extensions
+from .opened import RANDOM_SIZE, Opened, extensions_of, opened
 from .proof import Known, reference_size
 from .shapes import CID, EMS, SERVER_TYPE
 
@@ -31,27 +32,38 @@ _DTLS_HEADER: Final = 12
 class Said:
     """What the hellos before a flight say; None for one that has not been said.
 
-    After a HelloRetryRequest, the ClientHello that it answered counts as not said.
+    After a HelloRetryRequest, the ClientHello that it answered counts as not said.  ``is_1_3``
+    tells whether the ServerHello has chosen 1.3.
     """
 
     hello: HandshakeMessage | None
     answer: HandshakeMessage | None
     asked_for_key: bool
+    is_1_3: bool
 
     @classmethod
     def of(cls, messages: Sequence[HandshakeMessage]) -> Said:
         """From the messages of both sides so far."""
-        hello = answer = None
-        asked = False
+        return _NOTHING.then(messages)
+
+    def then(self, messages: Sequence[HandshakeMessage]) -> Said:
+        """With further messages."""
+        if not messages:
+            return self
+        hello, answer, asked = self.hello, self.answer, self.asked_for_key
         for message in messages:
-            if message.type == _HELLO:
+            kind = message.type
+            if kind == _HELLO:
                 hello, answer = message, None
-            elif message.type == _ANSWER and server_hello.is_retry(message.body):
-                hello = None
-            elif message.type == _ANSWER:
-                answer = message
-            asked |= message.type == _REQUEST
-        return cls(hello, answer, asked)
+            elif kind == _ANSWER:
+                if server_hello.is_retry(message.body):
+                    hello = None
+                else:
+                    answer = message
+            elif kind == _REQUEST:
+                asked = True
+        newer = answer is not None and server_hello.is_1_3(answer.body)
+        return Said(hello, answer, asked, newer)
 
     @property
     def parts(self) -> Opened | None:
@@ -59,14 +71,12 @@ class Said:
         return None if self.hello is None else opened(self.hello.body)
 
     @property
-    def is_1_3(self) -> bool:
-        """Whether the ServerHello has chosen 1.3."""
-        return self.answer is not None and server_hello.is_1_3(self.answer.body)
-
-    @property
     def version(self) -> ProtocolVersion:
         """The version that was chosen."""
         return ProtocolVersion.DTLS_1_3 if self.is_1_3 else ProtocolVersion.DTLS_1_2
+
+
+_NOTHING: Final = Said(None, None, False, False)
 
 
 def takes_raw_keys(hello: HandshakeMessage | None) -> bool:
@@ -76,10 +86,15 @@ def takes_raw_keys(hello: HandshakeMessage | None) -> bool:
     return types is not None and _RAW in types[1:]
 
 
+_NO_KEYS: Final = Known()
+
+
 def known_by_us(said: Said, context: FlightContext) -> Known:
     """The keys that this side, which reads the flight, has said it knows."""
+    if not context.pins:
+        return _NO_KEYS
     told = said.asked_for_key if context.from_client else takes_raw_keys(said.hello)
-    return Known(reference_size(context.pins), context.pins) if told else Known()
+    return Known(reference_size(context.pins), context.pins) if told else _NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +115,7 @@ class Older:
         """From the hellos; raises DecodeError for a suite that is not known."""
         if said.answer is None or said.hello is None:
             raise DecodeError("a flight before there is a ServerHello")
-        reader = Reader(said.answer.body)
-        reader.take(2 + RANDOM_SIZE)
-        reader.vec8()
-        suite = suite_by_id(reader.u16())
-        reader.take(1)
-        answered = dict(read_extensions(reader)) if reader.remaining else {}
-        if suite is None:
-            raise DecodeError("a cipher suite that is not known")
-        offered = said.parts
-        cid = answered.get(CID)
-        if cid is not None and not from_client:
-            cid = None if offered is None else offered.get(CID)
-        return cls(
-            psk=suite.key_exchange is not KeyExchange.ECDHE_ECDSA,
-            tag=suite.aead.tag_length,
-            extended=EMS in answered,
-            cid=b"" if not cid else Reader(cid).vec8(),
-        )
+        return _older(said.hello.body, said.answer.body, from_client)
 
     @property
     def finished_size(self) -> int:
@@ -125,3 +123,25 @@ class Older:
         if self.extended:
             return FINISHED12_SIZE + self.tag
         return _DTLS_HEADER + FINISHED12_SIZE + bool(self.cid) + self.tag
+
+
+@lru_cache(maxsize=16)
+def _older(hello: bytes, answer: bytes, from_client: bool) -> Older:
+    reader = Reader(answer)
+    reader.take(2 + RANDOM_SIZE)
+    reader.vec8()
+    suite = suite_by_id(reader.u16())
+    reader.take(1)
+    answered = dict(extensions_of(reader.rest(), 0)) if reader.remaining else {}
+    if suite is None:
+        raise DecodeError("a cipher suite that is not known")
+    offered = opened(hello)
+    cid = answered.get(CID)
+    if cid is not None and not from_client:
+        cid = None if offered is None else offered.get(CID)
+    return Older(
+        psk=suite.key_exchange is not KeyExchange.ECDHE_ECDSA,
+        tag=suite.aead.tag_length,
+        extended=EMS in answered,
+        cid=b"" if not cid else Reader(cid).vec8(),
+    )

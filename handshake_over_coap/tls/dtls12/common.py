@@ -6,6 +6,7 @@ Source: RFC 5246 section 7.4, RFC 6347 section 4.2.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from handshake_over_coap.tls import steps
@@ -26,7 +27,7 @@ from handshake_over_coap.tls.messages import (
 from handshake_over_coap.tls.schedule12 import (
     client_verify_data,
     connection_keys,
-    export,
+    exporter,
     extended_master_secret,
     master_secret,
     server_verify_data,
@@ -128,8 +129,9 @@ def epoch_keys(parameters: Parameters, master: bytes, *, client: bool) -> EpochK
     )
     clients, servers = keys.client_write, keys.server_write
     if parameters.extended_master_secret:
-        clients = replace(clients, derive=_exporter(parameters, master, "client"))
-        servers = replace(servers, derive=_exporter(parameters, master, "server"))
+        exports = exporter(master, parameters.client_random, parameters.server_random)
+        clients = replace(clients, derive=_further(exports, b"client"))
+        servers = replace(servers, derive=_further(exports, b"server"))
     return EpochKeys(
         read=servers if client else clients,
         write=clients if client else servers,
@@ -140,10 +142,9 @@ def epoch_keys(parameters: Parameters, master: bytes, *, client: bool) -> EpochK
     )
 
 
-def _exporter(parameters: Parameters, master: bytes, sender: str) -> Derive:
+def _further(exports: Callable[[bytes, int], bytes], sender: bytes) -> Derive:
     """Further keys of one direction: exports (RFC 5705) under a label that names the sender."""
-    randoms = parameters.client_random, parameters.server_random
-    return lambda label, length: export(master, f"EXPERIMENTAL {label} {sender}", *randoms, length)
+    return lambda label, length: exports(b"EXPERIMENTAL %b %b" % (label.encode(), sender), length)
 
 
 def finished_data(master: bytes, transcript: Transcript, *, client: bool) -> bytes:
