@@ -155,6 +155,9 @@ class Reassembly:
             self.counters["dropped: message far ahead"] += 1
             return Placed.REFUSED
         partial = self._partial.get(part.message_seq)
+        if partial is not None and partial.epoch == 0 < part.epoch:
+            partial = None  # what comes in the clear may be forged, what comes sealed is not
+            self.forget(part.message_seq)
         if partial is None:
             if not self._room_for(part):
                 self.counters["dropped: handshake too large"] += 1
@@ -162,7 +165,7 @@ class Reassembly:
             partial = self._partial[part.message_seq] = _Partial(part)
         placed = partial.add(part)
         if placed is Placed.REFUSED:
-            partial.contradicted = True
+            partial.contradicted = partial.epoch == part.epoch
             self.counters["dropped: contradicting fragment"] += 1
         return placed
 

@@ -22,7 +22,7 @@ from handshake_over_coap.records.errors import RecordDropped
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.opener13 import Opened
 from handshake_over_coap.timers import Timer, undrawn
-from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.codepoints import AlertLevel, ContentType
 from handshake_over_coap.tls.handshake import Connected
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 from handshake_over_coap.tls.tickets import Ticket
@@ -266,8 +266,12 @@ class Layer13:
         return self.post.deadline
 
     def seal(self, content_type: int, content: bytes) -> bytes:
-        """A datagram with one record under the newest keys."""
-        return self._writer.seal_datagram(content_type, content)
+        """A datagram with one record; a fatal alert in two where Finished may not have come."""
+        newest, early = self._writer.seal_datagram(content_type, content), b""
+        fatal = content_type == ContentType.alert and content[0] == AlertLevel.fatal
+        if fatal and not self.confirmed:
+            early = self._writer.seal_earlier(HANDSHAKE_EPOCH, content_type, content)
+        return early + newest
 
     def early(self, now: float) -> Taken:
         """Take the records that came before completion, and the tickets that came with it."""

@@ -54,7 +54,7 @@ VECTORS: list[tuple[msg.Message, int, str]] = [
 
 MALFORMED: list[tuple[Kind, str, type[AlertError]]] = [
     (msg.EncryptedExtensions, "", DecodeError),
-    (msg.EncryptedExtensions, "0008 0017 0000 0017 0000", IllegalParameter),
+    (msg.EncryptedExtensions, "0008 0017 0000 0017 0000", DecodeError),
     (msg.Certificate13, "00", DecodeError),
     (msg.Certificate13, "00 000005 000000 0000", DecodeError),  # an empty certificate
     (msg.Certificate13, "00 000005 000002 6162", DecodeError),  # no extensions

@@ -161,9 +161,9 @@ def test_an_absent_block_differs_from_an_empty_one() -> None:
     assert ext.Extensions.read_optional(Reader(b"\x00\x00")).empty_block
 
 
-def test_an_extension_that_stands_twice_is_illegal() -> None:
+def test_an_extension_that_stands_twice_is_a_decode_error() -> None:
     twice = (ext.Extension(23, b""), ext.Extension(0xABCD, b"x"), ext.Extension(23, b"y"))
-    with pytest.raises(IllegalParameter):
+    with pytest.raises(DecodeError):
         ext.Extensions.read_block(Reader(bytes.fromhex("000e 00170000 abcd000178 0017000179")))
     with pytest.raises(ConfigurationError):
         ext.Extensions(twice).encode_block()

@@ -52,10 +52,10 @@ MALFORMED: list[tuple[Kind, str, type[AlertError]]] = [
     (msg.ClientHello, HELLO + "00 00 0003c0a800 0100", DecodeError),  # one suite and a half
     (msg.ClientHello, HELLO + "00 00 0002c0a8 00", DecodeError),  # no compression method
     (msg.ClientHello, HELLO + "00 00 0002c0a8 0100 0000 00", DecodeError),  # after extensions
-    (msg.ClientHello, HELLO + "00 00 0002c0a8 0100 0008 00170000 00170000", IllegalParameter),
+    (msg.ClientHello, HELLO + "00 00 0002c0a8 0100 0008 00170000 00170000", DecodeError),
     (msg.ServerHello, HELLO + "21" + "00" * 33 + "c0a8 00", DecodeError),
     (msg.ServerHello, HELLO + "00 c0a8 00 00", DecodeError),  # half a length of extensions
-    (msg.ServerHello, HELLO + "00 c0a8 00 0008 00170000 00170000", IllegalParameter),
+    (msg.ServerHello, HELLO + "00 c0a8 00 0008 00170000 00170000", DecodeError),
     (msg.Certificate, "000003 000000", DecodeError),  # an empty certificate
     (msg.Certificate, "000004 000002 30", DecodeError),  # a certificate cut off by its list
     (msg.RawPublicKeyCertificate, "000000", DecodeError),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handshake_over_coap.errors import Error, HandshakeTimeout
 from handshake_over_coap.records.dtls12 import HEADER
 from handshake_over_coap.tls.alerts import Alert, AlertError, alert_error
-from handshake_over_coap.tls.codepoints import AlertLevel, ContentType
+from handshake_over_coap.tls.codepoints import AlertDescription, AlertLevel, ContentType
 
 TIMERS = 3
 """After as many timers without anything better a hint is believed that nobody has repeated."""
@@ -29,8 +29,8 @@ class Hint:
         self.error, self._said = error, True
 
     def hear(self, alert: Alert) -> None:
-        """An alert in the clear says so, if it is a fatal one."""
-        if alert.level == AlertLevel.fatal:
+        """An alert in the clear says so, if it is a fatal one, or says goodbye."""
+        if alert.level == AlertLevel.fatal or alert.description == AlertDescription.close_notify:
             what, level = alert.description, alert.level
             self.say(alert_error(what, received=True, level=level, detail="unsealed"))
 

@@ -28,6 +28,7 @@ from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
 from handshake_over_coap.tls.handshake import EpochKeys, State, Step
+from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 from handshake_over_coap.tls.tickets import Ticket
 
 from .engine import Engine
@@ -151,8 +152,16 @@ class Engine13:
         return None
 
     def alert(self, error: AlertError) -> bytes:
-        """The record that tells the peer of ``error``, sealed if there are keys for it."""
-        return self._writer.seal(self._writer.epoch, ContentType.alert, error.alert.encode())[0]
+        """The datagram that tells the peer of ``error``, sealed if there are keys for it.
+
+        A client has those of the session after our Finished and no sooner (RFC 8446 appendix A.1),
+        and those of the handshake perhaps not for long after it: until an answer shows which it
+        reads, it is told in both.
+        """
+        writer, body, early = self._writer, error.alert.encode(), b""
+        if not (self._incoming.answered or self._outgoing.arrived):
+            early = writer.seal_earlier(HANDSHAKE_EPOCH, ContentType.alert, body)
+        return early + writer.seal(writer.epoch, ContentType.alert, body)[0]
 
     def on_timer(self, now: float) -> list[bytes]:
         """The deadline has passed: acknowledge what came of a flight, or send our own again.

@@ -16,8 +16,14 @@ from handshake_over_coap.carriers.reassembly import Fragment, Reassembly, read_f
 from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord, split_datagram
 from handshake_over_coap.records.errors import ForgedRecord, RecordDropped
 from handshake_over_coap.records.opener import Opener
-from handshake_over_coap.tls.alerts import Alert, DecodeError, UnexpectedMessage, sealed_alert
-from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
+from handshake_over_coap.tls.alerts import (
+    Alert,
+    CloseNotify,
+    DecodeError,
+    UnexpectedMessage,
+    sealed_alert,
+)
+from handshake_over_coap.tls.codepoints import AlertLevel, ContentType, HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.handshake import EpochKeys
 
@@ -170,7 +176,11 @@ class Incoming12:
         if content_type == ContentType.handshake:
             return self._fragments(plaintext, record.epoch)
         if content_type == ContentType.alert:
-            raise sealed_alert(plaintext)
+            said = sealed_alert(plaintext)
+            if said.level != AlertLevel.warning or isinstance(said, CloseNotify):
+                raise said
+            self._counters["warning alerts"] += 1  # RFC 5246 section 7.2.2: it goes on
+            return False
         if content_type == ContentType.change_cipher_spec:
             raise UnexpectedMessage("a ChangeCipherSpec under the new keys")
         if self._room(len(plaintext)):

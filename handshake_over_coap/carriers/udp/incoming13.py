@@ -33,11 +33,14 @@ from handshake_over_coap.tls.alerts import (
     UnexpectedMessage,
     sealed_alert,
 )
-from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.codepoints import AlertDescription, ContentType
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 
 from .clear import Hint
 from .early import has_room
+
+_GOODBYES = (AlertDescription.close_notify, AlertDescription.user_canceled)
+"""Alerts that tell of no error (RFC 8446 section 6.1)."""
 
 
 class Incoming:
@@ -149,8 +152,11 @@ class Incoming:
             self._opened(opened)
 
     def _opened(self, opened: Opened) -> None:
-        if opened.content_type == ContentType.alert and opened.epoch == HANDSHAKE_EPOCH:
-            raise sealed_alert(opened.plaintext, single=True)
+        if opened.content_type == ContentType.alert:
+            said = sealed_alert(opened.plaintext, single=True)
+            # Goodbye may have overtaken Finished, and data that goes before it.
+            if opened.epoch == HANDSHAKE_EPOCH or said.description not in _GOODBYES:
+                raise said
         if opened.content_type == ContentType.ack:
             numbers = Ack.decode(opened.plaintext).record_numbers
             if any(number.epoch > opened.epoch for number in numbers):

@@ -45,6 +45,11 @@ class OutgoingFlights:
         return () if self.delivery is None else self.delivery.messages
 
     @property
+    def arrived(self) -> bool:
+        """Whether the peer has shown that it has all of it."""
+        return self.delivery is None or self.delivery.done
+
+    @property
     def attempts(self) -> int:
         """How often the timer has had it sent again."""
         return 0 if self.delivery is None else self.delivery.attempts

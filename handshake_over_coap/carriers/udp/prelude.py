@@ -17,11 +17,17 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.reassembly import Fragment, Placed, Reassembly, read_fragments
+from handshake_over_coap.carriers.reassembly import (
+    MESSAGE_HEADER,
+    Fragment,
+    Placed,
+    Reassembly,
+    read_fragments,
+)
 from handshake_over_coap.records.dtls12 import PlaintextRecord, split_datagram
 from handshake_over_coap.records.dtls13 import split13
 from handshake_over_coap.records.errors import RecordDropped
-from handshake_over_coap.tls.alerts import AlertError, DecodeError
+from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import ClientHello
@@ -39,6 +45,7 @@ MAX_FIRST_RECORD = (1 << 47) - 1
 
 _HANDSHAKE = bytes((ContentType.handshake, 0xFE))
 """What a record of a hello begins with."""
+_CLIENT_HELLO = bytes((HandshakeType.client_hello,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +88,32 @@ class Prelude:
     ) -> Found | None:
         """What a datagram of a stranger amounts to; None for nothing (yet).
 
-        A hello counts wherever in the datagram it stands.
+        A hello counts wherever in the datagram it stands, and one with bytes behind it that are no
+        message if there is no other.
 
         With ``keep_first`` a first hello is put together too: no cookies are asked for, or 1.3 is
         spoken.
         """
         records, whole = clear_records(datagram)
+        malformed: Malformed | None = None
         for record in records:
             if record.content_type != ContentType.handshake:
                 continue
-            for part in self._parts(record.fragment):
-                found = self._part(part, record.sequence_number, address, now, keep_first)
+            number = record.sequence_number
+            try:
+                parts = read_fragments(record.fragment, 0)
+            except DecodeError as error:
+                self._counters["dropped: malformed"] += 1
+                if malformed is None and _begins_with_hello(record.fragment):
+                    malformed = Malformed(error, min(number, MAX_FIRST_RECORD))
+                continue
+            for part in parts:
+                found = self._part(part, number, address, now, keep_first)
                 if found is not None:
                     return found
         if not whole:
             self._counters["dropped: malformed"] += 1
-        return None
-
-    def _parts(self, data: bytes) -> list[Fragment]:
-        try:
-            return read_fragments(data, 0)
-        except DecodeError:
-            self._counters["dropped: malformed"] += 1
-            return []
+        return malformed
 
     def _part(
         self, part: Fragment, number: int, address: Address, now: float, keep_first: bool
@@ -151,10 +161,17 @@ def hello_in(datagram: bytes) -> int | None:
     if _HANDSHAKE not in datagram:
         return None  # in next to no time, as almost all datagrams are other ones
     for record in clear_records(datagram)[0]:
-        begins = record.fragment[:1] == bytes((HandshakeType.client_hello,))
+        begins = record.fragment[:1] == _CLIENT_HELLO
         if record.content_type == ContentType.handshake and begins:
             return int.from_bytes(record.fragment[4:6], "big")
     return None
+
+
+def _begins_with_hello(data: bytes) -> bool:
+    """Whether a whole ClientHello stands in front, whatever follows it."""
+    kind, length, offset, size = data[:1], data[1:4], data[6:9], data[9:12]
+    fits = int.from_bytes(size, "big") <= len(data) - MESSAGE_HEADER
+    return kind == _CLIENT_HELLO and length == size and offset == bytes(3) and fits
 
 
 def clear_records(datagram: bytes) -> tuple[list[PlaintextRecord], bool]:
@@ -172,8 +189,7 @@ def clear_records(datagram: bytes) -> tuple[list[PlaintextRecord], bool]:
 
 
 def _read(message: HandshakeMessage, number: int) -> Hello | Malformed:
-    """A whole hello; what cannot be read of it is a decode_error, whatever part it is."""
     try:
         return Hello(message, ClientHello.decode(message.body), number)
-    except AlertError as error:
-        return Malformed(DecodeError(error.detail), number)
+    except DecodeError as error:
+        return Malformed(error, number)

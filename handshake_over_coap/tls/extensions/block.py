@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self, TypeVar
 
 from ...errors import ConfigurationError
-from ..alerts import IllegalParameter
+from ..alerts import DecodeError
 from ..codepoints import ExtensionType
 from ..wire import Reader, u16, vec16
 
@@ -107,16 +107,17 @@ class Extensions:
 
     @classmethod
     def read_block(cls, reader: Reader) -> Extensions:
-        """Read a block with its length; raises DecodeError, or IllegalParameter on duplicates.
+        """Read a block with its length; raises DecodeError, on duplicates too.
 
-        RFC 8446 section 4.2 rules duplicates out as RFC 5246 does and leaves the alert open.
+        RFC 8446 section 4.2 rules duplicates out as RFC 5246 does and leaves the alert open: what
+        cannot be read one way only cannot be decoded.
         """
         block = Reader(reader.vec16())
         found: dict[int, Extension] = {}
         while block.remaining:
             item = Extension(block.u16(), block.vec16())
             if item.type in found:
-                raise IllegalParameter(f"extension {item.type} stands twice")
+                raise DecodeError(f"extension {item.type} stands twice")
             found[item.type] = item
         return cls(tuple(found.values()), empty_block=not found)
 

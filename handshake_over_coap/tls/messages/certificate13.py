@@ -31,7 +31,7 @@ class CertificateEntry:
 
     @classmethod
     def read(cls, reader: Reader) -> CertificateEntry:
-        """The next entry; raises DecodeError, or IllegalParameter for a repeated extension."""
+        """The next entry; raises DecodeError, for a repeated extension too."""
         return cls(reader.vec24(1), Extensions.read_required(reader))
 
 
@@ -74,7 +74,7 @@ class Certificate13:
 
     @classmethod
     def decode(cls, body: bytes) -> Certificate13:
-        """Parse a body; raises DecodeError, or IllegalParameter for a repeated extension.
+        """Parse a body; raises DecodeError, for a repeated extension too.
 
         What the entries hold is not looked into.
         """
@@ -107,7 +107,7 @@ class CertificateRequest13:
 
     @classmethod
     def decode(cls, body: bytes) -> CertificateRequest13:
-        """Parse a body; raises DecodeError, or IllegalParameter for a repeated extension."""
+        """Parse a body; raises DecodeError, for a repeated extension too."""
         reader = Reader(body)
         context = reader.vec8()
         extensions = Extensions.read_required(reader)

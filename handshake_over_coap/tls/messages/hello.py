@@ -72,7 +72,7 @@ class ClientHello:
 
     @classmethod
     def decode(cls, body: bytes) -> ClientHello:
-        """Parse a body; raises DecodeError, or IllegalParameter for a repeated extension."""
+        """Parse a body; raises DecodeError, for a repeated extension too."""
         reader = Reader(body)
         hello = cls(
             version=reader.u16(),
@@ -144,7 +144,7 @@ class ServerHello:
 
     @classmethod
     def decode(cls, body: bytes) -> ServerHello:
-        """Parse a body; raises DecodeError, or IllegalParameter for a repeated extension."""
+        """Parse a body; raises DecodeError, for a repeated extension too."""
         reader = Reader(body)
         hello = cls(
             version=reader.u16(),

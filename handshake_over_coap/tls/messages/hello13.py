@@ -98,7 +98,7 @@ class EncryptedExtensions:
 
     @classmethod
     def decode(cls, body: bytes) -> EncryptedExtensions:
-        """Parse a body; raises DecodeError, or IllegalParameter for a repeated extension."""
+        """Parse a body; raises DecodeError, for a repeated extension too."""
         reader = Reader(body)
         extensions = Extensions.read_required(reader)
         reader.done()

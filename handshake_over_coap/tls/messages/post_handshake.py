@@ -45,7 +45,7 @@ class NewSessionTicket:
 
     @classmethod
     def decode(cls, body: bytes) -> NewSessionTicket:
-        """Parse a body; raises DecodeError, or IllegalParameter for a repeated extension."""
+        """Parse a body; raises DecodeError, for a repeated extension too."""
         reader = Reader(body)
         ticket = cls(
             lifetime=reader.u32(),

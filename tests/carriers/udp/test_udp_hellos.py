@@ -109,6 +109,28 @@ async def test_a_malformed_hello_draws_decode_error_and_leaves_nothing(
         assert holds_nothing(here)
 
 
+def followed(data: bytes) -> bytes:
+    """A record with the hello and ``data`` behind it."""
+    message = hello().dtls_bytes()
+    return record(ContentType.handshake, message + data)
+
+
+@virtual
+@pytest.mark.parametrize("behind", [b"\0", b"\xff" * 11, b"\x0e\0\0\1" + bytes(7) + b"\2"])
+async def test_a_hello_with_bytes_behind_it_that_are_no_message_draws_decode_error(
+    behind: bytes,
+) -> None:
+    async with place(PSK, transport="udp") as here:
+        raw = Raw(here.network)
+        (answer,) = await raw.ask(followed(behind))
+        assert answer[0] == ContentType.alert
+        assert Alert.decode(answer[13:]).description == AlertDescription.decode_error
+        assert holds_nothing(here)
+        # A hello that can be read counts more, wherever it stands.
+        (answer,) = await raw.ask(followed(behind) + datagram(hello(), 1))
+        assert cookie_in(answer)
+
+
 def test_only_a_hello_is_taken_for_one() -> None:
     assert hello_in(b"") is hello_in(b"\x16\xfe") is None
     assert hello_in(record(ContentType.handshake, b"\x02" + bytes(30))) is None

@@ -1,0 +1,225 @@
+"""Alerts of the classic handshake, at every state: can a standard peer read them, and what of his.
+
+Our own client reads more than it has to, which hides what others cannot read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from handshake_over_coap.carriers.udp.engine13 import Engine13
+from handshake_over_coap.net.layers import Layer13
+from handshake_over_coap.records.ack import Ack
+from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber, split13
+from handshake_over_coap.records.opener13 import Opened, Opener13
+from handshake_over_coap.records.sealer13 import Sealer13
+from handshake_over_coap.timers import Rfc9147, Timer, undrawn
+from handshake_over_coap.tls.alerts import (
+    Alert,
+    AlertError,
+    CloseNotify,
+    DecryptError,
+    IllegalParameter,
+    UnexpectedMessage,
+    UserCanceled,
+)
+from handshake_over_coap.tls.codepoints import AlertLevel, ContentType, HandshakeType
+from handshake_over_coap.tls.keys import TrafficKeys
+from tests.carriers.udp.test_engine12_rules import PSK, records, run_to_flight_3
+from tests.carriers.udp.test_engine13_hostile import (
+    LATEST,
+    clear,
+    engine_of,
+    message,
+    waiting_server,
+)
+from tests.carriers.udp.test_udp_engine_hostile import part, record
+from tests.support.udp_pair import UdpPair, unharmed
+from tests.support.udp_pair13 import PSK_DHE, RPK, Case, Pair13
+
+FATAL = DecryptError().alert.encode()
+GOODBYE = CloseNotify().alert.encode()
+
+
+def keys_of(case: Case) -> tuple[tuple[TrafficKeys, ...], tuple[TrafficKeys, ...]]:
+    """The keys of epochs 2 and 3 that a server reads with, and a client; runs have the same."""
+    reference = Pair13(case)
+    reference.run(LATEST)
+    return reference.read_keys
+
+
+def heard(datagram: bytes, *keys: TrafficKeys) -> list[tuple[int, Alert]]:
+    """Epoch and content of the alerts that a reader with ``keys`` finds, in order."""
+    found = []
+    for each in keys:
+        opener = Opener13()
+        opener.add(each)
+        found += [
+            (opened.epoch, Alert.decode(opened.plaintext))
+            for opened in opener.open_all(datagram)
+            if isinstance(opened, Opened) and opened.content_type == ContentType.alert
+        ]
+    return found
+
+
+# -- a server of 1.3 whose client may lack Finished ------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [PSK_DHE, RPK], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "content", "expected"),
+    [
+        (ContentType.ack, Ack.of([RecordNumber(3, 0)]).encode(), IllegalParameter),
+        (ContentType.handshake, b"", UnexpectedMessage),
+    ],
+)
+def test_a_client_that_has_no_more_than_the_serverhello_reads_the_servers_alert(
+    case: Case, kind: int, content: bytes, expected: type[AlertError]
+) -> None:
+    """It has the keys of the session only after the server's Finished (RFC 8446 appendix A.1)."""
+    to_server, to_client = keys_of(case)
+    pair, server = waiting_server(case)
+    with pytest.raises(expected) as caught:
+        server.receive(Sealer13(to_server[0]).seal_datagram(kind, content), pair.now)
+    datagram = server.alert(caught.value)
+    assert heard(datagram, to_client[0]) == [(2, caught.value.alert)]
+    # One that has Finished may have forgotten those of the handshake.
+    assert heard(datagram, to_client[1]) == [(3, caught.value.alert)]
+
+
+def test_to_a_client_that_has_answered_the_alert_is_said_once() -> None:
+    to_server, to_client = keys_of(RPK)
+    pair, server = waiting_server(RPK)
+    empty = message(HandshakeType.certificate, b"\0\0\0\0", 1)
+    with pytest.raises(AlertError) as caught:
+        server.receive(Sealer13(to_server[0]).seal_datagram(ContentType.handshake, empty), pair.now)
+    datagram = server.alert(caught.value)
+    assert len(list(split13(datagram))) == 1
+    assert heard(datagram, to_client[1]) == [(3, caught.value.alert)]
+
+
+def test_before_the_serverhello_and_at_the_client_there_is_one_way_to_say_it() -> None:
+    pair = Pair13(RPK)
+    client = engine_of(pair, client=True)
+    assert client.alert(DecryptError())[0] == ContentType.alert  # no keys yet
+    pair = Pair13(RPK, mtu=256)
+    client = engine_of(pair, client=True)
+    while pair.now < 0.1 or client.established is not None:
+        pair.step()
+    (only,) = split13(client.alert(DecryptError()))
+    assert isinstance(only, CiphertextRecord)
+    assert only.epoch_bits == 2
+
+
+def test_a_session_whose_finished_may_be_lost_gives_up_in_words_that_its_server_can_read() -> None:
+    pair = Pair13(RPK, fate=lambda index, data: unharmed(index, data) if index < 2 else [])
+    while pair.client.established is None:
+        pair.step()
+    to_server, _ = keys_of(RPK)
+    layer = Layer13(
+        pair.client.end, mtu=1152, timer=undrawn_timer(), counters=Counter(), now=pair.now
+    )
+    assert [epoch for epoch, _ in heard(layer.seal(ContentType.alert, FATAL), *to_server)] == [2, 3]
+    # Goodbye may come before what was said, and data is for the session alone.
+    assert [epoch for epoch, _ in heard(layer.seal(ContentType.alert, GOODBYE), *to_server)] == [3]
+    pair.fate = unharmed
+    pair.run(5.0)
+    assert pair.complete
+    assert [epoch for epoch, _ in heard(layer.seal(ContentType.alert, FATAL), *to_server)] == [3]
+
+
+def undrawn_timer() -> Timer:
+    return Rfc9147().start(undrawn)
+
+
+# -- what a peer says ------------------------------------------------------------------------------
+
+
+def server_and_epoch_3() -> tuple[Pair13, Engine13, Sealer13]:
+    """A server that waits for Finished, and what its client seals with after that."""
+    to_server, _ = keys_of(PSK_DHE)
+    pair, server = waiting_server(PSK_DHE)
+    return pair, server, Sealer13(to_server[1])
+
+
+def test_a_client_that_gives_up_after_its_lost_finished_is_heard_at_once() -> None:
+    pair, server, sealer = server_and_epoch_3()
+    with pytest.raises(DecryptError) as caught:
+        server.receive(sealer.seal_datagram(ContentType.alert, FATAL), pair.now)
+    assert caught.value.received
+    assert caught.value.authenticated
+
+
+@pytest.mark.parametrize("said", [GOODBYE, UserCanceled().alert.encode()])
+def test_goodbye_that_overtakes_finished_waits_for_what_was_said_before(said: bytes) -> None:
+    pair, server, sealer = server_and_epoch_3()
+    server.receive(sealer.seal_datagram(ContentType.alert, said), pair.now)
+    assert [each.plaintext for each in server._incoming.early] == [said]
+
+
+@pytest.mark.parametrize("description", [90, 100, 112])  # user_canceled, no_renegotiation, a name
+def test_a_sealed_warning_ends_no_handshake_of_1_2(description: int) -> None:
+    """RFC 5246 section 7.2.2: the connection can go on."""
+    pair, flight = run_to_flight_3()
+    sealer = pair.client._sealer
+    assert sealer is not None
+    warning = bytes((AlertLevel.warning, description))
+    key_exchange = records(flight)[0].to_bytes()
+    sealed = sealer.seal_datagram(ContentType.alert, warning)
+    assert pair.server.receive(key_exchange + sealed, pair.now) == []
+    assert pair.counters["warning alerts"] == 1
+    pair.run()
+    assert pair.complete
+
+
+@pytest.mark.parametrize("level", [AlertLevel.fatal, 0, 255])
+def test_whatever_is_sealed_and_no_warning_ends_a_handshake_of_1_2(level: int) -> None:
+    pair, flight = run_to_flight_3()
+    sealer = pair.client._sealer
+    assert sealer is not None
+    sealed = sealer.seal_datagram(ContentType.alert, bytes((level, 51)))
+    with pytest.raises(DecryptError):
+        pair.server.receive(records(flight)[0].to_bytes() + sealed, pair.now)
+
+
+def test_a_server_that_says_goodbye_in_the_clear_is_not_waited_for() -> None:
+    """RFC 5246 section 7.2.1: either side may close at any time; anybody may say so here."""
+    pair = Pair13(PSK_DHE, fate=lambda index, data: [])
+    client = engine_of(pair, client=True)
+    for now in (0.01, 1.1):
+        client.receive(clear(ContentType.alert, GOODBYE), now)
+        if now < 1:
+            client.on_timer(1.0)
+    with pytest.raises(CloseNotify):
+        client.on_timer(2.0)
+    only_1_2 = UdpPair(PSK)
+    only_1_2._events.clear()
+    with pytest.raises(CloseNotify):
+        for _ in range(4):
+            only_1_2.client.receive(record(ContentType.alert, GOODBYE), only_1_2.now)
+            assert only_1_2.client.deadline is not None
+            only_1_2.now = only_1_2.client.deadline
+            only_1_2.client.on_timer(only_1_2.now)
+
+
+# -- what came sealed counts more than what came in the clear --------------------------------------
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_finished_in_the_clear_is_in_the_way_of_no_sealed_one(first: bool) -> None:
+    pair, flight = run_to_flight_3()
+    cut = part(HandshakeType.finished, 12, 2, 0, b"forged")
+    forged = record(ContentType.handshake, cut, number=1000)
+    key_exchange, change, finished = (each.to_bytes() for each in records(flight))
+    pair.server.receive(key_exchange, pair.now)
+    if first:
+        pair.server.receive(forged, pair.now)
+    pair.server.receive(finished, pair.now)
+    if not first:
+        pair.server.receive(forged, pair.now)
+        assert pair.server.deadline is not None
+        pair.server.on_timer(pair.server.deadline)  # forgets what was contradicted
+    assert pair.server.receive(change, pair.now)
+    assert pair.server.established is not None
