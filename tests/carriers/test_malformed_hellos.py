@@ -12,7 +12,7 @@ from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.conversation import begin_server
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.udp.fragments import plain_record
-from handshake_over_coap.carriers.udp.greeting import Answer, Greeting
+from handshake_over_coap.carriers.udp.greeting import Greeting, StatelessAnswer
 from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.encodings import DEFAULT
 from handshake_over_coap.encodings.plain import write_body
@@ -56,7 +56,7 @@ def over_udp(config: ServerConfig, body: bytes) -> str:
     found = greeting.find(plain_record(ContentType.handshake, 0, message.dtls_bytes()), ADDRESS, 0)
     assert found is not None
     answer = greeting.greet(found, ADDRESS, 0)
-    if isinstance(answer, Answer):
+    if isinstance(answer, StatelessAnswer):
         assert answer.datagrams[0][0] == ContentType.alert
         return AlertDescription(answer.datagrams[0][14]).name
     try:
