@@ -22,7 +22,7 @@ from handshake_over_coap.timers import Rfc6347, Rfc7252, Rfc9147, TimerPolicy
 from handshake_over_coap.tls.credentials import auth_names, kind_and_way
 from handshake_over_coap.transfers import Transfer
 
-from .declared import DEFAULT, ByDefault, declarations, option
+from .declared import DEFAULT, ByDefault, Deriving, declarations, derived, option
 from .profiles import PROFILES, STANDARD
 from .strategies import ENCODINGS, TIMERS, TRANSFERS, collecting, members_options, room_of
 
@@ -54,7 +54,7 @@ _OF_1_3: Final[dict[str, Any]] = {"group": _SESSION, "needs": {"dtls": ("1.3",)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 @collecting
-class Choices:
+class Choices(Deriving):
     """What :class:`~.options.Options` has; a field's declaration says what it is."""
 
     transport: str = option(
@@ -226,7 +226,7 @@ class Choices:
                 known = ", ".join(map(str, declared.values))
                 raise ConfigurationError(f"{name} {value!r} is none of {known}")
 
-    @property
+    @derived
     def policies(self) -> tuple[TimerPolicy, TimerPolicy]:
         """The timer, and the one where DTLS 1.2 is chosen, with the options that are given."""
         return self._policies_over(self.transport)
@@ -250,12 +250,12 @@ class Choices:
             return self.policies[self.dtls == "1.2"]
         return room.with_options(room.choice(getattr(self, room.option)), self.of_members)
 
-    @property
+    @derived
     def of_members(self) -> dict[str, Any]:
         """The options of members, ``"default"`` where they are left to those."""
         return {each.name: getattr(self, each.name) for each in members_options()}
 
-    @property
+    @derived
     def time_limit(self) -> float:
         """Seconds that the handshake may take: ``timeout``, or what it is by default.
 
@@ -282,7 +282,7 @@ class Choices:
         timer.sent(0.0)
         return timer.value
 
-    @property
+    @derived
     def udp(self) -> UdpParameters:
         """The parameters of the classic carrier over UDP, and of sessions, whose records it has."""
         timer, timer12 = self._policies_over("udp")
@@ -295,7 +295,7 @@ class Choices:
             limits=self.limits,
         )
 
-    @property
+    @derived
     def coap(self) -> CoapParameters:
         """The parameters of the carrier over CoAP."""
         timer, _ = self.policies

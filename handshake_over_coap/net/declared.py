@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_T = TypeVar("_T")
 _KEY: Final = "option"
 
 ByDefault: TypeAlias = Literal["default"]
@@ -105,3 +106,41 @@ def _declarations(owner: Any) -> Mapping[str, Declared]:
                 declared, name=each.name, hint=hints[each.name], default=each.default
             )
     return MappingProxyType(found)
+
+
+class Deriving:
+    """An object that never changes, and remembers what has been :class:`derived` from it."""
+
+    __slots__ = ("_derived",)
+    _derived: dict[str, Any]
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What has been derived so far, by name."""
+        try:
+            return self._derived
+        except AttributeError:  # dataclasses initialise nothing but their fields
+            object.__setattr__(self, "_derived", {})
+            return self._derived
+
+
+class derived(Generic[_T]):  # noqa: N801 - used like property
+    """A property of a :class:`Deriving` object that is worked out when it is first asked for."""
+
+    def __init__(self, work: Callable[[Any], _T]) -> None:
+        self._work = work
+        self._name = work.__name__
+        self.__doc__ = work.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> derived[_T]: ...
+    @overload
+    def __get__(self, owner: Deriving, kind: type) -> _T: ...
+    def __get__(self, owner: Deriving | None, kind: type) -> derived[_T] | _T:
+        if owner is None:
+            return self
+        known = owner.known
+        if self._name not in known:
+            known[self._name] = self._work(owner)
+        value: _T = known[self._name]
+        return value
