@@ -13,14 +13,18 @@ _SPARE = 64
 
 
 class Agenda(Generic[K]):
-    """A deadline for each key, at most; those of one time come in the order they were set."""
+    """A deadline for each key, at most; those of one time come in the order they were set.
 
-    __slots__ = ("_deadlines", "_heap", "_sequence")
+    ``next`` is the earliest deadline, ``None`` if there is none.
+    """
+
+    __slots__ = ("_deadlines", "_heap", "_sequence", "next")
 
     def __init__(self) -> None:
         self._deadlines: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._sequence = count()
+        self.next: float | None = None
 
     def set(self, key: K, when: float | None) -> None:
         """``key`` is due at ``when`` seconds; ``None``: never."""
@@ -34,19 +38,20 @@ class Agenda(Generic[K]):
         if len(self._heap) > 2 * len(self._deadlines) + _SPARE:
             self._heap = [each for each in self._heap if self._deadlines.get(each[2]) == each[0]]
             heapify(self._heap)
+        self._find_next()
 
-    @property
-    def next(self) -> float | None:
-        """The earliest deadline."""
-        while self._heap and self._deadlines.get(self._heap[0][2]) != self._heap[0][0]:
-            heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+    def _find_next(self) -> None:
+        heap = self._heap
+        while heap and self._deadlines.get(heap[0][2]) != heap[0][0]:
+            heappop(heap)
+        self.next = heap[0][0] if heap else None
 
     def due(self, now: float) -> list[K]:
         """The keys whose deadlines have passed at ``now``; they have none any more."""
         found = []
-        while (first := self.next) is not None and first <= now:
+        while self.next is not None and self.next <= now:
             key = heappop(self._heap)[2]
             del self._deadlines[key]
             found.append(key)
+            self._find_next()
         return found

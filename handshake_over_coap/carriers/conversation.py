@@ -9,7 +9,7 @@ was there untouched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from handshake_over_coap.carriers.carried import Turn
 from handshake_over_coap.carriers.established import (
@@ -29,7 +29,6 @@ from handshake_over_coap.carriers.hearing import (
 from handshake_over_coap.carriers.post_handshake import MOST_TICKETS
 from handshake_over_coap.carriers.protection import (
     APPLICATION_EPOCH,
-    Protection,
     Protection12,
     Protection13,
 )
@@ -42,9 +41,8 @@ from handshake_over_coap.tls.credentials import Trust
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from handshake_over_coap.tls.dtls13.server import ExpectSecondClientHello
 from handshake_over_coap.tls.flight import HandshakeMessage
-from handshake_over_coap.tls.handshake import Connected, State
+from handshake_over_coap.tls.handshake import Connected, Step
 from handshake_over_coap.tls.negotiation import start_client, start_server
-from handshake_over_coap.tls.tickets import Ticket
 
 __all__ = [
     "Conversation",
@@ -58,30 +56,8 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """One side of a handshake between two flights, of either version.
-
-    ``client`` tells which side.  ``next_message_seq`` is the number that the peer's next message
-    has.  ``hello_random`` is the random of the client that a server talks to.  ``protection`` is
-    there once keys are agreed.  ``confirmed`` tells that the peer is known to have completed too:
-    from Finished in 1.2; in 1.3 a client learns it from the first record of epoch 3, which a
-    server sends only after it has verified the client's Finished.
-
-    For encodings: ``messages`` are those of both sides so far, until the handshake is complete;
-    ``digest`` is the one over all bodies so far; ``pins`` are the raw public keys of peers that are
-    accepted, empty where any is.
-    """
-
-    client: bool
-    state: State
-    next_message_seq: int = 0
-    hello_random: bytes = b""
-    protection: Protection | None = None
-    confirmed: bool = False
-    tickets: tuple[Ticket, ...] = ()
-    messages: tuple[HandshakeMessage, ...] = field(default=(), repr=False)
-    digest: bytes = NOTHING_SAID
-    pins: frozenset[bytes] = frozenset()
+class Conversation(Before):
+    """One side of a handshake between two flights, of either version."""
 
     @property
     def established(self) -> AnyEstablished | None:
@@ -151,7 +127,7 @@ class Conversation:
         may try as many flights of a server as come, and has to go on from the first that is right:
         the same one once more would be answered with the same keys and numbers.
         """
-        hearing = Hearing(self._before())
+        hearing = Hearing(self)
         listening = Around(hearing, reading=True, digest=self.digest)
         for item in encoding.decode(body, listening):
             hearing.take(item)
@@ -173,7 +149,7 @@ class Conversation:
 
     def receive(self, items: Iterable[BodyItem]) -> tuple[Conversation, tuple[BodyItem, ...]]:
         """The same for a flight in its classic form: messages, and standard records."""
-        hearing = Hearing(self._before())
+        hearing = Hearing(self)
         listening = Around(hearing, reading=True, digest=self.digest)
         for item in items:
             hearing.take(listening.open(item) if isinstance(item, StandardRecord) else item)
@@ -181,19 +157,6 @@ class Conversation:
         speaking = Around(hearing, reading=False, digest=self.digest)
         answer = classic_form(said, speaking)
         return self._after(hearing, self.digest), answer
-
-    def _before(self) -> Before:
-        return Before(
-            client=self.client,
-            state=self.state,
-            next_message_seq=self.next_message_seq,
-            hello_random=self.hello_random,
-            protection=self.protection,
-            fresh=not self.confirmed,
-            messages=self.messages,
-            digest=self.digest,
-            pins=self.pins,
-        )
 
     def _after(self, hearing: Hearing, digest: bytes) -> Conversation:
         confirmed = hearing.confirmed
@@ -231,17 +194,21 @@ def classic_form(flight: Sequence[FlightItem], context: FlightContext) -> tuple[
 def begin_client(config: ClientConfig) -> tuple[Conversation, tuple[BodyItem, ...]]:
     """A client's conversation and its flight 1."""
     step = start_client(config)
-    first = tuple(item for item in step.flight if isinstance(item, HandshakeMessage))
-    return Conversation(True, step.state, messages=first, pins=_pins(config.trust)), step.flight
+    return _opened(config, step), step.flight
 
 
 def open_client(config: ClientConfig, encoding: Encoding) -> Turn[AnyEstablished]:
     """The same with flight 1 as a body."""
-    conversation, flight = begin_client(config)
-    beginning = Before(True, conversation.state, 0, b"", None, fresh=False, pins=conversation.pins)
-    body = encoding.encode(flight, Around(Hearing(beginning), reading=False, digest=NOTHING_SAID))
-    after = replace(conversation, digest=digest_with(NOTHING_SAID, body))
-    return Turn(after, body, (), flight)
+    step = start_client(config)
+    nothing_said = Hearing(Before(True, step.state, pins=_pins(config.trust)))
+    body = encoding.encode(step.flight, Around(nothing_said, reading=False, digest=NOTHING_SAID))
+    after = _opened(config, step, digest_with(NOTHING_SAID, body))
+    return Turn(after, body, (), step.flight)
+
+
+def _opened(config: ClientConfig, step: Step, digest: bytes = NOTHING_SAID) -> Conversation:
+    said = tuple(item for item in step.flight if isinstance(item, HandshakeMessage))
+    return Conversation(True, step.state, messages=said, digest=digest, pins=_pins(config.trust))
 
 
 def begin_server(config: ServerConfig) -> Conversation:

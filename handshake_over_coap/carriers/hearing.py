@@ -6,7 +6,7 @@ Thrown away if it raises: nothing of the conversation has changed then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
@@ -51,18 +51,27 @@ def digest_with(digest: bytes, body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the work on a flight begins with; the fields are those of a conversation.
+    """What is known of one side of a handshake between two flights, of either version.
 
-    ``fresh`` tells that what opens records is made anew, with nothing opened yet.
+    ``client`` tells which side.  ``next_message_seq`` is the number that the peer's next message
+    has.  ``hello_random`` is the random of the client that a server talks to.  ``protection`` is
+    there once keys are agreed.  ``confirmed`` tells that the peer is known to have completed too:
+    from Finished in 1.2; in 1.3 a client learns it from the first record of epoch 3, which a
+    server sends only after it has verified the client's Finished.
+
+    For encodings: ``messages`` are those of both sides so far, until the handshake is complete;
+    ``digest`` is the one over all bodies so far; ``pins`` are the raw public keys of peers that are
+    accepted, empty where any is.
     """
 
     client: bool
     state: State
-    next_message_seq: int
-    hello_random: bytes
-    protection: Protection | None
-    fresh: bool
-    messages: tuple[HandshakeMessage, ...] = ()
+    next_message_seq: int = 0
+    hello_random: bytes = b""
+    protection: Protection | None = None
+    confirmed: bool = False
+    tickets: tuple[Ticket, ...] = ()
+    messages: tuple[HandshakeMessage, ...] = field(default=(), repr=False)
     digest: bytes = NOTHING_SAID
     pins: frozenset[bytes] = frozenset()
 
@@ -81,7 +90,7 @@ class Hearing:
         self.hello_random = before.hello_random
         self.protection = before.protection
         # Once complete, the opener is the session's too: what it has opened stays opened.
-        if self.protection is not None and before.fresh:
+        if self.protection is not None and not before.confirmed:
             self.protection = self.protection.reopened()
         self.messages = list(before.messages)
         self.heard: list[FlightItem] = []
@@ -224,11 +233,20 @@ class Around:
         self.references = 0
         self.from_client = hearing.before.client is not reading
         self.pins = hearing.before.pins
-        self.messages: Sequence[HandshakeMessage] = tuple(hearing.messages)
-        self.next_message_seq = hearing.next_message_seq
-        if not reading:
-            own = hearing.own_messages
-            self.next_message_seq = own[0].message_seq if own else 0
+
+    @property
+    def messages(self) -> Sequence[HandshakeMessage]:
+        """The messages of both sides before the flight."""
+        before = self._hearing.before.messages
+        return before if self._reading else tuple(self._hearing.messages)
+
+    @property
+    def next_message_seq(self) -> int:
+        """The number of the flight's first message."""
+        if self._reading:
+            return self._hearing.before.next_message_seq
+        own = self._hearing.own_messages
+        return own[0].message_seq if own else 0
 
     def _protection(self) -> Protection:
         protection = self._hearing.protection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,12 +51,16 @@ class TooManyHandshakes(Error):
 
 
 class Quota:
-    """Counts what is kept for endpoints: at most ``most`` in all and ``per_address`` for each."""
+    """Counts what is kept for endpoints: at most ``most`` in all and ``per_address`` for each.
+
+    ``total`` is how many there are.
+    """
 
     def __init__(self, most: int, per_address: int) -> None:
         self._most = most
         self._per_address = per_address
-        self._by_prefix: Counter[str] = Counter()
+        self._by_prefix: dict[str, int] = {}
+        self.total = 0
 
     @classmethod
     def of_handshakes(cls, limits: Limits) -> Quota:
@@ -71,25 +74,24 @@ class Quota:
             limits.sessions + limits.half_open, limits.sessions_per_address + limits.per_address
         )
 
-    @property
-    def total(self) -> int:
-        """How many there are."""
-        return self._by_prefix.total()
-
     def begin(self, address: Address) -> None:
         """Count one more; raises :class:`TooManyHandshakes` where a bound forbids it."""
         name = prefix(address)
         if self.total >= self._most:
             raise TooManyHandshakes(f"{self.total} of at most {self._most} are there")
-        if self._by_prefix[name] >= self._per_address:
+        held = self._by_prefix.get(name, 0)
+        if held >= self._per_address:
             raise TooManyHandshakes(f"too many from {name}")
-        self._by_prefix[name] += 1
+        self._by_prefix[name] = held + 1
+        self.total += 1
 
     def end(self, address: Address) -> None:
         """One that was counted is over."""
         name = prefix(address)
-        self._by_prefix[name] -= 1
-        if not self._by_prefix[name]:
+        self.total -= 1
+        if self._by_prefix[name] > 1:
+            self._by_prefix[name] -= 1
+        else:
             del self._by_prefix[name]
 
 
@@ -180,34 +182,26 @@ def _greed(groups: Iterable[dict[Address, int]]) -> tuple[int, int]:
 
 def prefix(address: Address) -> str:
     """What counts as one address: an IPv4 address, or the /64 of an IPv6 address."""
-    return _prefix_of(address.host)
+    return _groups(address.host)[0]
 
 
 def network_of(address: Address) -> str:
     """The network of an address: a /24 of IPv4, a /48 of IPv6."""
-    return _network_of_host(address.host)
+    return _groups(address.host)[1]
 
 
 @lru_cache(maxsize=4096)
-def _network_of_host(host: str) -> str:
-    try:
-        parsed = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is None:
-            return f"{IPv6Address(int(parsed) >> 80 << 80)}/48"
-        parsed = parsed.ipv4_mapped
-    return f"{IPv4Address(int(parsed) >> 8 << 8)}/24"
-
-
-@lru_cache(maxsize=4096)
-def _prefix_of(host: str) -> str:
+def _groups(host: str) -> tuple[str, str]:
+    """What counts as one address, and the network of that; anything else than one is both."""
     host = host.partition("%")[0]
     try:
         parsed = ip_address(host)
     except ValueError:
-        return host
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
-    return host
+        return host, host
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is None:
+            number = int(parsed)
+            narrow, wide = number >> 64 << 64, number >> 80 << 80
+            return f"{IPv6Address(narrow)}/64", f"{IPv6Address(wide)}/48"
+        parsed = parsed.ipv4_mapped
+    return host, f"{IPv4Address(int(parsed) >> 8 << 8)}/24"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from .codes import MessageType
 from .options import (
@@ -12,16 +13,28 @@ from .options import (
     MessageFormatError,
     Option,
     OptionValue,
-    encode_options,
 )
+
+_NO_LENGTH = 1, 0
+"""What an option that is not known can have: nothing is as long as that."""
+
+_MOST_HEADER = 5
+"""Bytes of an option on the wire besides its value, at most."""
 
 _BLOCKS = frozenset({Option.BLOCK1, Option.BLOCK2, Option.Q_BLOCK1, Option.Q_BLOCK2})
 
-__all__ = ["Content", "Message", "MessageFormatError", "acknowledgement", "rejection", "reset"]
+__all__ = [
+    "Content",
+    "Message",
+    "MessageFormatError",
+    "acknowledgement",
+    "encode_options",
+    "rejection",
+    "reset",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What a request or response says: all of a message but what its carriage adds.
 
     Type, message ID and token are the message layer's.  ``code`` is the number on the wire;
@@ -45,13 +58,19 @@ class Content:
         payload = len(self.payload)
         return 4 + token_length + len(encode_options(self.options)) + payload + (payload > 0)
 
+    def fits(self, mtu: int, token_length: int) -> bool:
+        """Whether the datagram has at most ``mtu`` bytes."""
+        most = 5 + token_length + len(self.payload)
+        for _, value in self.options:
+            most += _MOST_HEADER + len(value)
+        return most <= mtu or self.size(token_length) <= mtu
+
     def get(self, number: int) -> bytes | None:
         """The value of the first option ``number``, ``None`` if absent."""
         return next((value for each, value in self.options if each == number), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message that was received.
 
     ``type`` is that of :class:`~.codes.MessageType`, as a number.  Read strictly, ``options`` holds
@@ -121,7 +140,10 @@ class Message:
     @property
     def bad_block(self) -> bool:
         """Whether a block option has the reserved size exponent 7 (RFC 7959 section 2.2)."""
-        return any(value[-1:] and value[-1] & 7 == 7 for n, value in self.options if n in _BLOCKS)
+        for number, value in self.options:
+            if number in _BLOCKS and value[-1:] and value[-1] & 7 == 7:
+                return True
+        return False
 
     def get(self, number: int) -> bytes | None:
         """The value of the first option ``number``, ``None`` if absent."""
@@ -154,11 +176,6 @@ class Message:
     def encode(self) -> bytes:
         """The datagram again, with those options only that were recognised."""
         return self.content.encode(self.type, self.message_id, self.token)
-
-
-def _is_whole(token_length: int, code: int, size: int) -> bool:
-    """Whether what stands before the options may be so: an empty message is four bytes."""
-    return token_length <= 8 and (code > 0 or size == 4)
 
 
 def _read(data: bytes, position: int, found: list[OptionValue], *, whole: bool) -> bytes:
@@ -205,39 +222,57 @@ def _sorted_out(found: list[OptionValue]) -> tuple[list[OptionValue], tuple[int,
 
     One that may not be repeated counts as unrecognised when it comes again (RFC 7252 5.4.5).
     """
+    known: list[OptionValue] = []
     unrecognised: list[int] = []
     previous = 0
-    for number, value in found:
-        repeated = number == previous and number not in REPEATABLE
-        if repeated or not _is_sound(number, value):
-            unrecognised.append(number)
-        previous = number
-    if not unrecognised:
-        return found, ()
-    return [each for each in _first_ones(found) if _is_sound(*each)], tuple(unrecognised)
-
-
-def _first_ones(found: list[OptionValue]) -> list[OptionValue]:
-    """The options without those that come again and may not."""
-    previous, left = 0, []
     for each in found:
-        if each[0] != previous or each[0] in REPEATABLE:
-            left.append(each)
-        previous = each[0]
-    return left
+        number, value = each
+        least, most = LENGTHS.get(number, _NO_LENGTH)
+        if (
+            not least <= len(value) <= most
+            or (number in TEXT and not _is_text(value))
+            or (number == previous and number not in REPEATABLE)
+        ):
+            unrecognised.append(number)
+        else:
+            known.append(each)
+        previous = number
+    return known, tuple(unrecognised)
 
 
-def _is_sound(number: int, value: bytes) -> bool:
-    """Whether the option is known and its value has the length and format it should have."""
-    least, most = LENGTHS.get(number, (1, 0))
-    if not least <= len(value) <= most:
+def _is_text(value: bytes) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.decode()
+    except UnicodeDecodeError:
         return False
-    if number in TEXT and not value.isascii():
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            return False
     return True
+
+
+def encode_options(options: Iterable[OptionValue]) -> bytes:
+    """Options on the wire; ``options`` in ascending order of their numbers."""
+    out, previous = b"", 0
+    for number, value in options:
+        out += _header(number - previous, len(value)) + value
+        previous = number
+    return out
+
+
+def _header(delta: int, length: int) -> bytes:
+    if delta < 13 and length < 13:
+        return bytes((delta << 4 | length,))
+    first, extensions = 0, b""
+    for shift, value in ((4, delta), (0, length)):
+        if value < 13:
+            first |= value << shift
+        elif value < 269:
+            first |= 13 << shift
+            extensions += bytes([value - 13])
+        else:
+            first |= 14 << shift
+            extensions += (value - 269).to_bytes(2, "big")
+    return bytes([first]) + extensions
 
 
 def reset(message_id: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Options: numbers, value formats, and how a list of them is written and read.
+"""Options: numbers, and the formats of their values.
 
 An option is a pair of number and value, here and everywhere in this project; a list of them stands
 in ascending order of the numbers, as on the wire (RFC 7252 section 3.1).
@@ -6,10 +6,8 @@ in ascending order of the numbers, as on the wire (RFC 7252 section 3.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from handshake_over_coap.errors import Error
 
@@ -96,8 +94,7 @@ REPEATABLE: Final = frozenset(
 """Options of which more than one may stand in a message (RFC 7252 section 5.4.5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Value of a Block1 or Block2 option (RFC 7959 section 2.2); ``size`` in bytes.
 
     Those of Q-Block1 and Q-Block2 have the same form (RFC 9177 section 4.2).
@@ -128,28 +125,3 @@ class Block:
 def uint(value: int) -> bytes:
     """An option value of format uint: no leading zeros (RFC 7252 section 3.2)."""
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
-
-
-def encode_options(options: Iterable[OptionValue]) -> bytes:
-    """Options on the wire; ``options`` in ascending order of their numbers."""
-    out, previous = b"", 0
-    for number, value in options:
-        out += _header(number - previous, len(value)) + value
-        previous = number
-    return out
-
-
-def _header(delta: int, length: int) -> bytes:
-    if delta < 13 and length < 13:
-        return bytes((delta << 4 | length,))
-    first, extensions = 0, b""
-    for shift, value in ((4, delta), (0, length)):
-        if value < 13:
-            first |= value << shift
-        elif value < 269:
-            first |= 13 << shift
-            extensions += bytes([value - 13])
-        else:
-            first |= 14 << shift
-            extensions += (value - 269).to_bytes(2, "big")
-    return bytes([first]) + extensions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from handshake_over_coap.records.dtls12 import SealedRecord
@@ -44,7 +44,14 @@ class Unsealed:
 
     def sealed_as(self, record: StandardRecord) -> Unsealed:
         """The same, with the standard record at hand."""
-        return replace(self, standard=lambda: record)
+        return Unsealed(
+            self.epoch,
+            self.number,
+            self.content_type,
+            self.plaintext,
+            self.tag_length,
+            lambda: record,
+        )
 
 
 FlightItem: TypeAlias = BodyItem | Unsealed

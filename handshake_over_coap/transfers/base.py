@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from handshake_over_coap.coap.codes import code_text
 from handshake_over_coap.coap.message import Content, Message
@@ -67,8 +67,7 @@ class Terms:
     probe: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A message that a transfer wants sent.
 
     ``confirmable``: the message layer repeats it until it is acknowledged or answered.  On a server
@@ -196,8 +195,7 @@ class Challenge:
     attempts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """How a request came.
 
     ``proven`` tells that it may be answered as it is: its Echo value is valid, and ``challenge``
@@ -227,8 +225,7 @@ class Whole:
     place: object = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """What a request came to: messages to send, and a body where that made it whole."""
 
     send: Sequence[Outgoing] = ()

@@ -28,9 +28,14 @@ def well_formed(request: Message) -> bool:
     A block with more to come is as long as it says, and no other is longer (RFC 7959 section 2.2);
     who asks for a later block of the answer has no block of a body (section 2.7).
     """
+    value1 = value2 = None
+    for number, value in request.options:
+        if number == Option.BLOCK1:
+            value1 = value
+        elif number == Option.BLOCK2:
+            value2 = value
     if request.bad_block:
         return False
-    value1, value2 = request.get(Option.BLOCK1), request.get(Option.BLOCK2)
     if value1 is None:
         return True
     block, length = Block.decode(value1), len(request.payload)

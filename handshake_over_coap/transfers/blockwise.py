@@ -17,6 +17,12 @@ from handshake_over_coap.coap.options import Option
 from .base import Terms
 from .blockwise_client import BlockwiseClient
 from .blockwise_server import BlockwiseServer
+from .wrapping import unwrapped
+
+_OTHERS: Final = frozenset({Option.Q_BLOCK1, Option.Q_BLOCK2})
+_BLOCKS: Final = frozenset({Option.BLOCK1, Option.BLOCK2})
+_SECOND: Final = 1 << 4
+"""The least value of an option for a block after the first."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,20 @@ class Blockwise:
         return BlockwiseServer(terms)
 
     def claims(self, request: Message) -> bool:
-        """Whatever no other transfer claims is one block, or whole."""
+        """Whatever no option says to be another transfer's is one block, or whole."""
+        for number, value in request.options:
+            if number in _OTHERS:
+                return False
+            if number == Option.CONTENT_FORMAT and unwrapped(int.from_bytes(value, "big")):
+                return False
         return True
 
     def begins(self, request: Message) -> bool:
         """Whether this is block 0 of a request body: the only one that needs an Echo."""
-        number1, number2 = request.uint(Option.BLOCK1), request.uint(Option.BLOCK2)
-        return (number1 or 0) < 16 and (number2 or 0) < 16
+        for number, value in request.options:
+            if number in _BLOCKS and int.from_bytes(value, "big") >= _SECOND:
+                return False
+        return True
 
     def asks(self, request: Message) -> int:
         """One challenge for a request without anything in it, which is how a burst begins."""

@@ -170,7 +170,7 @@ class BlockwisePosting:
         return Content(Code.POST, options, payload)
 
     def _fits(self, content: Content) -> bool:
-        return content.size(self._terms.token_length) <= self._terms.mtu
+        return content.fits(self._terms.mtu, self._terms.token_length)
 
     def _collect(self, tag: bytes | None, first: Message) -> Generator[Content, Message, Reply]:
         """Fetch the rest of the reply by Block2; every block has to have the same ETag."""

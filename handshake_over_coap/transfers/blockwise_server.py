@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-
-from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from hashlib import sha256
 
 from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.coap.message import Content, Message
@@ -106,7 +105,7 @@ class BlockwiseServer:
     @property
     def held(self) -> int:
         """Bytes of all bodies that are here."""
-        return sum(each.size for each in self.assemblies.values())
+        return sum([each.size for each in self.assemblies.values()])
 
     def continues(self, request: Message) -> bool:
         """Whether a later block goes on with a body that is here."""
@@ -136,7 +135,7 @@ class BlockwiseServer:
             raise
         if body is None:
             return Received((Outgoing(self._continue(request)),))
-        path = tuple(each.decode() for each in request.path)
+        path = tuple([each.decode() for each in key[0]])
         whole = Whole(request, body, path, assembly.content_format, assembly.proven, assembly)
         return Received(whole=whole)
 
@@ -205,7 +204,7 @@ class BlockwiseServer:
         return Content(answer.code, tuple(options), answer.payload[:length])
 
     def _too_large(self, content: Content, request: Message) -> bool:
-        return content.size(len(request.token)) > self._terms.mtu
+        return not content.fits(self._terms.mtu, len(request.token))
 
     def _cut(self, request: Message, answer: Answer, size: int) -> Content:
         """As much of the answer as fits, by blocks of at most ``size``."""
@@ -231,6 +230,4 @@ class BlockwiseServer:
 
 def etag(answer: Answer) -> bytes:
     """Names the payload of an answer, so that blocks of two answers never mix."""
-    context = Hash(SHA256())
-    context.update(answer.payload)
-    return context.finalize()[:ETAG_LENGTH]
+    return sha256(answer.payload).digest()[:ETAG_LENGTH]

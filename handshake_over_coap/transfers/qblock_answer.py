@@ -39,7 +39,7 @@ def departing(
 
     total = len(answer.payload)
     chosen = largest_size(
-        total, sizes_up_to(size), lambda part: block(part).size(token_length) <= terms.mtu
+        total, sizes_up_to(size), lambda part: block(part).fits(terms.mtu, token_length)
     )
     if chosen is None:
         raise CarrierError(f"no block fits an mtu of {terms.mtu} bytes")

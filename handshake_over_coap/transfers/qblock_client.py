@@ -161,7 +161,7 @@ class QBlockPosting:
         return [(int(Option.URI_PATH), each.encode()) for each in self._upload.path]
 
     def _fits(self, content: Content) -> bool:
-        return content.size(self._terms.token_length) <= self._terms.mtu
+        return content.fits(self._terms.mtu, self._terms.token_length)
 
     # -- receiving
 

@@ -218,7 +218,7 @@ class QBlockServer:
         size = self.terms.largest_block
         if isinstance(body, _Body):
             size = min(size, body.block_size or size)
-        fits = single.size(len(request.token)) <= self.terms.mtu
+        fits = single.fits(self.terms.mtu, len(request.token))
         if (fits and len(answer.payload) <= size) or not isinstance(body, _Body):
             return (Outgoing(single, confirmable=False),)
         if body.leaving is None or body.answer != answer:

@@ -28,14 +28,24 @@ def options_of_answer(answer: Answer) -> list[OptionValue]:
 
 def reply_of(response: Message, code: int | None = None, payload: bytes | None = None) -> Reply:
     """A response as the reply to a body; ``code`` and ``payload`` take the place of its own."""
-    age = response.uint(Option.MAX_AGE)
+    location: list[str] = []
+    content_format, echo, max_age = None, None, _MAX_AGE
+    for number, value in response.options:
+        if number == Option.LOCATION_PATH:
+            location.append(value.decode())
+        elif number == Option.CONTENT_FORMAT:
+            content_format = int.from_bytes(value, "big")
+        elif number == Option.ECHO:
+            echo = value
+        elif number == Option.MAX_AGE:
+            max_age = int.from_bytes(value, "big")
     return Reply(
         code=response.code if code is None else code,
         payload=response.payload if payload is None else payload,
-        location=tuple(each.decode() for each in response.values(Option.LOCATION_PATH)),
-        content_format=response.uint(Option.CONTENT_FORMAT),
-        echo=response.get(Option.ECHO),
-        max_age=_MAX_AGE if age is None else age,
+        location=tuple(location),
+        content_format=content_format,
+        echo=echo,
+        max_age=max_age,
     )
 
 

@@ -22,8 +22,7 @@ from handshake_over_coap.carriers.conversation import (
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.established import AnyEstablished
 from handshake_over_coap.carriers.limits import Limits
-from handshake_over_coap.coap.message import Message
-from handshake_over_coap.coap.options import encode_options
+from handshake_over_coap.coap.message import Message, encode_options
 from handshake_over_coap.encodings import Encoding
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.sim import run

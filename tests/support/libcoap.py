@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from handshake_over_coap.carriers.coap.exchange import ClientExchange
@@ -123,11 +123,11 @@ class Altered:
         return self._altered(self.posting.on_timer(now))
 
     def _altered(self, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-        return [replace(each, content=self._content(each.content)) for each in outgoing]
+        return [each._replace(content=self._content(each.content)) for each in outgoing]
 
     def _content(self, content: Content) -> Content:
         options = sorted((*content.options, *self.options), key=lambda each: each[0])
-        return replace(content, code=self.code, options=tuple(options))
+        return content._replace(code=self.code, options=tuple(options))
 
 
 class OurClient:

@@ -244,6 +244,7 @@ messages = st.builds(
         lambda each: tuple(sorted(each))
     ),
     payload=st.binary(max_size=20),
+    unrecognised=st.just(()),
     intact=st.just(True),
 )
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
-
-from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.carried import (
@@ -42,16 +40,12 @@ _NAMES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 """Names of sessions: one character, unique at one endpoint.  They are no secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A whole body that has to be answered: from whom, where to, in which format."""
+class _Work(NamedTuple):
+    """A whole body that has to be answered, from whom, and the digest that tells it apart."""
 
     peer: Peer
-    path: tuple[str, ...]
-    number: int | None
-    body: bytes
+    whole: Whole
     key: bytes
-    proven: bool
 
 
 class FlightAnswers:
@@ -94,8 +88,7 @@ class FlightAnswers:
         :class:`~.peers.Computing` where it takes its time: :meth:`computed` has it then.
         """
         self._now = now
-        number, path, body = whole.content_format, whole.path, whole.body
-        key = digest(b"" if number is None else number.to_bytes(2, "big")) + digest(body)
+        path, key = whole.path, _digest(whole)
         at_resource = path == self._parameters.path_segments
         for handshake in peer.handshakes.values():
             if not (at_resource or handshake.name == path[-1]):
@@ -110,8 +103,8 @@ class FlightAnswers:
         if at_resource and whole.proven and self._peers.evicted.holds(peer.address, key, now):
             self._counters["refused: replayed after eviction"] += 1
             return self._busy()
-        work = _Work(peer, path, number, body, key, whole.proven)
-        seconds = 0.0 if self._think is None else self._think(body)
+        work = _Work(peer, whole, key)
+        seconds = 0.0 if self._think is None else self._think(whole.body)
         return self._slowly(work, seconds) if seconds > 0 else self._compute(work)
 
     def _slowly(self, work: _Work, seconds: float) -> Answer | Computing:
@@ -135,9 +128,9 @@ class FlightAnswers:
         return Answer(Code.UNAUTHORIZED, echo=self._challenge(peer.address, self._now))
 
     def _compute(self, work: _Work) -> Answer:
-        if work.path == self._parameters.path_segments:
+        if work.whole.path == self._parameters.path_segments:
             return self._at_resource(work)
-        handshake = work.peer.handshakes.get(work.path[-1])
+        handshake = work.peer.handshakes.get(work.whole.path[-1])
         return Answer(Code.NOT_FOUND) if handshake is None else self._in_session(work, handshake)
 
     def _in_session(self, work: _Work, handshake: Handshake) -> Answer:
@@ -149,8 +142,8 @@ class FlightAnswers:
             self._counters["given up: too many failures"] += 1
             handshake.end()
             return Answer(Code.NOT_FOUND)
-        if work.number == ALERT_CONTENT_FORMAT:
-            return self._alert(handshake, work.body)
+        if work.whole.content_format == ALERT_CONTENT_FORMAT:
+            return self._alert(handshake, work.whole.body)
         return self._later_flight(work, handshake)
 
     def _encoding(self, number: int | None) -> Encoding:
@@ -163,14 +156,14 @@ class FlightAnswers:
         peer, here = work.peer, self._shared_session(work)
         if here is not None:
             return self._in_session(work, here)
-        if not work.proven:
+        if not work.whole.proven:
             return self._challenged(peer)
-        if work.number == ALERT_CONTENT_FORMAT:
+        if work.whole.content_format == ALERT_CONTENT_FORMAT:
             return Answer(Code.NOT_FOUND)
-        encoding, replaced = self._encoding(work.number), peer.half_open
+        encoding, replaced = self._encoding(work.whole.content_format), peer.half_open
         try:
             self._peers.begin(peer, self._now)  # before anything is computed
-            turn = self._begin().hear(work.body, encoding)
+            turn = self._begin().hear(work.whole.body, encoding)
         except AlertError as error:
             self._counters[f"rejected flight 1: {error.name}"] += 1
             self.rejections.say(peer.address, error, self._now)
@@ -178,9 +171,9 @@ class FlightAnswers:
         except TooManyHandshakes:
             return self._too_many()
         handshake = Handshake(self._name(peer), turn.after, opened_by=work.key)
-        answer = self._flight_answer(turn.body, work.number, handshake.name)
+        answer = self._flight_answer(turn.body, work.whole.content_format, handshake.name)
         handshake.answers[work.key] = answer
-        handshake.body_bytes += [len(work.body), len(answer.payload)]
+        handshake.body_bytes += [len(work.whole.body), len(answer.payload)]
         self._keep(handshake, turn)
         try:
             self._peers.lease(peer, self._now)
@@ -203,13 +196,13 @@ class FlightAnswers:
         peer = work.peer
         if self._parameters.location or not peer.handshakes:
             return None
-        if work.number != ALERT_CONTENT_FORMAT:
+        if work.whole.content_format != ALERT_CONTENT_FORMAT:
             # A ClientHello is the first item of flight 1 and of no other flight, unless it is the
             # second one of a handshake under way.
-            encoding = self._encoding(work.number)
-            hello = encoding.hello(work.body)
+            encoding = self._encoding(work.whole.content_format)
+            hello = encoding.hello(work.whole.body)
             here = peer.half_open
-            if hello is not None and not _goes_on(here, hello, encoding, work.body):
+            if hello is not None and not _goes_on(here, hello, encoding, work.whole.body):
                 return None
         return peer.half_open or next(reversed(peer.handshakes.values()))
 
@@ -250,9 +243,9 @@ class FlightAnswers:
         if handshake.complete:
             self._counters["ignored: another flight for a session"] += 1
             return Answer(Code.BAD_REQUEST)
-        encoding = self._encoding(work.number)
+        encoding = self._encoding(work.whole.content_format)
         try:
-            turn = handshake.hear(encoding, work.body)
+            turn = handshake.hear(encoding, work.whole.body)
         except AlertError as error:
             handshake.failures += 1
             self._counters[f"rejected flight 3: {error.name}"] += 1
@@ -264,8 +257,8 @@ class FlightAnswers:
         else:
             handshake.go_on(turn)
             final = turn.after.established is not None
-            answer = Answer(Code.CHANGED, turn.body, work.number, final=final)
-            handshake.body_bytes += [len(work.body), len(answer.payload)]
+            answer = Answer(Code.CHANGED, turn.body, work.whole.content_format, final=final)
+            handshake.body_bytes += [len(work.whole.body), len(answer.payload)]
             self._keep(handshake, turn)
             self._complete(work.peer, handshake)
         handshake.answers[work.key] = answer
@@ -300,11 +293,9 @@ class FlightAnswers:
         )
 
 
-def digest(data: bytes) -> bytes:
-    """SHA-256 of ``data``: tells whether a body is one seen before."""
-    context = Hash(SHA256())
-    context.update(data)
-    return context.finalize()
+def _digest(whole: Whole) -> bytes:
+    """SHA-256 of a body and its format: tells whether it is one seen before."""
+    return sha256(f"{whole.content_format} ".encode() + whole.body).digest()
 
 
 def _goes_on(

@@ -8,7 +8,9 @@ times the bytes that came in (RFC 9175 section 2.4), or dropped.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
@@ -32,6 +34,20 @@ AMPLIFICATION = 3
 CONTENT_FORMAT_LINK = 40
 DISCOVERY = (b".well-known", b"core")
 
+_USUAL: Final = frozenset(
+    {
+        Option.URI_PATH,
+        Option.CONTENT_FORMAT,
+        Option.Q_BLOCK1,
+        Option.BLOCK2,
+        Option.BLOCK1,
+        Option.Q_BLOCK2,
+        Option.ECHO,
+        Option.REQUEST_TAG,
+    }
+)
+"""What requests of handshakes have: with these alone most of what can be wrong is not."""
+
 _LINKS_ETAG: OptionValue = (int(Option.ETAG), b"\1")
 """The links of one server stay the same (RFC 9177 section 4.4 wants an ETag)."""
 
@@ -54,12 +70,16 @@ class Stateless:
         return cls(Content(code, options))
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The request may pass, for ``peer``; ``contact`` tells how it came."""
+class Admitted(NamedTuple):
+    """The request may pass, for ``peer``; ``contact`` tells how it came.
+
+    ``transfer`` is the way in which its body crosses; ``begins`` whether it may be the first of it.
+    """
 
     peer: Peer
     contact: Contact
+    transfer: Transfer
+    begins: bool
 
 
 class Gate:
@@ -82,32 +102,49 @@ class Gate:
         own = encoding_named(parameters.encoding).content_format
         numbers = (*BY_CONTENT_FORMAT, *({own} - BY_CONTENT_FORMAT.keys()))
         self._flight_formats = frozenset({None, *numbers})
+        self._all_formats = self._flight_formats | {ALERT_CONTENT_FORMAT}
         formats = " ".join(map(str, numbers))
         self._links = f'<{parameters.resource}>;rt=core.dtls;ct="{formats}"'.encode()
 
-    def admit(self, request: Message, address: Address, now: float) -> Stateless | Admitted:
-        """The verdict on one request from ``address`` at ``now`` seconds."""
+    def admit(
+        self, request: Message, address: Address, peer: Peer | None, now: float
+    ) -> Stateless | Admitted:
+        """The verdict on one request from ``address``, whose ``peer`` is known or not."""
         if self._peers.evicted.full:
             # No replay can pass with a value made by another key, so none has to be remembered.
             self._echo = EchoValues(self._rng(32), self._parameters.state_lifetime)
             self._peers.evicted.clear()
+        path = request.path
+        usual = not request.unrecognised and _USUAL.issuperset(n for n, _ in request.options)
+        if not usual and (wrong := self._unusual(request, path)) is not None:
+            return wrong
+        at_resource = path == self._resource
+        if path == DISCOVERY and not at_resource:
+            return self._discovery(request, address, now)
+        if not at_resource and (wrong := self._no_session(request, path, peer)) is not None:
+            return wrong
+        transfer = self._parameters.transfer_of(request)
+        alert_allowed = not (at_resource and self._parameters.location)
+        formats = self._all_formats if alert_allowed else self._flight_formats
+        wrong = self._bad_handshake_request(request, transfer, formats, usual=usual)
+        if wrong is not None:
+            return wrong
+        if not transfer.begins(request):
+            return self._continuation(request, transfer, peer)
+        if peer is None or at_resource:
+            return self._resource_request(request, transfer, address, peer, now)
+        return self._pass(peer, Contact(proven=False, limited=peer.unproven), transfer)
+
+    def _unusual(self, request: Message, path: tuple[bytes, ...]) -> Stateless | None:
+        """What is wrong with options that requests of handshakes do not have as a rule."""
         if request.get(Option.PROXY_URI) or request.get(Option.PROXY_SCHEME):
             return Stateless.of(Code.PROXYING_NOT_SUPPORTED)
         if request.bad_option:
             return Stateless.of(Code.BAD_OPTION)
-        path = request.path
         if path != DISCOVERY and request.get(Option.URI_QUERY) is not None:
-            return Stateless.of(
-                Code.NOT_FOUND
-            )  # a query names another resource (RFC 7252 section 5.10.1)
-        if path == self._resource:
-            refusal = self._bad_handshake_request(
-                request, alert_allowed=not self._parameters.location
-            )
-            return refusal or self._resource_request(request, address, now)
-        if path == DISCOVERY:
-            return self._discovery(request, address, now)
-        return self._session_request(request, address)
+            # A query names another resource (RFC 7252 section 5.10.1).
+            return Stateless.of(Code.NOT_FOUND)
+        return None
 
     def echo_value(self, address: Address, now: float) -> bytes:
         """A fresh Echo value for ``address``."""
@@ -129,19 +166,21 @@ class Gate:
         return Stateless(Content(Code.UNAUTHORIZED, ((int(Option.ECHO), value),)), copies=copies)
 
     def _resource_request(
-        self, request: Message, address: Address, now: float
+        self,
+        request: Message,
+        transfer: Transfer,
+        address: Address,
+        peer: Peer | None,
+        now: float,
     ) -> Stateless | Admitted:
-        peer = self._peers.get(address)
-        transfer = self._parameters.transfer_of(request)
-        if not transfer.begins(request):
-            return self._continuation(request, peer)
+        """A request that may begin a handshake."""
         contact, asked = self.contact(request, address, now), transfer.asks(request)
         if contact.proven and not (asked and self._parameters.address_check):
-            return self._admit(address, contact, now)
+            return self._admit(address, contact, transfer, now)
         if peer is not None and not asked and self._goes_on(peer, transfer, request):
-            return self._pass(peer, Contact(proven=False, limited=peer.unproven))
+            return self._pass(peer, Contact(proven=False, limited=peer.unproven), transfer)
         if not asked and self._answerable(transfer, peer):
-            limited = self._admit(address, Contact(proven=False, limited=True), now)
+            limited = self._admit(address, Contact(proven=False, limited=True), transfer, now)
             if isinstance(limited, Admitted):
                 return limited
         return self._challenge(address, now, asked)
@@ -165,23 +204,29 @@ class Gate:
         """
         return self._parameters.answer_unproven and transfer.limits_itself and peer is None
 
-    def _admit(self, address: Address, contact: Contact, now: float) -> Stateless | Admitted:
+    def _admit(
+        self, address: Address, contact: Contact, transfer: Transfer, now: float
+    ) -> Stateless | Admitted:
         try:
             peer = self._peers.admit(address, now, unproven=contact.limited)
         except TooManyHandshakes:
             self._counters["refused: too many handshakes"] += 1
             return Stateless.of(Code.SERVICE_UNAVAILABLE, (Option.MAX_AGE, uint(self._busy)))
-        return self._pass(peer, contact)
+        return self._pass(peer, contact, transfer)
 
-    def _continuation(self, request: Message, peer: Peer | None) -> Stateless | Admitted:
-        transfer = self._parameters.transfer_of(request)
+    def _continuation(
+        self, request: Message, transfer: Transfer, peer: Peer | None
+    ) -> Stateless | Admitted:
         if peer is None or not peer.continues(transfer, request):
             self._counters["incomplete bodies"] += 1
             return Stateless.of(Code.REQUEST_ENTITY_INCOMPLETE)
-        return self._pass(peer, Contact(proven=False, limited=peer.unproven))
+        contact = Contact(proven=False, limited=peer.unproven)
+        return self._pass(peer, contact, transfer, begins=False)
 
-    def _session_request(self, request: Message, address: Address) -> Stateless | Admitted:
-        path, peer = request.path, self._peers.get(address)
+    def _no_session(
+        self, request: Message, path: tuple[bytes, ...], peer: Peer | None
+    ) -> Stateless | None:
+        """What is wrong where a path names no session of the peer's that could take a flight."""
         sibling = len(path) == len(self._resource) and path[:-1] == self._resource[:-1]
         name = path[-1].decode(errors="replace") if sibling else ""
         if peer is None or name not in peer.handshakes:
@@ -190,33 +235,28 @@ class Gate:
         if request.code != Code.POST:
             self._counters["ignored: not a POST"] += 1
             return Stateless.of(Code.METHOD_NOT_ALLOWED)
-        refusal = self._bad_handshake_request(request, alert_allowed=True)
-        if refusal is not None:
-            return refusal
-        first = self._parameters.transfer_of(request).begins(request)
-        if not first:
-            return self._continuation(request, peer)
-        return self._pass(peer, Contact(proven=False, limited=peer.unproven))
+        return None
 
-    def _pass(self, peer: Peer, contact: Contact) -> Stateless | Admitted:
+    def _pass(
+        self, peer: Peer, contact: Contact, transfer: Transfer, *, begins: bool = True
+    ) -> Stateless | Admitted:
         if peer.in_flight >= self._parameters.limits.requests_per_peer:
             self._counters["refused: too many requests"] += 1
             return Stateless.of(Code.SERVICE_UNAVAILABLE, (Option.MAX_AGE, uint(self._busy)))
-        return Admitted(peer, contact)
+        return Admitted(peer, contact, transfer, begins)
 
     def _bad_handshake_request(
-        self, request: Message, *, alert_allowed: bool = False
+        self, request: Message, transfer: Transfer, formats: Container[int | None], *, usual: bool
     ) -> Stateless | None:
         """What is wrong with a request to a handshake or session resource, whoever sends it."""
         if request.code != Code.POST:
             return Stateless.of(Code.METHOD_NOT_ALLOWED)
-        if request.uint(Option.ACCEPT) not in self._flight_formats:
+        if not usual and request.uint(Option.ACCEPT) not in self._flight_formats:
             return Stateless.of(Code.NOT_ACCEPTABLE)
-        allowed = self._flight_formats | ({ALERT_CONTENT_FORMAT} if alert_allowed else set())
-        if self._parameters.transfer_of(request).content_format(request) not in allowed:
+        if transfer.content_format(request) not in formats:
             return Stateless.of(Code.UNSUPPORTED_CONTENT_FORMAT)
         limit = self._parameters.limits.body
-        if (request.uint(Option.SIZE1) or 0) > limit:
+        if not usual and (request.uint(Option.SIZE1) or 0) > limit:
             return Stateless.of(Code.REQUEST_ENTITY_TOO_LARGE, (Option.SIZE1, uint(limit)))
         if len(request.values(Option.REQUEST_TAG)) > 1:
             return Stateless.of(Code.BAD_REQUEST)
@@ -248,7 +288,7 @@ class Gate:
         quick = request.values(Option.Q_BLOCK2)
         value = next(iter((*quick, *request.values(Option.BLOCK2))), None)
         asked = None if value is None else Block.decode(value)
-        fits = whole.size(len(request.token)) <= self._parameters.mtu
+        fits = whole.fits(self._parameters.mtu, len(request.token))
         if fits and (asked is None or (quick and asked.more)):
             return whole
         if len(quick) > 1 or (quick and asked is not None and asked.more):

@@ -81,7 +81,9 @@ class CoapParameters:
     path_segments: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """``resource`` as the values of Uri-Path options."""
     served_transfers: tuple[Transfer, ...] = field(init=False, repr=False, compare=False)
-    """The ways in which a server takes bodies; blocks, which claim all, come last."""
+    """The ways in which a server takes bodies, in the order in which they are asked."""
+    timing: TimerPolicy = field(init=False, repr=False, compare=False)
+    """When to send again."""
 
     def __post_init__(self) -> None:
         # Asked for with every datagram.
@@ -104,6 +106,8 @@ class CoapParameters:
             raise ConfigurationError("a CoAP token has 0 to 8 bytes (RFC 7252 section 3)")
         self._check_sizes()
         self._check_times()
+        own = self._timing(self.max_retransmit) if self.timer is None else self.timer
+        object.__setattr__(self, "timing", own)
 
     def _check_sizes(self) -> None:
         path = sum(option_size(segment) for segment in self.path_segments)
@@ -132,11 +136,6 @@ class CoapParameters:
             raise ConfigurationError("restarts and hint_retries are counts")
         if any(t is not None and t <= 0 for t in (self.empty_ack_delay, self.repost_after)):
             raise ConfigurationError("empty_ack_delay and repost_after are positive, or none")
-
-    @property
-    def timing(self) -> TimerPolicy:
-        """When to send again."""
-        return self._timing(self.max_retransmit) if self.timer is None else self.timer
 
     @property
     def separate_timing(self) -> TimerPolicy:
@@ -197,6 +196,8 @@ class CoapParameters:
 
 def _served(own: Transfer) -> tuple[Transfer, ...]:
     every = {**BY_NAME, own.name: own}
+    if own.name in BY_NAME:
+        return tuple(every.values())  # blocks first, as most requests are blocks
     return tuple(sorted(every.values(), key=lambda each: each.name == BLOCKWISE.name))
 
 

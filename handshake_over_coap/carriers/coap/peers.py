@@ -64,6 +64,8 @@ class Peer:
     in_flight: int = 0
     since: float = 0.0
     at_most: float = 0.0
+    ages: bool = False
+    held: int = 0
     datagrams: int = 0
     bytes: int = 0
 
@@ -91,11 +93,9 @@ class Peer:
     @property
     def deadline(self) -> float | None:
         """When something of this endpoint's is due."""
-        return earliest(
-            self.exchange.deadline,
-            *(each.deadline for each in self.sides.values()),
-            *(each.due for each in self.computing.values()),
-        )
+        times = [each.deadline for each in self.sides.values()]
+        times += [each.due for each in self.computing.values()]
+        return earliest(self.exchange.deadline, *times)
 
     @property
     def half_open(self) -> Handshake | None:
@@ -233,6 +233,7 @@ class PeerTable:
                 del peer.handshakes[name]
         if not peer.handshakes:
             peer.exchange.stop()
+            peer.ages = False
             self._aging.pop(peer.address, None)
         self._drop_if_empty(peer)
 
@@ -241,7 +242,10 @@ class PeerTable:
 
         Gives of how many endpoints.
         """
-        count, size = 0, sum(side.held for side in peer.sides.values())
+        count, size = 0, sum([side.held for side in peer.sides.values()])
+        if size == peer.held:
+            return count
+        peer.held = size
         while (loser := self.bodies.hold(peer.address, size)) is not None:
             self._clear(self._peers[loser])
             count += 1
@@ -250,6 +254,7 @@ class PeerTable:
     def _clear(self, peer: Peer) -> None:
         for side in peer.sides.values():
             side.clear()
+        peer.held = 0
         self.bodies.hold(peer.address, 0)
 
     def forget(self, peer: Peer, handshake: Handshake, now: float) -> None:
@@ -268,16 +273,17 @@ class PeerTable:
 
     def touch(self, peer: Peer, now: float) -> None:
         """A request of the peer may leave blocks and answers behind: see that they age."""
-        if peer.address not in self._aging:
+        if not peer.ages:
             peer.at_most = now + LONGEST * self._lifetime
             self._age(peer, now)
 
     def go_on(self, peer: Peer, now: float) -> None:
         """A later block of a body has come: small ones may take longer than one lifetime."""
-        if peer.address in self._aging and now + self._lifetime <= peer.at_most:
+        if peer.ages and now + self._lifetime <= peer.at_most:
             self._age(peer, now)
 
     def _age(self, peer: Peer, now: float) -> None:
+        peer.ages = True
         self._aging[peer.address] = now + self._lifetime
         self._aging.move_to_end(peer.address)
 
@@ -296,6 +302,7 @@ class PeerTable:
                 break
             del self._aging[address]
             peer = self._peers[address]
+            peer.ages = False
             half_open = peer.half_open
             self._clear(peer)
             peer.exchange.forget()
@@ -314,14 +321,14 @@ class PeerTable:
         peer = self._peers.get(address)
         if peer is None or name not in peer.handshakes:
             return
-        if address in self._aging:
+        if peer.ages:
             peer.handshakes[name].end()
         else:
             del peer.handshakes[name]
             self._drop_if_empty(peer)
 
     def _drop_if_empty(self, peer: Peer) -> None:
-        if not peer.handshakes and not peer.unfinished and peer.address not in self._aging:
+        if not peer.handshakes and not peer.unfinished and not peer.ages:
             self.prove(peer)
             del self._peers[peer.address]
             self._quota.end(peer.address)

@@ -142,7 +142,7 @@ class CoapServer:
         if message.bad_option and message.type == MessageType.NON:
             self.counters["dropped: unknown critical option"] += 1  # RFC 7252 section 5.4.1
         elif message.is_request and message.type in (MessageType.CON, MessageType.NON):
-            self._request(message, len(data), address, now, output)
+            self._request(message, len(data), address, known, now, output)
         elif message.type == MessageType.CON:
             # A ping, or what no server can take: a response, a code of a reserved class.
             self.counters["dropped: CoAP message out of place"] += message.code != 0
@@ -155,12 +155,18 @@ class CoapServer:
         return output
 
     def _request(
-        self, message: Message, size: int, address: Address, now: float, output: Output
+        self,
+        message: Message,
+        size: int,
+        address: Address,
+        known: Peer | None,
+        now: float,
+        output: Output,
     ) -> None:
-        known, verdict = self.peers.get(address), None
+        verdict = None
         if known is None or not known.exchange.knows(message, now):
             # What was taken once is not judged again: its Echo may be too old by now.
-            verdict = self._gate.admit(message, address, now)
+            verdict = self._gate.admit(message, address, known, now)
         if isinstance(verdict, Stateless):
             proven = known is not None and not known.unproven
             output.send(self._gate.render(message, size, verdict, proven=proven), address)
@@ -183,8 +189,7 @@ class CoapServer:
     def _respond(self, admitted: Admitted, request: Message, now: float, output: Output) -> None:
         """Take an admitted request; every path ends in a response, now or later."""
         peer = admitted.peer
-        transfer = self._parameters.transfer_of(request)
-        side = peer.side(transfer, self._terms)
+        side = peer.side(admitted.transfer, self._terms)
         try:
             received = side.receive(request, admitted.contact, now)
         except (BadPart, BodyIncomplete, BodyTooLarge) as error:
@@ -192,7 +197,7 @@ class CoapServer:
             self.counters[f"refused: {type(error).__name__}"] += 1
             self._reply(peer, request, (Outgoing(self._refusal(error)),), now, output)
             return
-        if not transfer.begins(request):
+        if not admitted.begins:
             self.peers.go_on(peer, now)
         if dropped := self.peers.hold(peer):
             self.counters["endpoints whose bodies gave way"] += dropped
@@ -304,6 +309,9 @@ class CoapServer:
         self._agenda.set(peer.address, peer.deadline)
 
     def _expire(self, now: float) -> None:
+        ends = self.peers.next_deadline
+        if ends is None or ends > now:
+            return
         for expired in self.peers.expire(now):
             peer = expired.peer
             if expired.lost:

@@ -65,7 +65,7 @@ class ServerExchange:
         self._ids = ids
         self._timing, self._draw = timing, draw
         self._separate_after = separate_after
-        self._recent: OrderedDict[int, _Taken] = OrderedDict()
+        self._recent: dict[int, _Taken] = {}
         self._owed: OrderedDict[bytes, _Owed] = OrderedDict()
         self._confirmable: Confirmable | None = None
         self._waiting: deque[tuple[Content, bytes]] = deque()
@@ -100,12 +100,13 @@ class ServerExchange:
 
     def repeated(self, request: Message, now: float) -> list[bytes] | None:
         """What a request draws that was taken before; ``None`` for a new one, which is noted."""
-        recent, known = self._recent, self._taken(request, now)
+        known = self._taken(request, now)
         if known is None:
-            recent[request.message_id] = _Taken(now, request.token)
-            recent.move_to_end(request.message_id)
-            while len(recent) > RECENT_MESSAGES:
-                recent.popitem(last=False)
+            recent, message_id = self._recent, request.message_id
+            recent.pop(message_id, None)  # or it would stand where it stood
+            recent[message_id] = _Taken(now, request.token)
+            if len(recent) > RECENT_MESSAGES:
+                del recent[next(iter(recent))]
             return None
         again = known.reaction if request.type == MessageType.CON else None
         return [] if again is None else [again]

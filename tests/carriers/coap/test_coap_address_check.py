@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from handshake_over_coap.carriers.coap.gate import Stateless
 from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.coap.message import Content, Message
-from handshake_over_coap.coap.options import Block, encode_options
+from handshake_over_coap.coap.message import Content, Message, encode_options
+from handshake_over_coap.coap.options import Block
 from handshake_over_coap.encodings.plain import write_body
 from tests.support.exchange import (
     ACCEPT,

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.coap.message import Content, Message
-from handshake_over_coap.coap.options import encode_options
+from handshake_over_coap.coap.message import Content, Message, encode_options
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.tls.alerts import (
