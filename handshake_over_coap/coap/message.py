@@ -14,6 +14,7 @@ from .options import (
     Option,
     OptionValue,
 )
+from .paths import ABBREVIATIONS
 
 _NO_LENGTH = 1, 0
 """What an option that is not known can have: nothing is as long as that."""
@@ -138,6 +139,11 @@ class Message(NamedTuple):
         return bool(self.unrecognised) and any(number & 1 for number in self.unrecognised)
 
     @property
+    def bad_abbreviation(self) -> bool:
+        """Whether all that is not recognised is what stands for the path."""
+        return set(self.unrecognised) == {int(Option.URI_PATH_ABBREV)}
+
+    @property
     def bad_block(self) -> bool:
         """Whether a block option has the reserved size exponent 7 (RFC 7959 section 2.2)."""
         for number, value in self.options:
@@ -165,7 +171,10 @@ class Message(NamedTuple):
 
     @property
     def path(self) -> tuple[bytes, ...]:
-        """The values of the Uri-Path options."""
+        """The values of the Uri-Path options, or of those that an abbreviation stands for."""
+        number = self.uint(Option.URI_PATH_ABBREV)
+        if number is not None:
+            return ABBREVIATIONS.get(number, ())
         return self.values(Option.URI_PATH)
 
     @property
@@ -220,7 +229,8 @@ def _extended(nibble: int, data: bytes, position: int) -> tuple[int, int]:
 def _sorted_out(found: list[OptionValue]) -> tuple[list[OptionValue], tuple[int, ...]]:
     """The options that are known and well formed, and the numbers of the others.
 
-    One that may not be repeated counts as unrecognised when it comes again (RFC 7252 5.4.5).
+    One that may not be repeated counts as unrecognised when it comes again (RFC 7252 5.4.5), and an
+    abbreviation of the path beside the path as well.
     """
     known: list[OptionValue] = []
     unrecognised: list[int] = []
@@ -232,12 +242,19 @@ def _sorted_out(found: list[OptionValue]) -> tuple[list[OptionValue], tuple[int,
             not least <= len(value) <= most
             or (number in TEXT and not _is_text(value))
             or (number == previous and number not in REPEATABLE)
+            or (number == Option.URI_PATH_ABBREV and not _is_for_a_path(value, known))
         ):
             unrecognised.append(number)
         else:
             known.append(each)
         previous = number
     return known, tuple(unrecognised)
+
+
+def _is_for_a_path(value: bytes, before: list[OptionValue]) -> bool:
+    """Whether a number stands for a path that is not spelled out as well."""
+    beside = any(number == Option.URI_PATH for number, _ in before)
+    return int.from_bytes(value, "big") in ABBREVIATIONS and not beside
 
 
 def _is_text(value: bytes) -> bool:

@@ -31,6 +31,7 @@ class Option(IntEnum):
     LOCATION_PATH = 8
     URI_PATH = 11
     CONTENT_FORMAT = 12
+    URI_PATH_ABBREV = 13
     MAX_AGE = 14
     URI_QUERY = 15
     ACCEPT = 17
@@ -53,6 +54,7 @@ LENGTHS: Final[dict[int, tuple[int, int]]] = {
     Option.LOCATION_PATH: (0, 255),
     Option.URI_PATH: (0, 255),
     Option.CONTENT_FORMAT: (0, 2),
+    Option.URI_PATH_ABBREV: (0, 4),
     Option.MAX_AGE: (0, 4),
     Option.URI_QUERY: (0, 255),
     Option.ACCEPT: (0, 2),

@@ -126,6 +126,12 @@ class Choices(Deriving):
     resource: str = option(
         "/.well-known/dtls", "path of the handshake resource", metavar="PATH", **_OVER_COAP
     )
+    path_abbrev: bool = option(
+        False,
+        "a client's requests have a number in place of the path, 100 for /.well-known/dtls, until "
+        "a server says that it does not know it; an experiment, as none is registered",
+        **_OVER_COAP,
+    )
     location: bool = option(True, "the server names a resource for each handshake", **_OVER_COAP)
     encoding: str | Encoding = option(
         "plain",
@@ -303,6 +309,7 @@ class Choices(Deriving):
         waits = timer if isinstance(timer, Rfc7252) else Rfc7252()
         return CoapParameters(
             resource=self.resource,
+            path_abbrev=self.path_abbrev,
             location=self.location,
             encoding=ENCODINGS.with_options(ENCODINGS.choice(self.encoding), self.of_members),
             transfer=TRANSFERS.with_options(TRANSFERS.choice(self.transfer), self.of_members),

@@ -30,6 +30,7 @@ class OptionValues(TypedDict, total=False):
     server_name: str | None
     address_check: bool | str
     resource: str
+    path_abbrev: bool
     location: bool
     encoding: str | Encoding
     transfer: str | Transfer

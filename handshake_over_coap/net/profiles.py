@@ -42,7 +42,9 @@ def profiled(values: Mapping[str, Any]) -> dict[str, Any]:
     name = values.get("profile", STANDARD)
     if name not in PROFILES:
         raise ConfigurationError(f"profile {name!r} is none of {', '.join(PROFILES)}")
-    chosen = PROFILES[name] if values.get("transport", "coap") == "coap" else {}
+    chosen = dict(PROFILES[name]) if values.get("transport", "coap") == "coap" else {}
+    if values.get("path_abbrev"):
+        chosen.pop("resource", None)  # a number stands for the well-known path, and for no other
     return {**chosen, **values}
 
 

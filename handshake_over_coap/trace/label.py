@@ -57,6 +57,8 @@ def datagram_label(data: bytes) -> str:
 
 def _of_coap(message: Message) -> list[str]:
     path = path_text(message, Option.URI_PATH)
+    if message.get(Option.URI_PATH_ABBREV) is not None:
+        path = f"path {message.uint(Option.URI_PATH_ABBREV)}"
     # A request without a path is to the root.
     root = "/" if 0 < message.code < 32 else ""
     head = " ".join(filter(None, (TYPES[message.type], code_words(message), path or root)))

@@ -20,6 +20,8 @@ from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from handshake_over_coap.coap.codes import code_text
 from handshake_over_coap.coap.message import Content, Message
+from handshake_over_coap.coap.options import Option, OptionValue, uint
+from handshake_over_coap.coap.paths import path_options
 from handshake_over_coap.errors import Error
 from handshake_over_coap.timers.base import Draw, TimerPolicy
 from handshake_over_coap.tls.config import Rng
@@ -85,7 +87,8 @@ class Outgoing(NamedTuple):
 class Upload:
     """A body to be posted: where to, in which Content-Format, and the Echo value that goes along.
 
-    ``path`` is the values of the Uri-Path options; ``content_format`` is ``None`` where the
+    ``path`` is the values of the Uri-Path options; ``abbreviated``: a number stands for it, if
+    there is one (draft-ietf-core-uri-path-abbrev).  ``content_format`` is ``None`` where the
     resource's default applies; ``first`` says that this begins a handshake.
     ``body`` is whole; ``echo`` is None where no challenge has been given.
     """
@@ -95,6 +98,15 @@ class Upload:
     content_format: int | None = None
     echo: bytes | None = None
     first: bool = False
+    abbreviated: bool = False
+
+    @property
+    def head(self) -> tuple[OptionValue, ...]:
+        """The options that say where to and in which format, in the order of their numbers."""
+        options = path_options(self.path, abbreviated=self.abbreviated)
+        if self.content_format is not None:
+            options += ((int(Option.CONTENT_FORMAT), uint(self.content_format)),)
+        return tuple(sorted(options, key=lambda option: option[0]))
 
 
 @dataclass(frozen=True, slots=True)

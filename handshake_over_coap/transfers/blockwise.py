@@ -59,7 +59,9 @@ class Blockwise:
 
     def asks(self, request: Message) -> int:
         """One challenge for a request without anything in it, which is how a burst begins."""
-        empty = not request.payload and request.path and len(request.options) == len(request.path)
+        of_path = (Option.URI_PATH, Option.URI_PATH_ABBREV)
+        bare = all(number in of_path for number, _ in request.options)
+        empty = not request.payload and request.path and bare
         return 1 if empty else 0
 
     def content_format(self, request: Message) -> int | None:

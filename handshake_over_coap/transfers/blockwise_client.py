@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 
 from handshake_over_coap.coap.codes import Code, is_success
 from handshake_over_coap.coap.message import Content, Message
-from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue, uint
+from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue
 from handshake_over_coap.errors import CarrierError, ConfigurationError
 
 from .base import (
@@ -52,11 +52,9 @@ class BlockwisePosting:
         self._side = side
         self._terms = side.terms
         self._upload = upload
-        self._resource = tuple((int(Option.URI_PATH), each.encode()) for each in upload.path)
-        if upload.content_format is not None:
-            # Requests for blocks of the reply have it too, though they have no payload: it is one
-            # of the options that make requests match (RFC 9175 section 1.1), as aiocoap insists.
-            self._resource += ((int(Option.CONTENT_FORMAT), uint(upload.content_format)),)
+        # Requests for blocks of the reply have the format too, though they have no payload: it is
+        # one of the options that make requests match (RFC 9175 section 1.1), as aiocoap insists.
+        self._resource = upload.head
         self._steps = self._exchange()
         self.reply: Reply | None = None
 

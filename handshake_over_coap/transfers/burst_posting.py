@@ -1,4 +1,9 @@
-"""A client's bodies as bursts of CoAP requests, and the responses to them."""
+"""A client's bodies as bursts of CoAP requests, and the responses to them.
+
+A server that takes no pieces says so (4.15), and gets blocks of RFC 7959.  One that does not know
+the abbreviation of the path says so too (4.02), or drops what is not confirmable without a word
+(RFC 7252 section 5.4.1): whatever is repeated before anything was heard has the path spelled out.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,12 @@ from dataclasses import replace
 from handshake_over_coap.coap.codes import Code, is_success
 from handshake_over_coap.coap.message import Content, Message
 from handshake_over_coap.coap.options import Option, OptionValue, uint
+from handshake_over_coap.coap.paths import path_options
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
 
 from .base import Outgoing, Posting, Reply, Terms, Upload
+from .blockwise_client import BlockwiseClient, BlockwisePosting
 from .burst_client import ClientHalf
 from .burst_half import Send
 from .pieces import TAG_LENGTH, PieceError, decode
@@ -27,20 +34,30 @@ _CHALLENGE_SIZE = 4 + 2 + 8
 
 
 class BurstClient:
-    """What a client keeps from flight to flight; ``quick`` and ``answer_bytes`` as in ``Burst``."""
+    """What a client keeps from flight to flight; ``quick`` and ``answer_bytes`` as in ``Burst``.
+
+    ``understood`` is whether the server has taken an abbreviated path, ``spelled`` whether it gets
+    none any more.
+    """
 
     def __init__(self, terms: Terms, *, quick: bool, answer_bytes: int) -> None:
         self._terms = terms
         self._quick = quick
         self._answer_bytes = answer_bytes
         self._half: ClientHalf | None = None
+        self._blocks: BlockwiseClient | None = None
+        self.spelled = self.understood = False
         self._upload: Upload | None = None
         self._posting: BurstPosting | None = None
 
     def post(self, upload: Upload) -> Posting:
         """A body to the server."""
+        if self.spelled:
+            upload = replace(upload, abbreviated=False)
         if upload.content_format == ALERT:
             return SinglePosting(upload)
+        if self._blocks is not None:
+            return self._blocks.post(upload)
         before = self._posting
         same = before is not None and self._upload is not None and _alike(self._upload, upload)
         if upload.first:
@@ -51,6 +68,11 @@ class BurstClient:
         posting.repeats = same
         self._upload, self._posting = upload, posting
         return posting
+
+    def by_blocks(self, upload: Upload) -> BlockwisePosting:
+        """The server takes no pieces: this flight and all later ones go in blocks."""
+        self._blocks = BlockwiseClient(self._terms)
+        return self._blocks.post(upload)
 
     def half(self, *, probing: bool) -> ClientHalf:
         """The half of this handshake; made with its first flight."""
@@ -78,8 +100,6 @@ class BurstPosting:
     genuine.
     """
 
-    several = True
-
     def __init__(self, side: BurstClient, upload: Upload, terms: Terms) -> None:
         self._side = side
         self._upload = upload
@@ -87,15 +107,25 @@ class BurstPosting:
         self._echo = upload.echo
         self._probing = upload.first and upload.echo is None and terms.probe
         self._half = side.half(probing=self._probing)
-        self._path = tuple((int(Option.URI_PATH), each.encode()) for each in upload.path)
+        self._by_blocks: BlockwisePosting | None = None
         self._format = (int(Option.CONTENT_FORMAT), uint(wrapped(upload.content_format)))
         self._challenges = 0
         self._errors = 0
         self._silent_before = self._half.repeats
         self.repeats = self.rejects = False
-        self.reply: Reply | None = None
+        self._reply: Reply | None = None
         self.has_body = False
         self._rejected: bytes | None = None
+
+    @property
+    def several(self) -> bool:
+        """Any request may draw any number of responses, unless the server does not know that."""
+        return self._by_blocks is None
+
+    @property
+    def reply(self) -> Reply | None:
+        """The reply, once all of it has come."""
+        return self._reply if self._by_blocks is None else self._by_blocks.reply
 
     @property
     def deadline(self) -> float | None:
@@ -146,7 +176,11 @@ class BurstPosting:
 
     def _options(self) -> tuple[OptionValue, ...]:
         echo = ((int(Option.ECHO), self._echo),) if self._echo and self._upload.first else ()
-        return (*self._path, self._format, *echo)
+        return (*sorted((*self._path(), self._format), key=lambda option: option[0]), *echo)
+
+    def _path(self) -> tuple[OptionValue, ...]:
+        abbreviated = self._upload.abbreviated and not self._side.spelled
+        return path_options(self._upload.path, abbreviated=abbreviated)
 
     def _requests(self, sends: Sequence[Send]) -> Sequence[Outgoing]:
         """Payloads as requests; a probe is padded until three times its bytes hold the answers."""
@@ -154,7 +188,7 @@ class BurstPosting:
         for each in sends:
             payload, options = each.payload, self._options()
             if not payload:
-                options = self._path
+                options = self._path()
             elif self._probing and not self._echo:
                 content = Content(Code.POST, options, payload)
                 size = content.size(self._terms.token_length)
@@ -166,6 +200,14 @@ class BurstPosting:
 
     def answered(self, response: Message, asked: Outgoing, now: float) -> Sequence[Outgoing]:
         """Take a response to any of the requests."""
+        if self._by_blocks is not None:
+            return self._by_blocks.answered(response, asked, now)
+        if self._tentative:
+            if response.code == Code.BAD_OPTION:
+                return self._spell_out(now)
+            self._side.understood = True
+        if self._upload.first and response.code == Code.UNSUPPORTED_CONTENT_FORMAT:
+            return self._turn_to_blocks(now)
         if self._upload.first and response.code == Code.UNAUTHORIZED:
             echo = response.get(Option.ECHO)
             if echo is not None and self._challenges < CHALLENGES:
@@ -181,6 +223,33 @@ class BurstPosting:
         self._look(now)
         return self._requests(out)
 
+    @property
+    def _tentative(self) -> bool:
+        """Whether the server may not know what stands for the path."""
+        side = self._side
+        return self._upload.abbreviated and not (side.spelled or side.understood)
+
+    def _spell_out(self, now: float) -> Sequence[Outgoing]:
+        """Begin anew with the path in full, which leaves less room for a piece."""
+        self._side.spelled = True
+        if self._probing and self._echo is None:
+            return self._requests(self._half.probe(now))
+        return self._anew(now)
+
+    def _turn_to_blocks(self, now: float) -> Sequence[Outgoing]:
+        self._half.finish()
+        abbreviated = self._upload.abbreviated and not self._side.spelled
+        upload = replace(self._upload, echo=self._echo, abbreviated=abbreviated)
+        self._by_blocks = self._side.by_blocks(upload)
+        return self._by_blocks.start(now)
+
+    def _anew(self, now: float) -> Sequence[Outgoing]:
+        """The flight once more, cut to the room that there is by now."""
+        try:
+            return self._requests(self._half.again(now, (self._upload.body, self._room())))
+        except PieceError as error:
+            raise self._too_small(error) from None
+
     def _challenged(self, echo: bytes, stamp: int, now: float) -> Sequence[Outgoing]:
         if self._probing and self._echo is None:
             if self._half.challenged(stamp, now) is None:
@@ -192,10 +261,7 @@ class BurstPosting:
             return ()
         self._challenges += 1
         self._echo = echo
-        try:
-            return self._requests(self._half.again(now, (self._upload.body, self._room())))
-        except PieceError as error:
-            raise self._too_small(error) from None
+        return self._anew(now)
 
     def _refused(self, response: Message) -> None:
         """An error response: to a later flight it is a hint, and told when it comes again."""
@@ -205,7 +271,7 @@ class BurstPosting:
         code = response.code
         if code == Code.REQUEST_ENTITY_INCOMPLETE:
             code = Code.NOT_FOUND  # the server does not know the tag, and has no handshake for it
-        self.reply = reply_of(response, code)
+        self._reply = reply_of(response, code)
 
     def _look(self, now: float) -> None:
         body = self._half.body(now)
@@ -213,7 +279,7 @@ class BurstPosting:
             body = self._rejected  # the caller has to live with it
         if body is not None:
             self.has_body = True
-            self.reply = Reply(Code.CHANGED, body, (), None, None, 0)
+            self._reply = Reply(Code.CHANGED, body, (), None, None, 0)
 
     def acknowledged(self, now: float) -> Sequence[Outgoing]:
         """Nothing: the answer follows."""
@@ -221,6 +287,8 @@ class BurstPosting:
 
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Send more pieces, or a report.  Raises HandshakeTimeout once the timer gives up."""
+        if self._tentative and self.deadline is not None and self.deadline <= now:
+            return self._spell_out(now)
         out = self._requests(self._half.on_timer(now))
         if self._half.given_up:
             raise HandshakeTimeout("no answer to a flight that was repeated as often as it may be")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.coap.message import Content, Message
 from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue, uint
+from handshake_over_coap.coap.paths import path_options
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
 from handshake_over_coap.timers import earliest
 
@@ -147,9 +148,7 @@ class QBlockPosting:
     def _request(self, payload: bytes, *blocks: OptionValue) -> Content:
         """A POST with what all blocks of one body have; Echo is on each (RFC 9175 section 2.3)."""
         upload = self._upload
-        options = self._path()
-        if upload.content_format is not None:
-            options.append((int(Option.CONTENT_FORMAT), uint(upload.content_format)))
+        options = list(upload.head)
         options += blocks
         if upload.echo is not None:
             options.append((int(Option.ECHO), upload.echo))
@@ -158,7 +157,7 @@ class QBlockPosting:
         return Content(Code.POST, tuple(options), payload)
 
     def _path(self) -> list[OptionValue]:
-        return [(int(Option.URI_PATH), each.encode()) for each in self._upload.path]
+        return list(path_options(self._upload.path, abbreviated=self._upload.abbreviated))
 
     def _fits(self, content: Content) -> bool:
         return content.fits(self._terms.mtu, self._terms.token_length)
@@ -173,8 +172,11 @@ class QBlockPosting:
         if self._by_blocks is not None:
             return self._by_blocks.answered(response, asked, now)
         if self._probing:
-            if response.code == Code.BAD_OPTION:
+            if response.code == Code.BAD_OPTION and not self._upload.abbreviated:
                 return self._turn_to_blocks(now)
+            if response.code == Code.BAD_OPTION:
+                self._reply = reply_of(response)  # it may be the path: that is tried first
+                return ()
             if response.code in (Code.CONTINUE, Code.REQUEST_ENTITY_INCOMPLETE):
                 return self._probed(now)
             self._side.known, self._probing = True, False

@@ -63,10 +63,7 @@ class SinglePosting:
     def start(self, now: float) -> Sequence[Outgoing]:
         """The request."""
         upload = self._upload
-        options: list[OptionValue] = [(int(Option.URI_PATH), s.encode()) for s in upload.path]
-        if upload.content_format is not None:
-            options.append((int(Option.CONTENT_FORMAT), uint(upload.content_format)))
-        return (Outgoing(Content(Code.POST, tuple(options), upload.body)),)
+        return (Outgoing(Content(Code.POST, upload.head, upload.body)),)
 
     def answered(self, response: Message, asked: Outgoing, now: float) -> Sequence[Outgoing]:
         """The response is the reply."""

@@ -224,3 +224,28 @@ def test_its_client_takes_and_acknowledges_our_separate_responses(client: libcoa
     empty = [each for each in relay.payloads(Direction.TO_SERVER) if each[:2] == b"\x60\x00"]
     assert len(separate) == 2  # flights 2 and 4
     assert [each[2:4] for each in separate] == [each[2:4] for each in empty]
+
+
+@pytest.mark.parametrize("check", ["always", "adaptive"])
+@pytest.mark.parametrize("profile", ["standard", "lean"])
+def test_a_number_for_the_path_is_spelled_out_for_its_server(
+    server: str, profile: str, check: str
+) -> None:
+    """It takes no handshakes: what counts is that it is asked by the path in the end."""
+
+    async def refused() -> list[bytes]:
+        async with libcoap.server(server) as address, Relay(address) as relay:
+            with pytest.raises(hoc.Error, match=r"4\.0[45]"):
+                async with hoc.connect(
+                    relay.address,
+                    profile=profile,
+                    path_abbrev=True,
+                    address_check=check,
+                    **client_arguments("psk"),
+                ):
+                    pass
+            return relay.payloads(Direction.TO_SERVER)
+
+    sent = asyncio.run(refused())
+    assert b".well-known" not in sent[0]
+    assert b".well-known" in sent[-1]

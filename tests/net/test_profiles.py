@@ -59,3 +59,42 @@ async def test_a_lean_server_takes_standard_clients_at_its_path(client: dict[str
         party = await here.connect()
         await party.session.send(b"hello")
         assert await party.session.receive() == b"hello"
+
+
+def test_lean_with_an_abbreviated_path_is_at_the_well_known_one() -> None:
+    options = Options(profile="lean", path_abbrev=True)
+    assert options.resource == "/.well-known/dtls"
+    assert options.coap.path_abbrev
+    with pytest.raises(hoc.ConfigurationError, match="no number stands for the path /d"):
+        _ = Options(profile="lean", path_abbrev=True, resource="/d").coap
+
+
+@pytest.mark.parametrize("dtls", ["1.2", "1.3"])
+@pytest.mark.parametrize("mtu", [65, 1152])
+def test_an_abbreviated_path_costs_what_a_path_of_one_letter_does(dtls: str, mtu: int) -> None:
+    lean: dict[str, Any] = {"profile": "lean", "dtls": dtls, "auth": "rpk", "mtu": mtu}
+    shortened: dict[str, Any] = {"path_abbrev": True}
+    short, abbreviated = (
+        hoc.simulate(hoc.Scenario(**lean, **more), trials=1, seed=1) for more in ({}, shortened)
+    )
+    assert abbreviated.bytes.mean == short.bytes.mean
+    assert abbreviated.datagrams.mean == short.datagrams.mean
+
+
+@pytest.mark.parametrize(
+    ("client", "server"),
+    [
+        ({"profile": "lean", "path_abbrev": True}, {"profile": "lean", "path_abbrev": True}),
+        ({"profile": "lean", "path_abbrev": True}, {}),
+        ({"profile": "lean", "resource": "/.well-known/dtls"}, {}),
+        ({"path_abbrev": True}, {}),
+    ],
+)
+@virtual
+async def test_a_server_takes_the_number_of_its_path_whatever_its_profile(
+    client: dict[str, Any], server: dict[str, Any]
+) -> None:
+    async with world(server=server, **client) as here:
+        party = await here.connect()
+        await party.session.send(b"hello")
+        assert await party.session.receive() == b"hello"

@@ -12,6 +12,7 @@ from functools import lru_cache
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.coap.options import BLOCK_SIZES
+from handshake_over_coap.coap.paths import can_be_abbreviated
 from handshake_over_coap.encodings import EncodingChoice, encoding_named
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.timers.base import Draw, TimerPolicy
@@ -50,6 +51,8 @@ class CoapParameters:
     acknowledgement asks again, ``None``: four times ``ack_timeout``, doubling. With ``adapt_timer``
     a client takes one and a half round trips for ``ack_timeout`` as soon as it has measured one, as
     DTLS 1.3 does over UDP (RFC 9147 section 5.8.2; RFC 7252 section 4.7 leaves room for it).
+    ``path_abbrev``: a client's requests have a number for the path, as in
+    draft-ietf-core-uri-path-abbrev, until a server says that it does not know it.
     ``timer`` is another policy for when to send again, in place of what these five say;
     ``transfer`` is how a client's bodies cross: a server takes every way that there is.
     ``address_check``: addresses are proven by Echo, before anything is answered, or with
@@ -58,6 +61,7 @@ class CoapParameters:
     """
 
     resource: str = "/.well-known/dtls"
+    path_abbrev: bool = False
     location: bool = True
     encoding: EncodingChoice = "plain"
     block_size: int | None = None
@@ -98,6 +102,11 @@ class CoapParameters:
         if not self.path_segments or any(len(s.encode()) > 255 for s in self.path_segments):
             raise ConfigurationError(
                 f"resource {self.resource!r} is no path: give one such as /.well-known/dtls or /d"
+            )
+        if self.path_abbrev and not can_be_abbreviated(self.path_segments):
+            raise ConfigurationError(
+                f"no number stands for the path {self.resource}: leave path-abbrev out, or take "
+                "/.well-known/dtls"
             )
         if self.block_size is not None and self.block_size not in BLOCK_SIZES:
             sizes = ", ".join(map(str, BLOCK_SIZES))

@@ -129,7 +129,7 @@ class Script(Generic[CompletedT]):
         self._unconfirmed: CarriedConversation[CompletedT] | None = None
         self._lines = Rejections()
         self._ends = 0.0
-        self._several = False
+        self._several, self._abbreviated = False, parameters.path_abbrev
         self.now = 0.0
         self.body_bytes: list[int] = []
         self.flights: list[CarriedFlight] = []
@@ -238,9 +238,11 @@ class Script(Generic[CompletedT]):
         Raises Incomplete where it has to be begun again, ResetByPeer, HandshakeTimeout when the
         server does not answer, CarrierError when it cannot be reached.
         """
-        posting = self._side.post(Upload(path, body, content_format, echo, first))
+        upload = Upload(path, body, content_format, echo, first, self._abbreviated)
+        posting = self._side.post(upload)
         self._several = posting.several
         reply = yield Post(posting, limit)
+        self._several = posting.several  # a server may take blocks only
         assert isinstance(reply, Reply)  # noqa: S101 - what the engine sends, not what a peer does
         return reply
 
@@ -277,6 +279,8 @@ class Script(Generic[CompletedT]):
                 yield Pause(max(1, reply.max_age))
                 used = True
                 turn = self._opened()  # the one before may have had its place, and lost it
+            elif reply.code == Code.BAD_OPTION and self._abbreviated:
+                attempts, self._abbreviated = attempts + 1, False  # it does not know the number
             else:
                 raise refusal(self._server, reply)
         raise CarrierError(

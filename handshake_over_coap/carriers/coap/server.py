@@ -139,8 +139,10 @@ class CoapServer:
             return output
         self._expire(now)
         known = self.peers.get(address)
-        if message.bad_option and message.type == MessageType.NON:
-            self.counters["dropped: unknown critical option"] += 1  # RFC 7252 section 5.4.1
+        known_by_answer = message.is_request and message.bad_abbreviation
+        if message.bad_option and message.type == MessageType.NON and not known_by_answer:
+            # RFC 7252 section 5.4.1; but whoever abbreviates a path has to know at once.
+            self.counters["dropped: unknown critical option"] += 1
         elif message.is_request and message.type in (MessageType.CON, MessageType.NON):
             self._request(message, len(data), address, known, now, output)
         elif message.type == MessageType.CON:

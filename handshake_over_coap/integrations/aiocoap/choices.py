@@ -8,6 +8,7 @@ from handshake_over_coap.net.options import Options, OptionValues, options_over_
 
 _OF_AIOCOAP: Final = (
     "resource",
+    "path_abbrev",
     "location",
     "transfer",
     "timer",

@@ -21,7 +21,9 @@ from handshake_over_coap.coap.options import Option
 COAP_PORT = 5683
 """The port of a URI that names none (RFC 7252 section 6.1)."""
 
-_OF_THE_TARGET = frozenset({Option.URI_HOST, Option.URI_PORT, Option.URI_PATH})
+_OF_THE_TARGET = frozenset(
+    {Option.URI_HOST, Option.URI_PORT, Option.URI_PATH, Option.URI_PATH_ABBREV}
+)
 
 
 def datagram_of(
