@@ -19,8 +19,10 @@ from handshake_over_coap.timers import Adaptive
 from handshake_over_coap.transfers.blockwise import BLOCKWISE
 from handshake_over_coap.transfers.burst import Burst
 from handshake_over_coap.transfers.qblock import QBLOCK
+from handshake_over_coap.transfers.wrapping import unwrapped
 from tests.support import parties, parties13
 from tests.support.exchange import (
+    ACK,
     GET,
     NON,
     RESOURCE,
@@ -58,8 +60,22 @@ scenarios = pytest.mark.parametrize("scenario", ONE_OF_EACH, ids=str)
 
 
 def without_pieces(here: Exchange) -> None:
-    """The server becomes one from before bursts."""
-    object.__setattr__(here.parameters, "served_transfers", (BLOCKWISE,))
+    """The server becomes one from before bursts: to it, pieces are bodies in an unknown format."""
+    receive = here.server.receive
+
+    def old(data: bytes, address: Address) -> None:
+        message = Message.decode(data)
+        if unwrapped(message.uint(Option.CONTENT_FORMAT) or 0) is None:
+            receive(data, address)
+        else:
+            here.endpoint.send(_refusal(message, data, Code.UNSUPPORTED_CONTENT_FORMAT), address)
+
+    here.server.receive = old  # type: ignore[method-assign]
+
+
+def _refusal(message: Message, data: bytes, code: int) -> bytes:
+    kind = ACK if message.type == MessageType.CON else NON
+    return response(data, code, kind=kind)
 
 
 def without_abbreviations(here: Exchange, *, silent: bool = True) -> None:
@@ -74,10 +90,8 @@ def without_abbreviations(here: Exchange, *, silent: bool = True) -> None:
         message = Message.decode(data)
         if message.get(Option.URI_PATH_ABBREV) is None:
             receive(data, address)
-        elif message.type == MessageType.CON:
-            here.endpoint.send(response(data, Code.BAD_OPTION), address)
-        elif not silent:
-            here.endpoint.send(response(data, Code.BAD_OPTION, kind=NON), address)
+        elif message.type == MessageType.CON or not silent:
+            here.endpoint.send(_refusal(message, data, Code.BAD_OPTION), address)
 
     here.server.receive = old  # type: ignore[method-assign]
 
@@ -149,9 +163,9 @@ async def test_a_server_that_does_not_know_the_number_gets_the_path(
     scenario: Scenario | Scenario13, check: str, silent: bool, pieces: bool
 ) -> None:
     async with exchange(scenario, **LEAN, **CHECKS[check]) as here:
-        without_abbreviations(here, silent=silent)
         if not pieces:
             without_pieces(here)
+        without_abbreviations(here, silent=silent)
         await complete(here, scenario)
         assert here.network.between(None, SERVER)[-1].time < 10
         assert max(len(sent.data) for sent in here.network.sent) <= 65
@@ -187,9 +201,9 @@ async def test_heavy_loss_on_the_way_back_is_survived() -> None:
         check = draw.choice(list(CHECKS.values()))
         patient = LEAN | check | {"timeout": 10_000.0}
         async with exchange(scenario, verdict=verdict, **patient) as here:
-            without_abbreviations(here, silent=draw.random() < 0.5)
             if draw.random() < 0.5:
                 without_pieces(here)
+            without_abbreviations(here, silent=draw.random() < 0.5)
             await complete(here, scenario)
 
 
