@@ -29,7 +29,6 @@ from handshake_over_coap.cli.describe import (
     figures_text,
     session_text,
 )
-from handshake_over_coap.cli.effects import warn_of_no_effect
 from handshake_over_coap.cli.exchange import Exchange
 from handshake_over_coap.cli.lines import as_line, lines_of, standard_input
 from handshake_over_coap.cli.options import option_values
@@ -38,6 +37,7 @@ from handshake_over_coap.cli.signals import orderly
 from handshake_over_coap.cli.tickets import check_ticket_file, read_ticket, write_ticket
 from handshake_over_coap.errors import ConfigurationError, Error
 from handshake_over_coap.net.connecting import connect
+from handshake_over_coap.net.effects import warn_of_no_effect
 from handshake_over_coap.net.options import OptionValues
 from handshake_over_coap.net.session import Session
 
@@ -182,7 +182,7 @@ class _Attempt:
     def to_json(self, failure: Error | None) -> dict[str, object]:
         """The figures, and what went wrong, if anything."""
         said: dict[str, object] = {
-            "handshake": self._report.to_json(),
+            "handshake": self._report.to_dict(),
             "application": {**self._application.to_json(), "replies": self._replies},
         }
         return said if failure is None else {**said, "error": error_json(failure)}

@@ -125,7 +125,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
 
 def _as_json(shows: list[_Show], failure: Error | None) -> str:
     """The figures as one object."""
-    reports = {show.way: show.report.to_json() for show in shows}
+    reports = {show.way: show.report.to_dict() for show in shows}
     said: dict[str, object] = {
         "handshakes": [reports["coap"], reports["udp"]],
         "profiles": {"standard": reports["coap"], "lean": reports["lean"]}

@@ -82,7 +82,7 @@ class Application:
         counts = {"sent": self.sent, "received": self.received, "bytes": self.bytes}
         if not self.round_trips:
             return {**counts}
-        times = Summary.of(self.round_trips).to_json().items()
+        times = Summary.of(self.round_trips).to_dict().items()
         return {**counts, "round_trip_s": {name: _to_microseconds(it) for name, it in times}}
 
 

@@ -20,11 +20,11 @@ from handshake_over_coap.cli.arguments import (
 )
 from handshake_over_coap.cli.credentials import server_credentials, server_trust
 from handshake_over_coap.cli.describe import session_text
-from handshake_over_coap.cli.effects import warn_of_no_effect
 from handshake_over_coap.cli.lines import as_line
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.signals import handled
 from handshake_over_coap.errors import DatagramTooLarge
+from handshake_over_coap.net.effects import warn_of_no_effect
 from handshake_over_coap.net.server import serve
 from handshake_over_coap.net.session import Session
 

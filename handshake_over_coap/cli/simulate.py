@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import textwrap
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.bar import Bar, add_quiet
-from handshake_over_coap.cli.describe import bodies_text
-from handshake_over_coap.cli.effects import warn_of_no_effect, without_effect
 from handshake_over_coap.cli.network import (
     add_network_options,
     of_simulations,
@@ -22,46 +18,20 @@ from handshake_over_coap.cli.network import (
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.parsing import Parser
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.net.effects import warn_of_no_effect
 from handshake_over_coap.trace.files import check_writable, write_whole
 from handshake_over_coap.trace.ladder import ladder
 from handshake_over_coap.trace.svg import ladder_svg
 
 if TYPE_CHECKING:
     from handshake_over_coap.cli.arguments import Subparsers
-    from handshake_over_coap.lab.report import SimulationReport
     from handshake_over_coap.lab.scenario import Scenario
     from handshake_over_coap.lab.wire_capture import WireCapture
     from handshake_over_coap.sim import PassageRecorder
-    from handshake_over_coap.trace.report import Summary
 
 _MOST_RUNGS: Final = 200
 _FAILED: Final = 1
 _LADDER: Final = "ladder"
-_HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>10}{'median':>10}{'p95':>9}{'min':>9}{'max':>9}"
-_HEADING_OF_TIMES: Final = (
-    f"{'':<19}{'median':>8}{'95 %':>15}{'p95':>8}{'95 %':>15}{'mean':>8}{'max':>7}"
-)
-_LINES: Final = (
-    ("datagrams", "datagrams"),
-    ("bytes", "bytes"),
-    ("frames", "frames"),
-    ("frame_bytes", "bytes in frames"),
-    ("frame_acks", "ACK frames on the air"),
-    ("retransmissions", "retransmissions"),
-    ("client_energy_j", "joules, client"),
-    ("server_energy_j", "joules, server"),
-    ("client_buffer", "bytes waiting, client"),
-    ("server_buffer", "bytes waiting, server"),
-    ("client_overflow", "overflow, client"),
-    ("server_overflow", "overflow, server"),
-    ("client_busy_s", "seconds busy, client"),
-    ("server_busy_s", "seconds busy, server"),
-)
-_TIMES: Final = (
-    ("duration_s", "seconds to complete"),
-    ("client_s", "  on the client"),
-    ("server_s", "  on the server"),
-)
 
 
 def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
@@ -140,11 +110,11 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         raise ConfigurationError(of_simulations(str(error))) from None
     if arguments.json:
-        print(json.dumps(report.to_json(), indent=2, allow_nan=False))
+        print(report.to_json())
     else:
         if arguments.ladder:
             print(_ladder(recorder))
-        print(_text(report))
+        print(report)
     return 0 if report.completed else _FAILED
 
 
@@ -187,62 +157,3 @@ def _ladder(recorder: PassageRecorder) -> str:
         "The first trial: datagrams as the client saw them, and those it should have\n"
         f"{ladder(seen[:_MOST_RUNGS])}{more}"
     )
-
-
-def _text(report: SimulationReport) -> str:
-    idle = {name for name, _ in without_effect(report.scenario)}
-    others = report.scenario.described(without={"transport", "dtls", "auth", *idle})
-    scenario = textwrap.fill(
-        f"{report.transport}, DTLS {report.dtls}, {report.auth}; {others}",
-        80,
-        subsequent_indent="  ",
-    )
-    low, high = report.success
-    count = (
-        f"{report.completed} of {report.trials} handshakes completed "
-        f"({report.completed / report.trials:.1%}, 95 % interval {low:.1%} to {high:.1%}), "
-        f"seed {report.seed}"
-    )
-    lines = [scenario, textwrap.fill(count, 80, subsequent_indent="  ")]
-    lines += [f"  {number} failed: {reason}" for reason, number in report.failures.items()]
-    if report.completed:
-        lines += ["", _HEADING]
-        told = ((name, title) for name, title in _LINES if _told(report, name))
-        lines += [_line(title, getattr(report, name)) for name, title in told]
-        lines += ["", _HEADING_OF_TIMES]
-        lines += [_line_of_time(title, getattr(report, name)) for name, title in _TIMES]
-    if report.body_bytes:
-        lines.append(f"bodies: {bodies_text(report.body_bytes)}")
-    return "\n".join(lines)
-
-
-def _told(report: SimulationReport, name: str) -> bool:
-    summary: Summary = getattr(report, name)
-    of_slow_devices = name.endswith(("_buffer", "_overflow", "_busy_s"))
-    return bool(summary.max) or (summary.max is not None and not of_slow_devices)
-
-
-def _line(title: str, summary: Summary) -> str:
-    values = (summary.median, summary.p95, summary.min, summary.max)
-    of_mean = f"{_figure(summary.mean):>10}{_figure(summary.ci95):>10}"
-    widths = (10, 9, 9, 9)
-    rest = (f"{_figure(each):>{width}}" for each, width in zip(values, widths, strict=True))
-    return f"{title:<22}{of_mean}{''.join(rest)}"
-
-
-def _line_of_time(title: str, summary: Summary) -> str:
-    """Times are very skew: an interval of their mean would be too narrow."""
-    median = f"{_figure(summary.median):>8}{_interval(summary.median_ci95):>15}"
-    p95 = f"{_figure(summary.p95):>8}{_interval(summary.p95_ci95):>15}"
-    return f"{title:<19}{median}{p95}{_figure(summary.mean):>8}{_figure(summary.max):>7}"
-
-
-def _interval(ends: tuple[float, float] | None) -> str:
-    return "-" if ends is None else "-".join(map(_figure, ends))
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    digits = 3 if abs(value) < 0.01 else 4
-    return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:.0f}"

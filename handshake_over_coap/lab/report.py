@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from handshake_over_coap.encodings import encoding_named
 from handshake_over_coap.lab.metrics import Trial
+from handshake_over_coap.lab.report_text import report_html, report_text
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.statistics import wilson
 from handshake_over_coap.trace.report import HandshakeReport, Summary
@@ -69,14 +70,22 @@ class SimulationReport(HandshakeReport):
             **summaries,
         )
 
-    def to_json(self) -> dict[str, object]:
+    def __str__(self) -> str:
+        """The figures as a table, as ``hoc simulate`` prints them."""
+        return report_text(self)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        return report_html(self)
+
+    def to_dict(self) -> dict[str, object]:
         """The object of the JSON form, which repeats byte for byte: without ``cpu_s``."""
         more = {name: getattr(self, name) for name in _SUMMARISED if name != "cpu_s"}
         return {
-            **HandshakeReport.to_json(self),
+            **HandshakeReport.to_dict(self),
             "success": list(self.success),
             "failures": dict(self.failures),
-            **{name: each.to_json() for name, each in more.items() if each.mean is not None},
+            **{name: each.to_dict() for name, each in more.items() if each.mean is not None},
         }
 
 

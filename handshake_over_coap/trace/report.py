@@ -7,6 +7,7 @@ counted, never averaged away.
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
@@ -131,7 +132,7 @@ class Summary:
             p95_ci95=_between(ordered, 95),
         )
 
-    def to_json(self) -> dict[str, float | list[float] | None]:
+    def to_dict(self) -> dict[str, float | list[float] | None]:
         """The object of the JSON form, keys in their order."""
         return {
             "mean": self.mean,
@@ -255,7 +256,25 @@ class HandshakeReport:
             floor_bytes=_mean_of_each([trial.floor_bytes for trial in done]),
         )
 
-    def to_json(self) -> dict[str, object]:
+    def __str__(self) -> str:
+        """What was done and what it took, in a line."""
+        figures = ", ".join(
+            f"{_number(summary.mean)} {name}"
+            for name, summary in (
+                ("datagrams", self.datagrams),
+                ("bytes", self.bytes),
+                ("s", self.duration_s),
+                ("retransmissions", self.retransmissions),
+            )
+        )
+        what = f"{self.transport}, DTLS {self.dtls}, {self.auth}"
+        return f"{what}: {self.completed} of {self.trials} completed; {figures}"
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def to_dict(self) -> dict[str, object]:
         """The object of the JSON form, keys in their order."""
         return {
             "transport": self.transport,
@@ -265,13 +284,17 @@ class HandshakeReport:
             "trials": self.trials,
             "completed": self.completed,
             "seed": self.seed,
-            "datagrams": self.datagrams.to_json(),
-            "bytes": self.bytes.to_json(),
-            "duration_s": self.duration_s.to_json(),
-            "retransmissions": self.retransmissions.to_json(),
+            "datagrams": self.datagrams.to_dict(),
+            "bytes": self.bytes.to_dict(),
+            "duration_s": self.duration_s.to_dict(),
+            "retransmissions": self.retransmissions.to_dict(),
             "body_bytes": list(self.body_bytes),
             "floor_bytes": list(self.floor_bytes),
         }
+
+
+def _number(value: float | None) -> str:
+    return "no" if value is None else f"{value:.4g}" if value < 1000 else f"{value:.0f}"
 
 
 def _mean_of_each(bodies: Sequence[tuple[int, ...]]) -> tuple[float, ...]:

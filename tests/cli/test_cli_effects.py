@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from handshake_over_coap.cli import main
-from handshake_over_coap.cli.effects import warn_of_no_effect
 from handshake_over_coap.cli.options import option_values
 from handshake_over_coap.cli.parser import build_parser
+from handshake_over_coap.net.effects import warn_of_no_effect
 
 
 @pytest.mark.parametrize(

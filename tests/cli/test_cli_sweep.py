@@ -61,7 +61,7 @@ def test_the_summary_has_the_figures_that_a_simulation_would_have(
     assert main([*arguments, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["scenarios"]
     for found, loss in zip(said, (0.3, 0.4, 0.5), strict=True):
-        report = hoc.simulate(hoc.Scenario(loss=loss, max_retransmit=2), 90).to_json()
+        report = hoc.simulate(hoc.Scenario(loss=loss, max_retransmit=2), 90).to_dict()
         assert (found["trials"], found["completed"]) == (report["trials"], report["completed"])
         assert found["failures"] == report["failures"] != {}
         for name in ("datagrams", "bytes", "duration_s"):

@@ -42,7 +42,7 @@ import json, sys
 import handshake_over_coap as hoc
 for options in json.loads(sys.argv[1]):
     report = hoc.simulate(hoc.Scenario(**options), trials=6, seed=3)
-    print(json.dumps(report.to_json()))
+    print(json.dumps(report.to_dict()))
 """
 
 
@@ -236,7 +236,7 @@ def test_failures_are_counted_by_reason_and_never_averaged(
     report = hoc.simulate(Scenario(**options), trials=3)
     assert (report.completed, report.failures) == (0, {failure: 3})
     assert report.datagrams.mean is None
-    said = report.to_json()
+    said = report.to_dict()
     assert (said["trials"], said["completed"], said["failures"]) == (3, 0, {failure: 3})
 
 
@@ -258,20 +258,20 @@ def test_the_end_of_a_trial_that_fails_is_when_the_client_gives_up() -> None:
 
 
 def test_a_report_has_the_keys_of_the_contract() -> None:
-    said = hoc.simulate(Scenario(), trials=2, seed=9).to_json()
+    said = hoc.simulate(Scenario(), trials=2, seed=9).to_dict()
     assert list(said)[:13] == [
         "transport", "dtls", "auth", "encoding", "trials", "completed", "seed", "datagrams",
         "bytes", "duration_s", "retransmissions", "body_bytes", "floor_bytes",
     ]  # fmt: skip
     assert (said["seed"], said["encoding"], said["trials"]) == (9, "plain", 2)
-    assert hoc.simulate(Scenario(transport="udp"), trials=1).to_json()["encoding"] is None
+    assert hoc.simulate(Scenario(transport="udp"), trials=1).to_dict()["encoding"] is None
 
 
 def test_processor_time_is_measured_and_kept_out_of_what_repeats() -> None:
     report = hoc.simulate(Scenario(), trials=3)
     assert report.cpu_s.min is not None
     assert report.cpu_s.min > 0
-    assert "cpu_s" not in report.to_json()
+    assert "cpu_s" not in report.to_dict()
     assert report == hoc.simulate(Scenario(), trials=3)
     assert set(columns(cpu=True)) - set(columns(cpu=False)) == {"cpu_s"}
 

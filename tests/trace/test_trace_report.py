@@ -37,7 +37,7 @@ def test_students_t_needs_a_degree_of_freedom() -> None:
 
 
 def test_a_summary_by_hand() -> None:
-    assert Summary.of([4, 1, 3, 2]).to_json() == {
+    assert Summary.of([4, 1, 3, 2]).to_dict() == {
         "mean": 2.5,
         "median": 2.5,
         "p95": 4,
@@ -68,7 +68,7 @@ def test_a_single_value_says_nothing_of_the_spread() -> None:
 
 
 def test_no_values_have_no_figures() -> None:
-    assert set(Summary.of([]).to_json().values()) == {None}
+    assert set(Summary.of([]).to_dict().values()) == {None}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_flight_is_averaged_over_the_trials_that_had_it() -> None:
 
 
 def test_the_json_form_has_the_promised_keys() -> None:
-    parsed = json.loads(json.dumps(report(*TRIALS, seed=5).to_json(), allow_nan=False))
+    parsed = json.loads(json.dumps(report(*TRIALS, seed=5).to_dict(), allow_nan=False))
     assert list(parsed) == [
         *("transport", "dtls", "auth", "encoding", "trials", "completed", "seed"),
         *("datagrams", "bytes", "duration_s", "retransmissions", "body_bytes", "floor_bytes"),
@@ -158,7 +158,7 @@ def test_the_json_form_has_the_promised_keys() -> None:
 
 
 def test_a_real_handshake_has_no_seed_and_no_interval() -> None:
-    parsed = json.loads(json.dumps(report(TRIALS[0]).to_json()))
+    parsed = json.loads(json.dumps(report(TRIALS[0]).to_dict()))
     assert parsed["seed"] is None
     assert parsed["duration_s"]["ci95"] is None
 
@@ -166,4 +166,4 @@ def test_a_real_handshake_has_no_seed_and_no_interval() -> None:
 def test_nothing_completed_is_a_report_too() -> None:
     made = report(TRIALS[1])
     assert (made.trials, made.completed, made.body_bytes) == (1, 0, ())
-    assert json.loads(json.dumps(made.to_json()))["bytes"]["mean"] is None
+    assert json.loads(json.dumps(made.to_dict()))["bytes"]["mean"] is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from handshake_over_coap.net.declared import DEFAULT, Declared, declarations, spelt
-from handshake_over_coap.net.options import Options, OptionValues
-from handshake_over_coap.net.strategies import TIMERS, options_of, room_of
+from .declared import DEFAULT, Declared, declarations, spelt
+from .options import Options, OptionValues
+from .strategies import TIMERS, options_of, room_of
 
 _log = logging.getLogger(__name__)
 
