@@ -1,4 +1,4 @@
-"""Grids of scenarios, written in TOML.
+"""Grids of scenarios, from keyword arguments or written in TOML.
 
 ::
 
@@ -55,6 +55,35 @@ class Grid:
     scenarios: tuple[Scenario, ...]
     trials: int = 100
     seed: int = 1
+
+
+def grid(**options: object) -> tuple[Scenario, ...]:
+    """The scenarios of a grid: each option has one value or, in a list, several.
+
+    The values of different options are multiplied, in the order in which the options stand, the
+    last one changing fastest.  Of an option that takes a list (``drop``, ``suite``), a list of
+    lists is several values.  A range, an array of numpy or anything else that is a sequence and no
+    text counts as a list.  Raises ConfigurationError, naming the option and the remedy.
+    """
+    for name in options:
+        if name not in option_types():
+            raise ConfigurationError(unknown_option(name))
+    axes = _axes({name: _plain(name, value) for name, value in options.items()})
+    total = math.prod(map(len, axes.values()))
+    if not 0 < total <= MOST_SCENARIOS:
+        raise ConfigurationError(
+            f"{total:,} scenarios: a grid has 1 to {MOST_SCENARIOS:,}; change its axes"
+        )
+    return tuple(_scenarios(axes))
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Ranges, tuples and arrays as lists, unless they are one value of an option."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, tuple) and takes_several(option_types()[name]):
+        return value
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def read_grid(path: str | PathLike[str], progress: Progress = silent) -> Grid:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from handshake_over_coap.net.keywords import OptionValues
 from handshake_over_coap.net.proofs import File
+from handshake_over_coap.sim.loss_trace import LossTrace
 from handshake_over_coap.tls.credentials import PSK
 
 
@@ -29,6 +30,7 @@ class ScenarioValues(OptionValues, total=False):
     loss: float
     loss_unit: str
     burst: float | None
+    loss_trace: File | LossTrace | None
     drop: Sequence[int]
     duplicate: float
     reorder: float

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.net.declared import declarations, option
 from handshake_over_coap.net.options import Options
-from handshake_over_coap.sim import DEVICES, LinkOptions, device
+from handshake_over_coap.sim import DEVICES, LinkOptions, LossTrace, device
 from handshake_over_coap.sim.lowpan.reassembly import BUFFERS, TIMEOUT
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ class NetworkOptions(Options):
     ``reassembly_buffers`` (packets that a node puts together at a time).  ``delay`` is one way,
     ``jitter`` the most that is added to it, in seconds; ``rate`` in bits per second (``None``:
     unlimited).  ``loss`` is a probability, of every ``loss_unit`` (``"datagram"`` or ``"frame"``),
-    independent or in bursts of ``burst`` units on average; ``drop`` lists the datagrams that are
-    lost, counted from 1 over both directions in the order in which they are sent.  ``duplicate``
-    and ``reorder`` are probabilities of a datagram.  ``device`` is the kind of both sides,
-    ``server_device`` and ``client_device`` of one.
+    independent or in bursts of ``burst`` units on average; ``loss_trace`` is a recorded link in
+    place of that (:class:`~.sim.loss_trace.LossTrace`, or its file); ``drop`` lists the datagrams
+    that are lost, counted from 1 over both directions in the order in which they are sent.
+    ``duplicate`` and ``reorder`` are probabilities of a datagram.  ``device`` is the kind of both
+    sides, ``server_device`` and ``client_device`` of one.
     """
 
     link: str = option(
@@ -103,6 +105,14 @@ class NetworkOptions(Options):
         metavar="MEAN",
         told="independent",
     )
+    loss_trace: str | PathLike[str] | LossTrace | None = option(
+        None,
+        "what became of datagrams, one a line (columns direction, fate, delay), in place of loss "
+        "and delay; each trial begins at a line of its own",
+        group=NETWORK,
+        metavar="FILE.csv",
+        parse=LossTrace.from_csv,
+    )
     drop: Sequence[int] = option(
         (),
         "lose exactly these datagrams, counted from 1 over both directions",
@@ -130,6 +140,10 @@ class NetworkOptions(Options):
     def check_network(self) -> None:
         """Raise ConfigurationError, naming the option and the remedy, for what cannot be."""
         self.check_choices()
+        if self.loss_trace is not None and self.loss:
+            raise ConfigurationError(
+                f"loss {self.loss:g} with a loss_trace, which takes its place: give one of them"
+            )
         for name in ("device", "server_device", "client_device"):
             kind = getattr(self, name)
             if kind is not None:
@@ -149,6 +163,12 @@ class NetworkOptions(Options):
             )
         link_options(self)
         radio_options(self)
+
+    @property
+    def trace(self) -> LossTrace | None:
+        """The recorded losses; raises ConfigurationError for a file that is none."""
+        given = self.loss_trace
+        return given if given is None or isinstance(given, LossTrace) else LossTrace.from_csv(given)
 
     def _check_plain(self) -> None:
         known = declarations(type(self))
@@ -173,6 +193,7 @@ def link_options(options: NetworkOptions) -> LinkOptions:
         duplicate=options.duplicate,
         reorder=options.reorder,
         rate=options.rate,
+        trace=options.trace,
     )
 
 

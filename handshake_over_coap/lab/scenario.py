@@ -61,6 +61,7 @@ class Scenario(NetworkOptions):
     def __post_init__(self) -> None:
         for name, hint in option_types().items():
             object.__setattr__(self, name, fitting(name, hint, getattr(self, name)))
+        object.__setattr__(self, "loss_trace", self.trace)  # read once, for whatever comes of it
         for name in FILES:
             if getattr(self, name) is not None:
                 raise ConfigurationError(_no_part(name))

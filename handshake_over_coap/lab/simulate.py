@@ -34,6 +34,7 @@ def simulate(
     trials: int = 100,
     seed: int = 1,
     *,
+    keep: bool = False,
     progress: Progress | None = None,
     observers: Sequence[PassageObserver] = (),
     frame_observers: Sequence[FrameObserver] = (),
@@ -42,7 +43,8 @@ def simulate(
 ) -> SimulationReport:
     """Make ``trials`` handshakes of ``scenario`` on virtual time and report on them.
 
-    The same arguments give the same report, on any machine.  ``progress`` is called after each
+    The same arguments give the same report, on any machine.  With ``keep`` it has the figures of
+    every trial too (``rows``).  ``progress`` is called after each
     trial with the number that are done and ``trials``.  ``observers``, ``frame_observers``,
     ``ended`` and ``files`` (see :func:`~.trial.run_trial`) are those of the first trial.  Raises
     ConfigurationError.
@@ -61,7 +63,8 @@ def simulate(
         ended=ended,
         files=files,
     )
-    return SimulationReport.of(chosen, seed, _run(chosen, trials, seed, first, progress or silent))
+    made = _run(chosen, trials, seed, first, progress or silent)
+    return SimulationReport.of(chosen, seed, made, keep=keep)
 
 
 def _run(

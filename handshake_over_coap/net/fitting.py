@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import operator
 import os
 import types
 from collections.abc import Sequence
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, Union, get_args, get_origin
 
 from handshake_over_coap.errors import ConfigurationError
 
@@ -94,16 +95,22 @@ def _as(hint: Any, value: object) -> tuple[bool, Any]:
     if _is_sequence(hint):
         return _as_sequence(hint, value)
     if hint is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, SupportsFloat) and _is_number(value)
         return (True, float(value)) if number and math.isfinite(value) else (False, None)  # type: ignore[arg-type]
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool), value
+        whole = isinstance(value, SupportsIndex) and _is_number(value)
+        return (True, operator.index(value)) if whole else (False, None)  # type: ignore[arg-type]
     if getattr(hint, "_is_protocol", False):  # whoever chooses looks at it closely
         plain = value is None or isinstance(value, str | bytes | int | float | Sequence)
         return not plain, value
     if get_origin(hint) is os.PathLike:
         return (True, os.fspath(value)) if isinstance(value, os.PathLike) else (False, None)
     return isinstance(hint, type) and isinstance(value, hint), value
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one number, of Python or of numpy; bool is none, and an array is many."""
+    return not isinstance(value, bool) and not hasattr(value, "__len__")
 
 
 def _as_sequence(hint: Any, value: object) -> tuple[bool, Any]:

@@ -116,7 +116,10 @@ def name_of(choice: object) -> str:
     told = [
         f"{each.name}={getattr(choice, each.name)!r}"
         for each in dataclasses.fields(choice)
-        if each.init and each.name != "name" and getattr(choice, each.name) != each.default
+        if each.init
+        and each.repr
+        and each.name != "name"
+        and getattr(choice, each.name) != each.default
     ]
     return f"{name}({', '.join(told)})" if told else name
 

@@ -7,6 +7,7 @@ trace.
 from handshake_over_coap.sim.devices import DEVICES, Device, Operation, device, think_time
 from handshake_over_coap.sim.draws import Draws
 from handshake_over_coap.sim.loop import DeadlockError, VirtualTimeLoop, run
+from handshake_over_coap.sim.loss_trace import LossTrace, TraceRow
 from handshake_over_coap.sim.network import Endpoint, Network, Sent
 from handshake_over_coap.sim.passages import (
     Datagram,
@@ -40,6 +41,7 @@ __all__ = [
     "FrameObserver",
     "FrameSeen",
     "LinkOptions",
+    "LossTrace",
     "Network",
     "NodeFigures",
     "Operation",
@@ -51,6 +53,7 @@ __all__ = [
     "RadioOptions",
     "Sent",
     "Side",
+    "TraceRow",
     "VirtualTimeLoop",
     "Wire",
     "device",

@@ -6,7 +6,8 @@ What befalls a datagram, in this order:
 2. The *rate*: each direction has one transmitter, first in, first out, which takes
    ``(payload + overhead) * 8 / rate`` seconds for a datagram; behind the one that is being sent
    there is room for ``queue`` more, and one that comes later is refused.
-3. The *drop list* and *loss*, after the transmitter: what is lost has taken its time.
+3. The *drop list* and *loss*, drawn or recorded, after the transmitter: what is lost has taken its
+   time.
 4. *Duplication*: a second copy.
 5. The *delay*, and for each copy a *jitter* of its own, uniform between 0 and ``jitter``.  Neither
    changes the order: what would overtake an earlier datagram arrives with it, behind it.
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, NamedTuple
@@ -30,6 +32,7 @@ from handshake_over_coap.errors import ConfigurationError
 
 from .draws import Draws
 from .gilbert import LossProcess, check_loss, check_probability
+from .loss_trace import LossTrace, TraceRow
 from .passages import Outcome, Side
 
 IP_UDP_HEADERS: Final = 48
@@ -79,11 +82,15 @@ class LinkOptions:
     """Bytes of headers that the rate counts for each datagram."""
     max_datagram: int | None = None
     """Bytes of the largest UDP payload; None for no limit."""
+    trace: LossTrace | None = None
+    """Recorded losses and delays in place of ``loss``, and of ``delay`` where it has them."""
 
     def __post_init__(self) -> None:
         check_seconds("delay", self.delay)
         check_seconds("jitter", self.jitter)
         check_loss(self.loss, self.burst)
+        if self.trace is not None and self.loss:
+            raise ConfigurationError("a loss trace takes the place of loss: give one of them")
         check_probability("duplicate", self.duplicate)
         check_probability("reorder", self.reorder)
         check_count("queue", self.queue)
@@ -122,7 +129,15 @@ class Wire:
 
     def __init__(self, options: LinkOptions, draws: Draws) -> None:
         self._max_datagram = options.max_datagram
-        self._lanes = {side: _Lane(options, draws.below("wire", side.value)) for side in Side}
+        start = 0.0 if options.trace is None else draws.stream("trace").random()
+        self._lanes = {
+            side: _Lane(
+                options,
+                draws.below("wire", side.value),
+                None if options.trace is None else options.trace.rows(side, start),
+            )
+            for side in Side
+        }
 
     def fits(self, size: int) -> bool:
         """Whether a datagram of ``size`` bytes is within the size limit."""
@@ -149,13 +164,17 @@ class _Lane:
         "_options",
         "_punctual",
         "_reorder",
+        "_trace",
     )
 
-    def __init__(self, options: LinkOptions, draws: Draws) -> None:
+    def __init__(
+        self, options: LinkOptions, draws: Draws, trace: Iterator[TraceRow] | None = None
+    ) -> None:
         def stream(name: str, wanted: object) -> Random | None:
             return draws.stream(name) if wanted else None
 
         self._options = options
+        self._trace = trace
         losses = stream("loss", options.loss)
         self._loss = None if losses is None else LossProcess(options.loss, options.burst, losses)
         self._duplicate = stream("duplicate", options.duplicate)
@@ -170,7 +189,10 @@ class _Lane:
     def cross(self, now: float, number: int, size: int) -> Crossing:
         options = self._options
         # Every stream is asked, whatever comes of it: see the module's text.
-        lost = self._loss is not None and self._loss.lost()
+        lost, delay = self._loss is not None and self._loss.lost(), options.delay
+        if self._trace is not None:
+            delivered, recorded = next(self._trace)
+            lost, delay = not delivered, delay if recorded is None else recorded
         twice = self._duplicate is not None and self._duplicate.random() < options.duplicate
         jitters, holds = _AT_ONCE if self._punctual else self._times()
         departure = now if options.rate is None else self._transmit(now, size, options.rate)
@@ -181,11 +203,11 @@ class _Lane:
         if lost:
             return _LOST
         if self._punctual and not twice:
-            self._floor = max(departure + options.delay, self._floor)
+            self._floor = max(departure + delay, self._floor)
             return Crossing(Outcome.DELIVERED, (self._floor,))
         arrivals = []
         for jitter, hold in zip(jitters[: 1 + twice], holds, strict=False):
-            due = max(departure + options.delay + jitter, self._floor)
+            due = max(departure + delay + jitter, self._floor)
             if hold is None:
                 self._floor = due
             arrivals.append(due + (hold or 0.0))

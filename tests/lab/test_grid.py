@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import handshake_over_coap as hoc
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.grid import MOST_SCENARIOS, parse_grid, read_grid
 from handshake_over_coap.lab.scenario import Scenario
@@ -103,3 +104,36 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"cannot read .*grid\.toml"):
         read_grid(path)
+
+
+def test_keywords_make_the_grid_that_a_file_makes() -> None:
+    text = 'transport = ["coap", "udp"]\nloss = [0.0, 0.1]\ndrop = [[1], [2, 3]]\nblock-size = 64\n'
+    made = hoc.grid(transport=["coap", "udp"], loss=(0, 0.1), drop=[[1], [2, 3]], block_size=64)
+    assert made == parse_grid(text).scenarios
+
+
+def test_arrays_and_ranges_are_axes_and_numbers_of_numpy_are_numbers() -> None:
+    numpy = pytest.importorskip("numpy")
+    losses = numpy.linspace(0, 0.5, 3)
+    made = hoc.grid(loss=losses, token_length=range(2), delay=numpy.float32(0.5))
+    assert [(each.loss, each.token_length) for each in made] == [
+        (loss, length) for loss in (0.0, 0.25, 0.5) for length in (0, 1)
+    ]
+    assert {type(each.loss) for each in made} == {float}
+    assert hoc.Scenario(block_size=numpy.int64(64)) == hoc.Scenario(block_size=64)
+    with pytest.raises(hoc.ConfigurationError, match=r"loss: .* is not a number"):
+        hoc.Scenario(loss=losses)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"los": [0.1]}, "los"),
+        ({"loss": []}, "0 scenarios: a grid has 1 to 100,000"),
+        ({"loss": [0.1, 2.0]}, "with loss 2"),
+        ({"loss": [0.1, 0.1]}, "loss: a value stands there twice"),
+    ],
+)
+def test_keywords_that_make_no_grid_are_refused(options: dict[str, list[float]], said: str) -> None:
+    with pytest.raises(hoc.ConfigurationError, match=said):
+        hoc.grid(**options)
