@@ -51,8 +51,9 @@ class Piece:
     """A part of a message, and what is known of its fate.
 
     ``order`` counts the records of the flight, ``datagram`` the datagrams, and ``turn`` the times
-    when there was something to send; -1 for a piece that was never sent.  ``hinted`` says that an
-    ACK in the clear named it, which anybody may have written.
+    when there was something to send; -1 for a piece that was never sent.  ``again`` says that it
+    was sent more than once, ``hinted`` that an ACK in the clear named it, which anybody may have
+    written, and ``spared`` that it was left out for that when the timer ran out last.
     ``offset`` and ``length`` are bytes of the message; ``acked`` says that the peer is known
     to have it.
     """
@@ -63,8 +64,10 @@ class Piece:
     order: int = -1
     datagram: int = -1
     turn: int = -1
+    again: bool = False
     acked: bool = False
     hinted: bool = False
+    spared: bool = False
 
     @property
     def size(self) -> int:
@@ -81,7 +84,13 @@ class _Sent(NamedTuple):
 
     order: int
     turn: int
+    at: float
     pieces: tuple[Piece, ...]
+
+    @property
+    def measures(self) -> bool:
+        """Whether an ACK of it measures a round trip: all in it is new, and was sent once."""
+        return not any(piece.again or piece.acked or piece.hinted for piece in self.pieces)
 
 
 class Delivery:
@@ -90,7 +99,8 @@ class Delivery:
     ``repeated`` counts the datagrams that held anything for a second time.  ``ask_at`` is when to
     ask :meth:`resend_lost`, None where no ACK has come since.  ``turns`` counts the times when
     there was something to send, and ``highest_turn`` is the latest, from 0, of which an ACK has
-    named a record; -1 for none.
+    named a record; -1 for none.  ``measured_from`` is when the latest record was sent of those that
+    the last ACK named first and whose pieces were sent once; None if it named none of that kind.
     """
 
     def __init__(self, flight: Flight, writer: Writer13, mtu: int) -> None:
@@ -105,6 +115,7 @@ class Delivery:
         self._highest = self.highest_turn = -1
         self.first_sent = self.last_sent = 0.0
         self.ask_at: float | None = None
+        self.measured_from: float | None = None
         self.repeated = 0
         self.attempts = 0
 
@@ -123,6 +134,11 @@ class Delivery:
         """Whether the peer has said that it has anything, and nobody else can have said so."""
         return any(piece.acked for piece in self._pieces)
 
+    @property
+    def all_clear(self) -> bool:
+        """Whether no key is needed to read it, as with a hello."""
+        return not any(message.epoch for message in self.messages)
+
     def send(self, now: float) -> list[bytes]:
         """The datagrams of the whole flight, or of its first ten records."""
         self.first_sent = now
@@ -132,10 +148,14 @@ class Delivery:
     def resend(self, now: float) -> list[bytes]:
         """The datagrams of all that the peer has not acknowledged, ten records at most.
 
-        What waits longest goes first.  An ACK in the clear is forgotten here.
+        What waits longest goes first.  An ACK in the clear is believed once: what only it has named
+        is left out this time and not the next, nor ever where nothing else is left.
         """
         for piece in self._pieces:
-            piece.hinted = False
+            piece.hinted = piece.spared = piece.hinted and not piece.spared
+        if not any(self._open()):
+            for piece in self._pieces:
+                piece.hinted = piece.spared = False
         self._round = self._orders
         return self.go_on(now)
 
@@ -185,10 +205,13 @@ class Delivery:
         room = self._mtu - self._writer.overhead - ACK_LENGTH
         full = len(numbers) >= max(room // RECORD_NUMBER_LENGTH, 1)
         self.ask_at = now + GRACE if full else None
+        self.measured_from = None
         for number in numbers:
             sent = self._records.get(number)
             if sent is None:
                 continue
+            if sent.measures:
+                self.measured_from = max(sent.at, self.measured_from or sent.at)
             self._highest = max(self._highest, sent.order)
             self.highest_turn = max(self.highest_turn, sent.turn)
             for piece in sent.pieces:
@@ -224,10 +247,11 @@ class Delivery:
         layout = layout or self._laid_out(set(pieces))
         if layout.records > left:
             layout = self._laid_out(set(self._fitting(pieces, left)))
+        if not layout.records:
+            return []
+        self.last_sent = now
         sent = [self._datagram(records) for records in layout.datagrams]
-        if sent:
-            self.last_sent = now
-            self.turns += 1
+        self.turns += 1
         return sent
 
     def _laid_out(self, chosen: Collection[Piece]) -> _Layout:
@@ -264,10 +288,11 @@ class Delivery:
         return data
 
     def _remember(self, number: RecordNumber, pieces: tuple[Piece, ...]) -> None:
-        self._records[number] = _Sent(self._orders, self.turns, pieces)
+        self._records[number] = _Sent(self._orders, self.turns, self.last_sent, pieces)
         while len(self._records) > REMEMBERED:
             self._records.popitem(last=False)
         for piece in pieces:
+            piece.again = piece.order >= 0
             piece.order, piece.turn, piece.datagram = self._orders, self.turns, self._datagrams
         self._orders += 1
 

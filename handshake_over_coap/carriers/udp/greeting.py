@@ -9,11 +9,13 @@ Source: RFC 6347 section 4.2.1, RFC 9147 section 5.1.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.rejections import Rejections
+from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.timers import Draw, undrawn
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType, ProtocolVersion
@@ -29,7 +31,8 @@ from .engine import Engine
 from .engine13 import Engine13
 from .fragments import Numbers, Packer, plain_record
 from .parameters import UdpParameters
-from .prelude import Found, Hello, Malformed, Prelude
+from .prelude import Found, Hello, Malformed, Opening, Partial, Prelude
+from .strangers import Strangers
 from .versions import AnyEngine
 
 
@@ -101,17 +104,33 @@ class Greeting:
         # nothing in it.
         speaks_13 = ProtocolVersion.DTLS_1_3 in config.usable_versions
         self._keep_first = speaks_13 or not self._checked
-        self._prelude = Prelude(counters)
+        only_13 = config.usable_versions == (ProtocolVersion.DTLS_1_3,)
+        self._strangers = Strangers(counters, parameters.mtu, only_13=only_13)
+        self._prelude = Prelude(counters, self._strangers)
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`late` has something to say; None for never."""
+        return self._strangers.deadline
 
     def find(self, datagram: bytes, address: Address, now: float) -> Found | None:
         """The hello in a datagram, or the beginning of one; None for nothing (yet)."""
         return self._prelude.receive(datagram, address, now, keep_first=self._keep_first)
 
+    def late(self, now: float) -> list[tuple[Address, StatelessAnswer]]:
+        """ACKs of second hellos of 1.3 of which a part has come and the rest has not."""
+        return [
+            (address, _acknowledging(joined.acks, joined.record_number))
+            for address, joined in self._strangers.late(now)
+        ]
+
     def greet(self, found: Found, address: Address, now: float) -> StatelessAnswer | Begin:
         """What to do about a hello: answer it and forget it, or begin a handshake."""
         if isinstance(found, Malformed):
             return self.refuse(found.error, found.record_number, address, now)
-        if not isinstance(found, Hello):
+        if isinstance(found, Partial):
+            return _acknowledging(found.acks, found.record_number)
+        if isinstance(found, Opening):
             return self._verify_request(0, found.record_number, address, now)
         try:
             version = version_for(self._config, found.message)
@@ -150,7 +169,10 @@ class Greeting:
             message,
             lambda content, context: self._proof.protect(content, address, now, context),
         )
-        return self._message(retry, found.record_number)
+        answer = self._message(retry, found.record_number)
+        if found.cut:
+            self._strangers.answered(address, message, sum(map(len, answer.datagrams)), now)
+        return answer
 
     def _verify_request(
         self, message_seq: int, record_number: int, address: Address, now: float
@@ -171,3 +193,13 @@ class Greeting:
         """A message in the clear, its records counted from that of the hello."""
         packer = Packer(self._parameters.mtu, Numbers(record_number))
         return StatelessAnswer(tuple(packer.pack((message,), None)))
+
+
+def _acknowledging(acks: Iterable[Ack], number: int) -> StatelessAnswer:
+    """ACKs in the clear, counted from ``number``."""
+    return StatelessAnswer(
+        tuple(
+            plain_record(ContentType.ack, number + index, ack.encode())
+            for index, ack in enumerate(acks)
+        )
+    )

@@ -125,14 +125,17 @@ class OutgoingFlights:
         news = delivery.acknowledge(numbers, now, authentic=authentic)
         if authentic:
             news |= delivery.has_keys()
+        self._measure(delivery.measured_from, now)
         if delivery.done:
             self.resend_at = None
             return []
         if self._nudged and not news:
             return []
         self._nudged = not news
-        # Without a number, or in the clear: the peer has no keys yet, or nothing at all.
-        hears_all = authentic and (numbers or delivery.touched)
+        # Without a number, or in the clear: the peer has no keys yet, or nothing at all.  A hello
+        # needs none.
+        reads_all = authentic or delivery.all_clear
+        hears_all = reads_all and (numbers or delivery.touched)
         again = delivery.resend_lost(now) if hears_all else delivery.resend_first(now)
         return self._sent_again(again, now)
 
@@ -148,6 +151,18 @@ class OutgoingFlights:
             return []
         self._repetition_answered = True
         return self._sent_again(delivery.resend(now), now)
+
+    def _measure(self, since: float | None, now: float) -> None:
+        """An ACK names what was sent at ``since``, and only then: that is a round trip.
+
+        However often other parts of the flight were repeated: the timer starts from there again,
+        and counts repetitions anew (RFC 9147 section 5.8.2).
+        """
+        if since is None or self.resend_at is None:
+            return
+        self.timer.sent(since)
+        self.timer.answered(now, 0)
+        self.resend_at = min(self.resend_at, now + self.timer.value)
 
     def _sent_again(self, datagrams: list[bytes], now: float) -> list[bytes]:
         """Wait afresh, if anything was sent."""

@@ -2,28 +2,22 @@
 
 A hello without a cookie draws a request for one and leaves nothing.  A hello that comes in
 fragments shows its cookie only when it is whole, and with the smallest datagrams its cookie is not
-even in the first fragment; so a second hello, and no other message, is put together in a small
-pool that all strangers share.  Where 1.3 is spoken a first hello is too: its version, and what the
-cookie has to hold, show only in the whole.  Whoever floods the pool delays fragmented hellos and
-nothing else.
+even in the first fragment; so a second hello, and no other message, is put together
+(:mod:`.strangers`), and in 1.3 acknowledged in part.  Where 1.3 is spoken a first hello is put
+together too: its version, and what the cookie has to hold, show only in the whole.
 
 Source: RFC 6347 section 4.2.1, RFC 9147 section 5.1.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.reassembly import (
-    MESSAGE_HEADER,
-    Fragment,
-    Placed,
-    Reassembly,
-    read_fragments,
-)
+from handshake_over_coap.carriers.reassembly import MESSAGE_HEADER, Fragment, read_fragments
+from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls12 import PlaintextRecord, split_datagram
 from handshake_over_coap.records.dtls13 import split13
 from handshake_over_coap.records.errors import RecordDropped
@@ -32,12 +26,10 @@ from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.messages import ClientHello
 
+from .strangers import Joined, Strangers, repeats
+
 MAX_HELLO = 4096
 """Bytes of the largest ClientHello that is put together for a stranger."""
-POOL = 64
-"""Strangers whose fragments are kept at once: the oldest makes room."""
-AGE = 600.0
-"""Seconds for which fragments of a stranger are kept without one more: ten of a client's waits."""
 MAX_FIRST_SEQ = 255
 """The largest message_seq of a hello: it counts the cookies that the client was sent before."""
 MAX_FIRST_RECORD = (1 << 47) - 1
@@ -50,11 +42,16 @@ _CLIENT_HELLO = bytes((HandshakeType.client_hello,))
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A whole ClientHello, and the number of the record that it (or its last part) came in."""
+    """A whole ClientHello, and the number for our next record in the clear.
+
+    That is the number of the record that it (or its last part) came in, or more if that is taken;
+    ``cut`` says that it came in parts.
+    """
 
     message: HandshakeMessage
     hello: ClientHello
     record_number: int
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +69,31 @@ class Malformed:
     record_number: int
 
 
-Found: TypeAlias = Hello | Opening | Malformed
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Part of a second ClientHello of 1.3: ACKs of it, and the number of the first of them."""
+
+    acks: tuple[Ack, ...]
+    record_number: int
+
+    def behind(self, other: Partial | None) -> Partial:
+        """The same after ``other``, of the same datagram."""
+        return self if other is None else replace(other, acks=other.acks + self.acks)
+
+
+Found: TypeAlias = Hello | Opening | Malformed | Partial
 """What a datagram of a stranger amounts to."""
 
 
 class Prelude:
-    """Finds the ClientHello in what a stranger sends."""
+    """Finds the ClientHello in what a stranger sends.
 
-    def __init__(self, counters: Counter[str]) -> None:
+    ``strangers`` are those of whose hellos something is kept.
+    """
+
+    def __init__(self, counters: Counter[str], strangers: Strangers) -> None:
         self._counters = counters
-        self._pool: OrderedDict[Address, tuple[float, Reassembly]] = OrderedDict()
+        self.strangers = strangers
 
     def receive(
         self, datagram: bytes, address: Address, now: float, *, keep_first: bool
@@ -96,6 +108,7 @@ class Prelude:
         """
         records, whole = clear_records(datagram)
         malformed: Malformed | None = None
+        partial: Partial | None = None
         for record in records:
             if record.content_type != ContentType.handshake:
                 continue
@@ -109,11 +122,13 @@ class Prelude:
                 continue
             for part in parts:
                 found = self._part(part, number, address, now, keep_first)
-                if found is not None:
+                if isinstance(found, Partial):
+                    partial = found.behind(partial)
+                elif found is not None:
                     return found
         if not whole:
             self._counters["dropped: malformed"] += 1
-        return malformed
+        return malformed or partial
 
     def _part(
         self, part: Fragment, number: int, address: Address, now: float, keep_first: bool
@@ -129,28 +144,8 @@ class Prelude:
             return _read(message, number)
         if part.message_seq == 0 and not keep_first:
             return Opening(number) if part.offset == 0 else None
-        return self._join(part, number, address, now)
-
-    def _join(self, part: Fragment, number: int, address: Address, now: float) -> Found | None:
-        while self._pool and next(iter(self._pool.values()))[0] < now - AGE:
-            self._pool.popitem(last=False)
-        entry = self._pool.get(address)
-        if entry is None or entry[1].next_seq != part.message_seq:
-            while len(self._pool) >= POOL:
-                self._pool.popitem(last=False)
-            entry = self._pool[address] = (now, Reassembly(part.message_seq, self._counters))
-        if entry[1].place(part) is Placed.REFUSED:
-            # One of two that contradict each other is forged: another try of the client decides.
-            del self._pool[address]
-            return None
-        # Whoever is still sending is a client of ours: it makes room last.
-        self._pool[address] = (now, entry[1])
-        self._pool.move_to_end(address)
-        message = entry[1].peek()
-        if message is None:
-            return None
-        del self._pool[address]
-        return _read(message, number)
+        joined = self.strangers.join(part, number, address, now)
+        return None if joined is None else _found(joined)
 
 
 def hello_in(datagram: bytes) -> int | None:
@@ -174,6 +169,18 @@ def _begins_with_hello(data: bytes) -> bool:
     return kind == _CLIENT_HELLO and length == size and offset == bytes(3) and fits
 
 
+def repeats_hello(datagram: bytes, message: HandshakeMessage) -> bool:
+    """Whether a datagram holds parts of that very hello again, and of no other."""
+    parts = []
+    for record in clear_records(datagram)[0]:
+        if record.content_type == ContentType.handshake:
+            try:
+                parts += read_fragments(record.fragment, 0)
+            except DecodeError:
+                return False
+    return bool(parts) and all(repeats(part, message) for part in parts)
+
+
 def clear_records(datagram: bytes) -> tuple[list[PlaintextRecord], bool]:
     """The records in the clear among those of either version, and whether all could be told."""
     best: list[PlaintextRecord] = []
@@ -188,8 +195,14 @@ def clear_records(datagram: bytes) -> tuple[list[PlaintextRecord], bool]:
     return best, False
 
 
-def _read(message: HandshakeMessage, number: int) -> Hello | Malformed:
+def _found(joined: Joined) -> Found:
+    if joined.message is None:
+        return Partial(joined.acks, joined.record_number)
+    return _read(joined.message, joined.record_number, cut=True)
+
+
+def _read(message: HandshakeMessage, number: int, *, cut: bool = False) -> Hello | Malformed:
     try:
-        return Hello(message, ClientHello.decode(message.body), number)
+        return Hello(message, ClientHello.decode(message.body), number, cut)
     except DecodeError as error:
         return Malformed(error, number)

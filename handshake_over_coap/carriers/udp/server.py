@@ -12,7 +12,7 @@ from handshake_over_coap.carriers.base import HandshakeCompleted, Output
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import FairShare, Quota, TooManyHandshakes
 from handshake_over_coap.errors import Error, HandshakeTimeout
-from handshake_over_coap.timers import draws_from
+from handshake_over_coap.timers import draws_from, earliest
 from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.config import Rng, ServerConfig
@@ -22,7 +22,7 @@ from handshake_over_coap.trace.report import TrialFigures
 from .engine13 import Engine13
 from .greeting import Begin, Greeting
 from .parameters import UdpParameters
-from .prelude import Hello, hello_in
+from .prelude import Hello, hello_in, repeats_hello
 from .versions import AnyEngine
 
 SESSIONS_PER_ENDPOINT = 8
@@ -104,8 +104,11 @@ class UdpServer:
 
     @property
     def deadline(self) -> float | None:
-        """When the next flight is due again, or an unfinished handshake is given up."""
-        return self._agenda.next
+        """When the next flight is due again, or an unfinished handshake is given up.
+
+        Or when part of a hello has to be acknowledged.
+        """
+        return earliest(self._agenda.next, self._greeting.deadline)
 
     def awaits(self, address: Address) -> bool:
         """Nothing is kept for later: handshakes take their own records."""
@@ -162,6 +165,8 @@ class UdpServer:
             peer = self._peers.get(address)
             if peer is not None and peer.half_open is not None:
                 self._on_timer(address, peer, peer.half_open, now, output)
+        for address, answer in self._greeting.late(now):
+            output.send(answer.datagrams, address)
         return output
 
     def release(self, address: Address, name: str) -> None:
@@ -172,11 +177,14 @@ class UdpServer:
             self._drop_if_empty(address, peer)
 
     def _hello(self, data: bytes, address: Address, now: float, output: Output) -> None:
+        peer = self._peers.get(address)
+        half = None if peer is None else peer.half_open
+        if half is not None and _repeats(half, data):
+            self._send_all(half.engine.repeat(now), address, half, output)
+            return
         found = self._greeting.find(data, address, now)
         if found is None:
             return
-        peer = self._peers.get(address)
-        half = None if peer is None else peer.half_open
         if half is not None and isinstance(found, Hello) and half.hello == found.message:
             self._send_all(half.engine.repeat(now), address, half, output)
             return
@@ -319,6 +327,11 @@ class UdpServer:
         half.datagrams += len(datagrams)
         half.bytes += sum(map(len, datagrams))
         output.send(datagrams, address)
+
+
+def _repeats(half: _Half, data: bytes) -> bool:
+    """Whether a datagram has the hello of a handshake of 1.3 again, or part of it."""
+    return isinstance(half.engine, Engine13) and repeats_hello(data, half.hello)
 
 
 def _goes_on_with(peer: _Peer | None, message_seq: int) -> bool:

@@ -15,7 +15,8 @@ import handshake_over_coap as hoc
 from handshake_over_coap.carriers.address_check import AddressProof
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import Limits
-from handshake_over_coap.carriers.udp.prelude import MAX_FIRST_SEQ, POOL
+from handshake_over_coap.carriers.udp.prelude import MAX_FIRST_SEQ
+from handshake_over_coap.carriers.udp.strangers import POOL
 from handshake_over_coap.sim import run
 from handshake_over_coap.tls.alerts import (
     BadRecordMac,
@@ -206,7 +207,7 @@ async def test_a_flood_of_begun_hellos_keeps_no_more_than_the_pool() -> None:
         for port in range(1000, 1000 + 4 * POOL):
             here.network.inject(begun, Address(VISITOR.host, port), SERVER)
         await asyncio.sleep(1)
-        pool = carrier_of(here)._greeting._prelude._pool
+        pool = carrier_of(here)._greeting._strangers
         assert len(pool) == POOL
         assert holds_nothing(here)
 

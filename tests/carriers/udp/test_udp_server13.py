@@ -10,6 +10,7 @@ import pytest
 
 from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.datagram import Address, DatagramEndpoint
+from handshake_over_coap.carriers.delivery import GRACE
 from handshake_over_coap.carriers.established import AnyEstablished, Established13
 from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.carriers.udp import UdpClient, UdpParameters, UdpServer
@@ -169,3 +170,65 @@ async def test_a_client_of_both_versions_is_served_by_a_server_of_1_2() -> None:
     established = await place.connect(versions=BOTH)
     assert established.connected.version == ProtocolVersion.DTLS_1_2
     assert len(place.established) == 1
+
+
+def hellos(place: Place, seq: int) -> list[int]:
+    """Which datagrams hold parts of the client's hello of that message_seq."""
+    return [
+        index
+        for index, sent in enumerate(place.network.sent)
+        if sent.data[:1] == b"\x16" and sent.data[13:14] == b"\1" and sent.data[18] == seq
+    ]
+
+
+async def undisturbed() -> Place:
+    place = Place(RPK, mtu=65)
+    await place.connect()
+    return place
+
+
+@pytest.mark.parametrize("lost", range(5))
+@virtual
+async def test_of_a_second_hello_only_what_the_server_lacks_is_sent_again(lost: int) -> None:
+    before = await undisturbed()
+    second = hellos(before, 1)
+    assert len(second) > 4
+    place = Place(RPK, dropping(second[lost]), mtu=65)
+    ours = await place.connect()
+    again = hellos(place, 1)
+    # A gap is acknowledged at once; behind the last part that came none shows.
+    repeated = [place.network.sent[index] for index in again[len(second) :]]
+    assert len(repeated) == 1
+    assert repeated[0].data[13:] == place.network.sent[second[lost]].data[13:]
+    waited = 0.35 if lost == len(second) - 1 else 0.1
+    since = place.network.sent[second[0]].time
+    assert repeated[0].time - since == pytest.approx(waited, abs=1.1 * GRACE)
+    assert isinstance(ours, Established13)
+
+
+@virtual
+async def test_one_part_of_a_repeated_first_hello_draws_the_retry_again() -> None:
+    before = await undisturbed()
+    first, second = hellos(before, 0), hellos(before, 1)
+    retry = list(range(first[-1] + 1, second[0]))
+    assert len(retry) > 1
+    repeated = range(retry[-1] + 1, retry[-1] + 1 + len(first))
+    place = Place(RPK, dropping(retry[-1], *repeated[1:]), mtu=65)
+    await place.connect()
+    assert place.counters["challenged"] == 2
+    second_sent = place.network.sent[hellos(place, 1)[0]]
+    assert second_sent.time - place.network.sent[0].time == pytest.approx(1.1)
+
+
+@virtual
+async def test_one_part_of_a_repeated_second_hello_draws_the_flight_again() -> None:
+    before = await undisturbed()
+    second = hellos(before, 1)
+    flight = range(second[-1] + 1, second[-1] + 11)
+    repeated = range(flight[-1] + 1, flight[-1] + 1 + len(second))
+    place = Place(RPK, dropping(*flight, *repeated[1:]), mtu=65)
+    await place.connect()
+    # The client has measured a round trip and is the first to repeat; the server's timer is 1 s.
+    answer = place.network.sent[repeated[-1] + 1]
+    assert answer.source == SERVER
+    assert answer.time - place.network.sent[0].time == pytest.approx(0.4)
