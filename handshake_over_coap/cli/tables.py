@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from handshake_over_coap.cli.bar import Bar, add_quiet
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 NUMBERED: Final = ("1", "2", "4", "5")
 """Tables of the practical-issues draft."""
 
-NAMED: Final = ("keoh", "claeys")
+NAMED: Final = ("keoh", "claeys", "sizes")
 """Figures that others have published."""
 
-QUICK: Final = {"5": 20, "keoh": 80, "claeys": 80}
+QUICK: Final = {"5": 20, "keoh": 80, "claeys": 80, "sizes": 10}
 """Handshakes for each figure by default: about a minute on one core."""
 
-FULL: Final = {"5": 200, "keoh": 400, "claeys": 400}
+FULL: Final = {"5": 200, "keoh": 400, "claeys": 400, "sizes": 60}
 """As many as the laboratory has by default; a test compares them."""
 
 FULL_LEAN: Final = 1000
@@ -45,9 +46,10 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         "are those of the practical-issues draft: the size of the classic handshake, the same "
         "with compressed headers, what a record leaves for data, and how many datagrams a "
         "handshake takes through loss. keoh: how many handshakes complete in time. claeys: how "
-        "much a bad link adds. What is simulated (5, keoh, claeys) takes about a minute a table by "
-        "default, with wide intervals; --full takes some five times as long, for table 5 half an "
-        "hour.",
+        "much a bad link adds. sizes: what each byte of a handshake is, by version, credential and "
+        "encoding, and how many no encoding saves. What is simulated (5, keoh, claeys; sizes takes "
+        "less) takes about a minute a table by default, with wide intervals; --full takes some "
+        "five times as long, for table 5 half an hour.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -55,7 +57,7 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
         nargs="?",
         choices=(*NUMBERED, *NAMED),
         metavar="N",
-        help="1, 2, 4, 5, keoh or claeys (default: all there are)",
+        help="1, 2, 4, 5, keoh, claeys or sizes (default: all there are)",
     )
     parser.add_argument(
         "--trials",
@@ -79,6 +81,13 @@ def add_parser(commands: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--json", action="store_true", help="print the figures as one JSON object instead"
+    )
+    parser.add_argument(
+        "--picture",
+        metavar="FILE",
+        type=Path,
+        help="with sizes: draw mutual raw public keys of DTLS 1.3 into it, too (.svg, .png or "
+        ".pdf; needs matplotlib, which the extra notebooks has)",
     )
     parser.set_defaults(run=run)
     return parser
@@ -138,11 +147,15 @@ def _count(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, or all of them."""
     # Imported here: nothing on a real network loads the laboratory.
-    from handshake_over_coap.cli.tables_text import Asked, Table
+    from handshake_over_coap.cli.tables_text import Asked, Table, draw
     from handshake_over_coap.lab.selection import Selection
 
     if arguments.full and arguments.trials is not None:
         raise ConfigurationError("--full with --trials: give one of them")
+    if arguments.picture is not None:
+        if arguments.table != "sizes":
+            raise ConfigurationError("--picture goes with the table sizes")
+        draw(arguments.picture, arguments.seed)
     given = {name: getattr(arguments, name) for name in _SELECTING}
     selection = Selection(**{name: each for name, each in given.items() if each is not None})
     names = (arguments.table,) if arguments.table else (*NUMBERED, *NAMED)

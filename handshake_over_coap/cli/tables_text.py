@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from handshake_over_coap.cli.table5_text import incomplete, table5_lines
-from handshake_over_coap.lab import claeys, keoh, table1, table2, table4, table5
+from handshake_over_coap.lab import (
+    claeys,
+    keoh,
+    size_maps,
+    size_maps_text,
+    table1,
+    table2,
+    table4,
+    table5,
+)
 from handshake_over_coap.lab.selection import Selection
 from handshake_over_coap.lab.simulate import Progress
 from handshake_over_coap.lab.table import in_json
@@ -30,6 +40,9 @@ in percent, with their 95 % intervals"""
 _TITLE_CLAEYS: Final = """\
 Claeys et al., Sensors 2021, 21(6):2192: a handshake on a bad link over one on a good link.
 Published, over 6TiSCH: """
+_TITLE_SIZES: Final = f"""\
+Bytes of each flight of a handshake, and what they are ({size_maps_text.CONDITIONS});
+beside the floor, which no lossless encoding saves, and what others have published"""
 _FEWEST_OF_MODELS: Final = 1000
 """Trials of the models in table 5: they cost little beside those of our carriers."""
 
@@ -153,6 +166,21 @@ def _claeys(asked: Asked, progress: Progress) -> Table:
     return Table("\n".join(lines), in_json(rows))
 
 
+def _size_maps(asked: Asked, progress: Progress) -> Table:
+    rows = tuple(size_maps.rows(asked.trials, asked.seed, progress=progress))
+    text = f"{_TITLE_SIZES}\n\n{size_maps_text.as_text(rows)}"
+    return Table(text, in_json(rows))
+
+
+def draw(path: Path, seed: int) -> None:
+    """Draw the handshake that most of others compare with; raises ConfigurationError."""
+    from handshake_over_coap.lab import sizes_picture
+
+    (row,) = size_maps.rows(1, seed, names=(sizes_picture.SHOWN,))
+    conditions = f"hoc tables sizes --picture, seed {seed}: {size_maps_text.CONDITIONS}"
+    sizes_picture.draw(row, path, conditions)
+
+
 _MAKERS: Final[dict[str, Callable[[Asked, Progress], Table]]] = {
     "1": _table1,
     "2": _table2,
@@ -160,4 +188,5 @@ _MAKERS: Final[dict[str, Callable[[Asked, Progress], Table]]] = {
     "5": _table5,
     "keoh": _keoh,
     "claeys": _claeys,
+    "sizes": _size_maps,
 }

@@ -10,8 +10,11 @@ could have agreed on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from handshake_over_coap.encodings.items import FlightItem, Unsealed
 from handshake_over_coap.records.dtls12 import EXPLICIT_NONCE_LENGTH, SealedRecord
@@ -37,8 +40,36 @@ _SIGNATURE: Final = 64
 _SHORT_SIGNATURES: Final = 72
 """Bytes of the longest ECDSA signature whose r and s have 32 bytes, in DER."""
 _DTLS_HEADER: Final = 12
-_RAW_KEYS: Final = {91: _X, 44: _X}
-"""Bytes of a SubjectPublicKeyInfo of P-256 and Ed25519, and of the key in it."""
+_P256_SPKI: Final = 91
+_RAW_KEYS: Final = (_P256_SPKI, 44)
+"""Bytes of a SubjectPublicKeyInfo of P-256 and Ed25519."""
+
+
+class Kind(StrEnum):
+    """What bytes are that do not follow from anything else."""
+
+    RANDOM = "random"
+    SHARE = "share"
+    KEY = "key"
+    CHAIN = "certificates"
+    SIGNATURE = "signature"
+    FINISHED = "Finished"
+    BINDER = "binder"
+    NAME = "identity"
+    """Identities, tickets, server names and connection IDs."""
+    TAG = "tag"
+    OTHER = "other"
+    """An alert, and the body of a malformed message."""
+
+
+class Part(NamedTuple):
+    """Bytes that no lossless encoding can save, and what they are."""
+
+    kind: Kind
+    data: bytes
+
+
+_Parts = Iterator[Part]
 
 
 class Floor:
@@ -49,120 +80,144 @@ class Floor:
 
     def flight(self, items: Iterable[FlightItem], *, key_known: bool = False) -> int:
         """The bytes of a flight; ``key_known``: the receiver has its sender's raw key pinned."""
-        total, tags = 0, dict[int, int]()
+        return sum(len(part.data) for part in self.parts(items, key_known=key_known))
+
+    def parts(self, items: Iterable[FlightItem], *, key_known: bool = False) -> list[Part]:
+        """What these bytes are, in the order of the messages; of a tag the length alone counts."""
+        found: list[Part] = []
+        tags: dict[int, int] = {}
         for item in items:
             if isinstance(item, HandshakeMessage):
-                total += self._message(item, key_known)
+                found += self._message(item, key_known)
             elif isinstance(item, Unsealed):
                 tags[item.epoch] = item.tag_length
-                total += self._record(item, key_known)
+                found += self._record(item, key_known)
             elif isinstance(item, SealedRecord):
-                total += len(item.fragment) - EXPLICIT_NONCE_LENGTH - _DTLS_HEADER
+                length = len(item.fragment) - EXPLICIT_NONCE_LENGTH - _DTLS_HEADER
+                found.append(Part(Kind.FINISHED, bytes(length)))
             elif isinstance(item, CiphertextRecord):
-                total += len(item.ciphertext)
-        return total + sum(tags.values())
+                found.append(Part(Kind.FINISHED, item.ciphertext))
+        return found + [Part(Kind.TAG, bytes(length)) for length in tags.values()]
 
-    def _record(self, record: Unsealed, key_known: bool) -> int:
+    def _record(self, record: Unsealed, key_known: bool) -> _Parts:
         if record.content_type == ContentType.handshake:
-            messages = split_messages(record.plaintext, record.epoch)
-            return sum(self._message(message, key_known) for message in messages)
-        return len(record.plaintext) if record.content_type == ContentType.alert else 0
+            for message in split_messages(record.plaintext, record.epoch):
+                yield from self._message(message, key_known)
+        elif record.content_type == ContentType.alert:
+            yield Part(Kind.OTHER, record.plaintext)
 
-    def _message(self, message: HandshakeMessage, key_known: bool) -> int:
+    def _message(self, message: HandshakeMessage, key_known: bool) -> Iterable[Part]:
         try:
-            return self._count(message, key_known)
+            return list(self._count(message, key_known))
         except AlertError:
-            return len(message.body)
+            return [Part(Kind.OTHER, message.body)]
 
-    def _count(self, message: HandshakeMessage, key_known: bool) -> int:
+    def _count(self, message: HandshakeMessage, key_known: bool) -> _Parts:
         body = message.body
         match message.type:
             case HandshakeType.client_hello:
-                return self._client_hello(ClientHello.decode(body))
+                yield from self._client_hello(ClientHello.decode(body))
             case HandshakeType.server_hello:
-                return self._server_hello(ServerHello.decode(body))
+                yield from self._server_hello(ServerHello.decode(body))
             case HandshakeType.certificate:
-                return self._certificate(body, key_known)
+                yield from self._certificate(body, key_known)
             case HandshakeType.certificate_verify:
-                return _signature(Reader(body[2:]).vec16())
+                yield _signature(Reader(body[2:]).vec16())
             case HandshakeType.server_key_exchange:
-                return self._server_key_exchange(body)
+                yield from self._server_key_exchange(body)
             case HandshakeType.client_key_exchange:
-                return self._client_key_exchange(body)
+                yield from self._client_key_exchange(body)
             case HandshakeType.finished:
-                return len(body)
+                yield Part(Kind.FINISHED, body)
             case HandshakeType.new_session_ticket:
                 ticket = NewSessionTicket.decode(body)
-                return 8 + len(ticket.nonce) + len(ticket.ticket)
-        return 0
+                times = ticket.lifetime.to_bytes(4, "big") + ticket.age_add.to_bytes(4, "big")
+                yield Part(Kind.NAME, times + ticket.nonce + ticket.ticket)
 
-    def _new(self, value: bytes) -> int:
-        """The bytes of a value that has not been said yet."""
-        if value in self._said:
-            return 0
-        self._said.add(value)
-        return len(value)
+    def _new(self, kind: Kind, value: bytes) -> _Parts:
+        """A value, if it has not been said yet."""
+        if value not in self._said:
+            self._said.add(value)
+            yield Part(kind, value)
 
-    def _client_hello(self, hello: ClientHello) -> int:
+    def _client_hello(self, hello: ClientHello) -> _Parts:
         shares = hello.extensions.find(KeyShares)
         keys = () if shares is None else tuple(each.key_exchange for each in shares.entries)
         offered = offered_psks(hello)
-        total = self._random(hello.random, keys) + sum(map(self._share, keys))
-        total += self._extras(hello.extensions)
+        yield from self._random(hello.random, keys)
+        for key in keys:
+            yield from self._share(key)
+        yield from self._extras(hello.extensions)
         if offered is None:
-            return total
+            return
         for identity in offered.identities:
-            total += self._new(identity.identity) + (4 if identity.obfuscated_ticket_age else 0)
-        return total + sum(map(len, offered.binders))
+            yield from self._new(Kind.NAME, identity.identity)
+            if identity.obfuscated_ticket_age:
+                yield Part(Kind.NAME, identity.obfuscated_ticket_age.to_bytes(4, "big"))
+        for binder in offered.binders:
+            yield Part(Kind.BINDER, binder)
 
-    def _server_hello(self, hello: ServerHello) -> int:
+    def _server_hello(self, hello: ServerHello) -> _Parts:
         if is_hello_retry_request(hello):
-            return 0
+            return
         share = hello.extensions.find(SelectedKeyShare)
         keys = () if share is None else (share.entry.key_exchange,)
-        cid = hello.extensions.find(ConnectionId)
-        total = self._random(hello.random, keys) + sum(map(self._share, keys))
-        return total + (0 if cid is None else len(cid.cid))
+        yield from self._random(hello.random, keys)
+        for key in keys:
+            yield from self._share(key)
+        yield from _connection_id(hello.extensions)
 
-    def _random(self, random: bytes, keys: tuple[bytes, ...]) -> int:
+    def _random(self, random: bytes, keys: tuple[bytes, ...]) -> _Parts:
         """A random counts nothing where it follows from the share."""
-        if len(keys) == 1 and random == derived_random(_coordinate(keys[0])):
-            return 0
-        return self._new(random)
+        if len(keys) != 1 or random != derived_random(_coordinate(keys[0])):
+            yield from self._new(Kind.RANDOM, random)
 
-    def _share(self, key: bytes) -> int:
-        return self._new(_coordinate(key))
+    def _share(self, key: bytes) -> _Parts:
+        return self._new(Kind.SHARE, _coordinate(key))
 
-    def _extras(self, extensions: Extensions) -> int:
-        name, cid = extensions.find(ServerName), extensions.find(ConnectionId)
-        total = 0 if name is None or name.host_name is None else self._new(name.host_name.encode())
-        return total + (0 if cid is None else len(cid.cid))
+    def _extras(self, extensions: Extensions) -> _Parts:
+        name = extensions.find(ServerName)
+        if name is not None and name.host_name is not None:
+            yield from self._new(Kind.NAME, name.host_name.encode())
+        yield from _connection_id(extensions)
 
-    def _certificate(self, body: bytes, key_known: bool) -> int:
+    def _certificate(self, body: bytes, key_known: bool) -> _Parts:
         chain = _chain(body)
         if len(chain) == 1 and len(chain[0]) in _RAW_KEYS:
-            return 0 if key_known else _RAW_KEYS[len(chain[0])]
-        return sum(map(len, chain))
+            if not key_known:
+                yield Part(Kind.KEY, _raw_key(chain[0]))
+            return
+        for each in chain:
+            yield Part(Kind.CHAIN, each)
 
-    def _server_key_exchange(self, body: bytes) -> int:
+    def _server_key_exchange(self, body: bytes) -> _Parts:
         reader, hint = Reader(body), b""
         if body[:1] != b"\3":
             hint = reader.vec16()
+        if hint:
+            yield Part(Kind.NAME, hint)
         if not reader.remaining:
-            return len(hint)
+            return
         reader.take(3)
-        total = len(hint) + self._share(reader.vec8())
+        yield from self._share(reader.vec8())
         if reader.remaining:
             reader.take(2)
-            total += _signature(reader.vec16())
-        return total
+            yield _signature(reader.vec16())
 
-    def _client_key_exchange(self, body: bytes) -> int:
+    def _client_key_exchange(self, body: bytes) -> _Parts:
         whole = Reader(body)
         if len(body) in (_POINT + 1, _X + 1) and body[0] == len(body) - 1:
-            return self._share(whole.vec8())
-        identity = whole.vec16()
-        return self._new(identity) + (self._share(whole.vec8()) if whole.remaining else 0)
+            yield from self._share(whole.vec8())
+            return
+        yield from self._new(Kind.NAME, whole.vec16())
+        if whole.remaining:
+            yield from self._share(whole.vec8())
+
+
+def _connection_id(extensions: Extensions) -> _Parts:
+    cid = extensions.find(ConnectionId)
+    if cid is not None and cid.cid:
+        yield Part(Kind.NAME, cid.cid)
 
 
 def _coordinate(key: bytes) -> bytes:
@@ -170,8 +225,22 @@ def _coordinate(key: bytes) -> bytes:
     return key[1 : 1 + _X] if len(key) == _POINT and key[0] == 4 else key
 
 
-def _signature(signature: bytes) -> int:
-    return _SIGNATURE if len(signature) <= _SHORT_SIGNATURES else len(signature)
+def _raw_key(spki: bytes) -> bytes:
+    """What counts of a SubjectPublicKeyInfo: x of P-256, or the key of Ed25519."""
+    at = len(spki) - (2 * _X if len(spki) == _P256_SPKI else _X)
+    return spki[at : at + _X]
+
+
+def _signature(signature: bytes) -> Part:
+    """A signature: r and s where it is ECDSA in DER."""
+    if len(signature) > _SHORT_SIGNATURES or len(signature) == _SIGNATURE:
+        return Part(Kind.SIGNATURE, signature)
+    try:
+        r, s = decode_dss_signature(signature)
+        whole = r.to_bytes(_X, "big") + s.to_bytes(_X, "big")
+    except (ValueError, OverflowError):
+        whole = signature.rjust(_SIGNATURE, b"\0")[-_SIGNATURE:]
+    return Part(Kind.SIGNATURE, whole)
 
 
 def _chain(body: bytes) -> tuple[bytes, ...]:

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from handshake_over_coap.errors import ConfigurationError
-from handshake_over_coap.lab import claeys, keoh, table1, table2, table4, table5
+from handshake_over_coap.lab import claeys, keoh, size_maps, table1, table2, table4, table5
 from handshake_over_coap.lab.selection import Selection
 from handshake_over_coap.lab.simulate import Progress, check_trials
 from handshake_over_coap.lab.strategies import LIMIT
 
-NAMES: Final = ("1", "2", "4", "5", "keoh", "claeys")
+NAMES: Final = ("1", "2", "4", "5", "keoh", "claeys", "sizes")
 """The tables there are; the numbers are those of the practical-issues draft."""
 
-Row: TypeAlias = table1.Row | table2.Row | table4.Row | table5.Row | keoh.Row | claeys.Row
+Row: TypeAlias = (
+    table1.Row | table2.Row | table4.Row | table5.Row | keoh.Row | claeys.Row | size_maps.Row
+)
 
 _FEWEST: Final = 2
 
@@ -36,12 +38,13 @@ def table(
     carriers: bool = True,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of a published table: 1, 2, 4, 5, ``"keoh"`` or ``"claeys"``.
+    """The rows of a published table: 1, 2, 4, 5, ``"keoh"``, ``"claeys"`` or ``"sizes"``.
 
-    Each row has ``limit`` (bytes) or ``loss`` (a fraction), ``published`` and ``ours``.  ``trials``
-    (2 or more; without it, as many as ``hoc tables --full`` makes) and ``seed`` are for what is
-    simulated: 5, ``"keoh"`` and ``"claeys"``, which can be had for some of their ``losses``, and
-    with some of their ``columns`` (``"coap-1.3-lean"``).  Table 5 can be had under other conditions
+    Each row has ``limit`` (bytes), ``loss`` (a fraction) or ``handshake`` (a name), ``published``
+    and ``ours``.  ``trials`` (2 or more; without it, as many as ``hoc tables --full`` makes) and
+    ``seed`` are for what is simulated: ``"sizes"``, 5, ``"keoh"`` and ``"claeys"``; the last three
+    can be had for some of their ``losses``, and with some of their ``columns``
+    (``"coap-1.3-lean"``).  Table 5 can be had under other conditions
     than the draft's: with datagrams of up to ``limit`` bytes (65, 127, 1152), with
     ``authentication`` of the ``"server"`` or ``"mutual"``, and with a ``loss_model``
     (``"independent"``, ``"bursty"``, ``"jitter"``, ``"bursty-jitter"``); and without our
@@ -73,6 +76,8 @@ def table(
         return in_json(keoh.rows(trials, seed, selection=selection, progress=progress))
     if known == "claeys":
         return in_json(claeys.rows(trials, seed, selection=selection, progress=progress))
+    if known == "sizes":
+        return in_json(size_maps.rows(trials, seed, progress=progress))
     if known == "1":
         return in_json(table1.rows())
     return in_json(table2.rows() if known == "2" else table4.rows())

@@ -8,7 +8,7 @@ from handshake_over_coap.cli import main, tables
 from handshake_over_coap.cli.bar import Bar
 from handshake_over_coap.cli.tables import FULL, QUICK
 from handshake_over_coap.cli.tables_text import Asked, Table
-from handshake_over_coap.lab import claeys, keoh, selection, table5
+from handshake_over_coap.lab import claeys, keoh, selection, size_maps, table5
 from handshake_over_coap.lab.published import LOSSES_5, TABLE_1, TABLE_2
 from tests.cli.hoc_process import run_hoc
 
@@ -94,7 +94,7 @@ def test_the_command_knows_the_conditions_of_the_laboratory() -> None:
 def test_all_tables_are_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tables", "--trials", "2", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert [table["table"] for table in said["tables"]] == [1, 2, 4, 5, "keoh", "claeys"]
+    assert [table["table"] for table in said["tables"]] == [1, 2, 4, 5, "keoh", "claeys", "sizes"]
     assert [row["loss"] for row in said["tables"][3]["rows"]] == list(LOSSES_5)
 
 
@@ -140,7 +140,8 @@ def test_a_table_or_a_count_that_there_is_not_is_a_usage_error(
 
 
 def test_the_default_is_a_part_of_the_full_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {"5": table5.TRIALS, "keoh": keoh.TRIALS, "claeys": claeys.TRIALS} == FULL
+    full = {"5": table5.TRIALS, "keoh": keoh.TRIALS, "claeys": claeys.TRIALS}
+    assert {**full, "sizes": size_maps.TRIALS} == FULL
     assert tables.FULL_LEAN == table5.LEAN_TRIALS
     assert all(QUICK[name] < trials for name, trials in FULL.items())
     asked: list[int | None] = []

@@ -41,7 +41,7 @@ def test_table_5_without_carriers_has_the_models_alone() -> None:
 @pytest.mark.parametrize(
     ("arguments", "remedy"),
     [
-        ({"name": 3}, "choose one of 1, 2, 4, 5, keoh, claeys"),
+        ({"name": 3}, "choose one of 1, 2, 4, 5, keoh, claeys, sizes"),
         ({"name": 5, "trials": 1}, "2 or more"),
         ({"name": 5, "losses": [0.33]}, "0.33 is not in table 5, which has 0, 0.05"),
         ({"name": 5, "losses": 0.2}, "losses: 0.2 is not a list"),
