@@ -89,7 +89,8 @@ class Upload:
 
     ``path`` is the values of the Uri-Path options; ``abbreviated``: a number stands for it, if
     there is one (draft-ietf-core-uri-path-abbrev).  ``content_format`` is ``None`` where the
-    resource's default applies; ``first`` says that this begins a handshake.
+    resource's default applies; ``first`` says that this begins a handshake, ``known`` that its
+    format was said when it began: those who name the body's own need not say it again.
     ``body`` is whole; ``echo`` is None where no challenge has been given.
     """
 
@@ -99,12 +100,13 @@ class Upload:
     echo: bytes | None = None
     first: bool = False
     abbreviated: bool = False
+    known: bool = False
 
     @property
     def head(self) -> tuple[OptionValue, ...]:
         """The options that say where to and in which format, in the order of their numbers."""
         options = path_options(self.path, abbreviated=self.abbreviated)
-        if self.content_format is not None:
+        if self.content_format is not None and not self.known:
             options += ((int(Option.CONTENT_FORMAT), uint(self.content_format)),)
         return tuple(sorted(options, key=lambda option: option[0]))
 

@@ -146,10 +146,14 @@ class FlightAnswers:
             return self._alert(handshake, work.whole.body)
         return self._later_flight(work, handshake)
 
-    def _encoding(self, number: int | None) -> Encoding:
-        """What a body is in; without a number it is plain, whatever this server prefers itself."""
-        found = None if number is None else encoding_for(number, self._own)
-        return found or DEFAULT  # the gate lets no other number through
+    def _encoding(self, number: int | None, handshake: Handshake | None = None) -> Encoding:
+        """What a body is in: without a number in that of the handshake that it goes on with.
+
+        Flight 1 is plain then, whatever this server prefers itself.
+        """
+        if number is None:
+            return DEFAULT if handshake is None else handshake.encoding
+        return encoding_for(number, self._own) or DEFAULT  # the gate lets no other number through
 
     def _at_resource(self, work: _Work) -> Answer:
         """Flight 1, or without Location-Path any flight of the one half-open handshake."""
@@ -170,7 +174,7 @@ class FlightAnswers:
             return alert_answer(error)
         except TooManyHandshakes:
             return self._too_many()
-        handshake = Handshake(self._name(peer), turn.after, opened_by=work.key)
+        handshake = Handshake(self._name(peer), turn.after, encoding, opened_by=work.key)
         answer = self._flight_answer(turn.body, work.whole.content_format, handshake.name)
         handshake.answers[work.key] = answer
         handshake.body_bytes += [len(work.whole.body), len(answer.payload)]
@@ -202,7 +206,8 @@ class FlightAnswers:
             encoding = self._encoding(work.whole.content_format)
             hello = encoding.hello(work.whole.body)
             here = peer.half_open
-            if hello is not None and not _goes_on(here, hello, encoding, work.whole.body):
+            spoken = self._encoding(work.whole.content_format, here)
+            if hello is not None and not _goes_on(here, hello, spoken, work.whole.body):
                 return None
         return peer.half_open or next(reversed(peer.handshakes.values()))
 
@@ -217,9 +222,9 @@ class FlightAnswers:
 
     def _flight_answer(self, payload: bytes, number: int | None, name: str) -> Answer:
         if not self._parameters.location:
-            return Answer(Code.CHANGED, payload, number)
+            return Answer(Code.CHANGED, payload, _mirrored(number))
         location = (*self._parameters.path_segments[:-1], name)
-        return Answer(Code.CREATED, payload, number, location)
+        return Answer(Code.CREATED, payload, _mirrored(number), location)
 
     def _alert(self, handshake: Handshake, body: bytes) -> Answer:
         """An alert in the clear: anybody could have sent it, so it ends nothing."""
@@ -243,7 +248,7 @@ class FlightAnswers:
         if handshake.complete:
             self._counters["ignored: another flight for a session"] += 1
             return Answer(Code.BAD_REQUEST)
-        encoding = self._encoding(work.whole.content_format)
+        encoding = self._encoding(work.whole.content_format, handshake)
         try:
             turn = handshake.hear(encoding, work.whole.body)
         except AlertError as error:
@@ -257,7 +262,9 @@ class FlightAnswers:
         else:
             handshake.go_on(turn)
             final = turn.after.established is not None
-            answer = Answer(Code.CHANGED, turn.body, work.whole.content_format, final=final)
+            answer = Answer(
+                Code.CHANGED, turn.body, _mirrored(work.whole.content_format), final=final
+            )
             handshake.body_bytes += [len(work.whole.body), len(answer.payload)]
             self._keep(handshake, turn)
             self._complete(work.peer, handshake)
@@ -291,6 +298,14 @@ class FlightAnswers:
         self.completed.append(
             HandshakeCompleted(peer.address, handshake.name, established, flights, figures)
         )
+
+
+def _mirrored(number: int | None) -> int | None:
+    """What a flight says of its format: as its request in plain; nothing where that is chosen.
+
+    Who asks in another encoding knows the answer's: it is the same.
+    """
+    return number if number == DEFAULT.content_format else None
 
 
 def _digest(whole: Whole) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from handshake_over_coap.carriers.carried import CarriedConversation, CarriedFlight, Turn
-from handshake_over_coap.encodings import Encoding, FlightItem
+from handshake_over_coap.encodings import DEFAULT, Encoding, FlightItem
 from handshake_over_coap.tls.alerts import AlertError, InternalError
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
@@ -27,11 +27,14 @@ class Handshake:
     only with its last flight shows which was its own.  So ``retried`` is the conversation as it
     was before them, and ``rivals`` those that answered others, one for each failure at most.
 
+    ``encoding`` is that of flight 1, which later flights have where they do not say another one.
+
     ``heard`` is the newest acceptable flight and what has come of it, until the handshake goes on.
     """
 
     name: str
     conversation: CarriedConversation[Any]
+    encoding: Encoding = DEFAULT
     retried: CarriedConversation[Any] | None = None
     rivals: list[CarriedConversation[Any]] = field(default_factory=list)
     opened_by: bytes = b""

@@ -232,13 +232,14 @@ class Script(Generic[CompletedT]):
         *,
         limit: float | None = None,
         first: bool = False,
+        known: bool = False,
     ) -> Steps[Reply]:
         """Post a body.
 
         Raises Incomplete where it has to be begun again, ResetByPeer, HandshakeTimeout when the
         server does not answer, CarrierError when it cannot be reached.
         """
-        upload = Upload(path, body, content_format, echo, first, self._abbreviated)
+        upload = Upload(path, body, content_format, echo, first, self._abbreviated, known)
         posting = self._side.post(upload)
         self._several = posting.several
         reply = yield Post(posting, limit)
@@ -309,7 +310,7 @@ class Script(Generic[CompletedT]):
             if attempt and not self._several:  # else it has waited for the answer to come again
                 yield Pause(self._parameters.ack_timeout)
             try:
-                reply = yield from self._post(path, body, self._number)
+                reply = yield from self._post(path, body, self._number, known=True)
                 if reply.code == Code.CHANGED:
                     return accept(reply)
                 failure = refusal(self._server, reply)
