@@ -30,7 +30,7 @@ ANSWERABLE = 256
 log = logging.getLogger(__name__)
 
 REMEMBERED = 16
-"""Confirmable responses whose acknowledgement is repeated when they come again (section 4.5)."""
+"""Responses that are known when they come again: they are processed once (section 4.5)."""
 
 
 class ResetByPeer(Error):
@@ -66,7 +66,7 @@ class ClientExchange:
         self._repeats = 0
         self._repost_at: float | None = None
         self._repost_after = parameters.repost_interval
-        self._acknowledged: OrderedDict[int, None] = OrderedDict()
+        self._taken: OrderedDict[int, None] = OrderedDict()
         self.outcome: Reply | Error | None = None
         self.heard = False
         self._retransmissions = 0
@@ -174,18 +174,23 @@ class ClientExchange:
         posting = self._posting
         asked = None if posting is None else self._requests.get(message.token)
         sound = not (message.bad_option or message.bad_block)
-        # One that is piggybacked has the request's message ID too (section 5.3.2): with short
-        # tokens, a late one would else be taken for the answer to another request.
-        other = message.type == MessageType.ACK and asked and asked.message_id != message.message_id
-        if posting is None or asked is None or other or not sound:
+        if posting is None or asked is None or self._of_another(message, asked) or not sound:
             return self._unexpected(message)
-        datagrams = []
-        if message.type == MessageType.CON:
-            datagrams.append(self._acknowledge(message.message_id))
+        datagrams = self._acknowledge(message)
         self._answered(posting, message.token, now)
         return datagrams + self._go_on(
             posting, lambda: self._take(posting, message, asked.asked, now), now
         )
+
+    def _of_another(self, message: Message, asked: _Request) -> bool:
+        """Whether a response is none to ``asked``, though it has its token: that may be short.
+
+        One that is piggybacked has the request's message ID too (section 5.3.2), one that is not
+        has never come before, and a reset is empty (section 4.2).
+        """
+        if message.type == MessageType.ACK:
+            return asked.message_id != message.message_id
+        return message.type == MessageType.RST or message.message_id in self._taken
 
     def _take(
         self, posting: Posting, message: Message, asked: Outgoing, now: float
@@ -225,15 +230,19 @@ class ClientExchange:
         """Nobody waits for it, or it cannot be understood (sections 4.2 and 4.5)."""
         if message.type != MessageType.CON:
             return []
-        if message.message_id in self._acknowledged:
+        if message.message_id in self._taken:
             return [acknowledgement(message.message_id)]
         return [reset(message.message_id)]
 
-    def _acknowledge(self, message_id: int) -> bytes:
-        self._acknowledged[message_id] = None
-        while len(self._acknowledged) > REMEMBERED:
-            self._acknowledged.popitem(last=False)
-        return acknowledgement(message_id)
+    def _acknowledge(self, response: Message) -> list[bytes]:
+        """Note a response with a message ID of its own; its acknowledgement, if it wants one."""
+        if response.type == MessageType.ACK:
+            return []
+        self._taken[response.message_id] = None
+        while len(self._taken) > REMEMBERED:
+            self._taken.popitem(last=False)
+        confirmable = response.type == MessageType.CON
+        return [acknowledgement(response.message_id)] if confirmable else []
 
     def _answered(self, posting: Posting, token: bytes, now: float) -> None:
         """A response is as good as an acknowledgement, if that was lost (section 5.2.2)."""

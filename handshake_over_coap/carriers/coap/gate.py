@@ -21,7 +21,7 @@ from handshake_over_coap.encodings import BY_CONTENT_FORMAT, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.transfers.base import Challenge, Contact, Transfer
-from handshake_over_coap.transfers.blocks import well_formed
+from handshake_over_coap.transfers.blocks import mixes_kinds, well_formed
 
 from .echo import EchoValues
 from .parameters import CoapParameters
@@ -63,6 +63,11 @@ class Stateless:
     content: Content
     proven: bool = False
     copies: int = 1
+
+    @property
+    def challenges(self) -> bool:
+        """Whether it asks for a proof of the address: a fresh one each time it is given."""
+        return self.content.get(Option.ECHO) is not None
 
     @classmethod
     def of(cls, code: int, *options: OptionValue) -> Stateless:
@@ -260,6 +265,8 @@ class Gate:
             return Stateless.of(Code.REQUEST_ENTITY_TOO_LARGE, (Option.SIZE1, uint(limit)))
         if len(request.values(Option.REQUEST_TAG)) > 1:
             return Stateless.of(Code.BAD_REQUEST)
+        if mixes_kinds(request):
+            return Stateless.of(Code.BAD_OPTION)
         if well_formed(request):
             return None
         self._counters["refused: BadPart"] += 1
@@ -271,6 +278,10 @@ class Gate:
             return Stateless.of(Code.METHOD_NOT_ALLOWED)
         if request.uint(Option.ACCEPT) not in (None, CONTENT_FORMAT_LINK):
             return Stateless.of(Code.NOT_ACCEPTABLE)
+        if mixes_kinds(request):
+            return Stateless.of(Code.BAD_OPTION)
+        if request.bad_block:
+            return Stateless.of(Code.BAD_REQUEST)
         try:
             links = self._links_reply(request)
         except MessageFormatError:

@@ -171,7 +171,11 @@ class CoapServer:
             verdict = self._gate.admit(message, address, known, now)
         if isinstance(verdict, Stateless):
             proven = known is not None and not known.unproven
-            output.send(self._gate.render(message, size, verdict, proven=proven), address)
+            drawn = self._gate.render(message, size, verdict, proven=proven)
+            output.send(drawn, address)
+            if known is not None and not verdict.challenges:
+                self.peers.touch(known, now)
+                known.exchange.reacted(message, drawn, now)
             return
         peer = known if verdict is None else verdict.peer
         assert peer is not None  # noqa: S101 - what is known has a peer

@@ -9,6 +9,7 @@ repetition that slips past with the same bytes, so none of this is what correctn
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handshake_over_coap.coap.codes import MessageType
@@ -134,8 +135,11 @@ class ServerExchange:
             return [content.encode(MessageType.NON, self._ids.take(), request.token)]
         owed = self._owed.get(request.token)
         if owed is not None and owed.message_id != request.message_id and not owed.part:
-            return []
-        if owed is not None:
+            # Its token is another request's by now, which a separate response would be taken for.
+            owed = None
+            if self.repeated(request, now):
+                return []
+        elif owed is not None:
             del self._owed[request.token]
         if owed is not None and owed.acknowledged:
             return self._separately(content, request.token, now)
@@ -146,6 +150,15 @@ class ServerExchange:
     def send(self, content: Content, token: bytes) -> bytes:
         """A non-confirmable response to whatever request had ``token``."""
         return content.encode(MessageType.NON, self._ids.take(), token)
+
+    def reacted(self, request: Message, drawn: Sequence[bytes], now: float) -> None:
+        """A request was answered by other means than :meth:`respond`: a repetition draws the same.
+
+        ``drawn`` is what it drew, one datagram at most.
+        """
+        self.repeated(request, now)
+        for datagram in drawn:
+            self._note(request.message_id, datagram)
 
     def _note(self, message_id: int, datagram: bytes) -> None:
         if message_id in self._recent:

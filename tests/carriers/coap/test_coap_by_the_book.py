@@ -15,13 +15,20 @@ from tests.support.exchange import (
     BLOCK1,
     BLOCK2,
     CON,
+    CONTENT_FORMAT,
     ECHO,
+    GET,
     NON,
     POST,
+    PUT,
+    Q_BLOCK1,
+    Q_BLOCK2,
     REQUEST_TAG,
     RESOURCE,
     RST,
     SERVER,
+    SIZE1,
+    URI_PATH,
     agree,
     block,
     exchange,
@@ -142,6 +149,13 @@ async def test_a_client_that_restarts_and_comes_by_the_same_message_id_is_not_mi
         (((BLOCK2, b"\x07"),), 16),
         (((BLOCK1, block(0, True, 16)), (BLOCK2, block(1, False, 16))), 16),
         (((BLOCK1, block(1, False, 16)), (BLOCK2, block(1, False, 16))), 16),
+        (((Q_BLOCK1, block(0, True, 16)), (SIZE1, b"\x20")), 15),
+        (((Q_BLOCK1, block(0, False, 16)), (SIZE1, b"\x20")), 16),
+        (((Q_BLOCK1, block(1, True, 16)), (SIZE1, b"\x20")), 16),
+        (((Q_BLOCK1, block(2, False, 16)), (SIZE1, b"\x20")), 16),
+        (((Q_BLOCK1, block(1, False, 16)), (SIZE1, b"\x1f")), 16),
+        (((Q_BLOCK1, b"\x0f"), (SIZE1, b"\x20")), 16),
+        (((Q_BLOCK1, block(0, True, 16)),), 16),
     ],
 )
 @virtual
@@ -163,6 +177,43 @@ async def test_block_options_that_contradict_are_told_so_with_and_without_echo(
         assert again.code == 0x80
         rest = (BLOCK1, block(1, True, 16)), tag  # what is there already is left alone
         assert (await raw.ask(*RESOURCE, *rest, payload=hello()[1][16:32])).code == 0x5F
+
+
+@pytest.mark.parametrize("one", [(BLOCK1, block(0, True, 16)), (BLOCK2, block(0, False, 16))])
+@pytest.mark.parametrize(
+    "other", [((Q_BLOCK1, block(0, True, 16)), (SIZE1, b"\x20")), ((Q_BLOCK2, b""),)]
+)
+@virtual
+async def test_options_of_both_kinds_of_blocks_are_refused_with_and_without_echo(
+    one: tuple[int, bytes], other: tuple[tuple[int, bytes], ...]
+) -> None:
+    """RFC 9177 section 4.1: a message has one kind or the other."""
+    async with exchange() as here:
+        raw, tag = here.raw(), (REQUEST_TAG, b"tg")
+        echo = (ECHO, await raw.echo())
+        for proof in ((), (echo,), ()):
+            answer = await raw.ask(*RESOURCE, one, *other, tag, *proof, payload=bytes(16))
+            assert answer.code == 0x82
+        assert here.residue() == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (((BLOCK1, b"\x07"),), 0x80),
+        (((BLOCK2, b"\x0f"),), 0x80),
+        (((Q_BLOCK2, b"\x17"),), 0x80),
+        (((BLOCK2, b""), (Q_BLOCK2, b"")), 0x82),
+        (((BLOCK1, b""), (Q_BLOCK2, b"")), 0x82),
+    ],
+)
+@virtual
+async def test_discovery_reads_block_options_as_the_other_resources_do(
+    options: tuple[tuple[int, bytes], ...], code: int
+) -> None:
+    async with exchange() as here:
+        core = (URI_PATH, b".well-known"), (URI_PATH, b"core")
+        assert (await here.raw().ask(*core, *options, code=GET)).code == code
 
 
 @pytest.mark.parametrize(("limit", "size"), [(32, None), (64, None), (16, 64), (32, 64)])
@@ -204,3 +255,67 @@ async def test_a_4_13_that_asks_for_nothing_smaller_is_a_refusal() -> None:
         with pytest.raises(Exception, match=r"4\.13"):
             await here.client().handshake()
         assert len(refusals) == 1
+
+
+def distinct_from(hello1: bytes, tag: bytes) -> dict[str, bytes]:
+    """Confirmable messages whose answer depends on what else has come before them."""
+    first, later = (BLOCK1, block(0, True, 16)), (BLOCK1, block(1, True, 16))
+    name = ((URI_PATH, b".well-known"), (URI_PATH, b"?"))
+    return {
+        "a later block without a first": request(
+            *RESOURCE, later, (REQUEST_TAG, tag), payload=hello1[16:32], mid=901
+        ),
+        "a first block without Echo": request(
+            *RESOURCE, first, (REQUEST_TAG, tag), payload=hello1[:16], mid=902
+        ),
+        "a session that is not there": request(*name, payload=b"x", mid=903),
+        "another method": request(*RESOURCE, code=PUT, mid=904),
+        "another format": request(*RESOURCE, (CONTENT_FORMAT, b"\0"), payload=b"x", mid=905),
+        "a critical option": request(*RESOURCE, CRITICAL, payload=b"x", mid=906),
+        "block options that contradict": request(*RESOURCE, first, payload=b"x", mid=907),
+        "too large": request(*RESOURCE, (SIZE1, b"\xff\xff"), payload=b"x", mid=908),
+        "a later block of no answer": request(*RESOURCE, (BLOCK2, block(1, False, 16)), mid=909),
+    }
+
+
+@virtual
+async def test_what_was_refused_once_is_refused_again_whatever_has_come_since() -> None:
+    """RFC 7252 section 4.5: a message ID and a token stand for one message."""
+    async with exchange() as here:
+        raw, flight1 = here.raw(), hello()[1]
+        echo = (ECHO, await raw.echo())
+        await raw.ask(*RESOURCE, echo, payload=hello("another")[1])  # known from here on
+        messages = distinct_from(flight1, b"tg")
+        drawn = {name: await raw.send(data) for name, data in messages.items()}
+        assert all(len(each) == 1 for each in drawn.values())
+        first = (BLOCK1, block(0, True, 16)), (REQUEST_TAG, b"tg")
+        assert (await raw.ask(*RESOURCE, *first, echo, payload=flight1[:16])).code == 0x5F
+        for name, data in messages.items():
+            challenged = Message.decode(drawn[name][0]).code == 0x81
+            (again,) = await raw.send(data)
+            if challenged:  # of no use when it is old, so each time there is a fresh one
+                assert Message.decode(again).code == 0x81, name
+            else:
+                assert [again] == drawn[name], name
+                assert await raw.send(of_type(data, NON)) == [], name
+        # Nothing of it has touched the body that goes on.
+        rest = (BLOCK1, block(1, True, 16)), (REQUEST_TAG, b"tg")
+        assert (await raw.ask(*RESOURCE, *rest, payload=flight1[16:32])).code == 0x5F
+
+
+@pytest.mark.parametrize("stays", [True, False])
+@virtual
+async def test_a_confirmable_request_that_gives_its_token_away_is_acknowledged_all_the_same(
+    stays: bool,
+) -> None:
+    """RFC 7252 section 4.2: a recipient acknowledges it, or rejects it."""
+    async with exchange(think=lambda body: 0.5) as here:
+        raw = here.raw()
+        echo, one, two = (ECHO, await raw.echo()), hello()[1], hello("other")[1]
+        first = request(*RESOURCE, echo, payload=one, mid=70)
+        second = request(*RESOURCE, echo, payload=two, mid=71, token=b"tk" if stays else b"ot")
+        raw.endpoint.send(first, SERVER)
+        raw.endpoint.send(second, SERVER)
+        await asyncio.sleep(3)
+        acknowledged = [each for each in raw.received if each[0] >> 4 & 3 == ACK]
+        assert {each[2:4] for each in acknowledged} >= {b"\0\x46", b"\0\x47"}
