@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from bench.denial import Attack, World
-from handshake_over_coap.carriers.coap import CoapParameters, evicted
+from handshake_over_coap.carriers.coap import evicted
 from handshake_over_coap.carriers.coap.bodies import Bodies
 from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER
 from handshake_over_coap.carriers.datagram import Address
@@ -29,25 +28,7 @@ from tests.support.exchange import (
 )
 from tests.support.network import Sent
 
-SMALL = CoapParameters(limits=Limits(half_open=40, per_address=16))
 LATE = 8.0
-
-ATTACKS = [
-    Attack("as seen", 4, 10),
-    Attack("ten times as much", 4, 100),
-    Attack("from more addresses", 16, 25),
-    Attack("from a /48 of IPv6", 16, 25, host="2001:db8:0:{:x}::1".format),
-]
-
-
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_honest_clients_complete_while_others_fill_the_server(attack: Attack) -> None:
-    quiet = World(Attack("none", 0, 0), 2.0, SMALL).run()
-    attacked = World(attack, 12.0, SMALL).run()
-    assert attacked.failed == 0
-    assert len(attacked.times) == 6
-    assert attacked.most_half_open == 40
-    assert max(attacked.times) <= 3 * max(quiet.times)
 
 
 async def _flight_1(raw: Raw, name: str, echo: bytes) -> int:

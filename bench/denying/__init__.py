@@ -1,0 +1,1 @@
+"""Parts of ``denial.py``: a world on virtual time, and what either carrier is in it."""
