@@ -32,15 +32,27 @@ class Writer13:
     def add(
         self, keys: TrafficKeys, *, cid: bytes | None = None, record_limit: int | None = None
     ) -> None:
-        """Seal under ``keys`` from now on; what is None stays as it was for the epoch before."""
+        """Seal under ``keys`` from now on; what is None stays as it was for the epoch before.
+
+        Numbers go on where the epoch had other keys before: they may be the same once more.
+        """
         if cid is not None:
             self._cid = cid
         if record_limit is not None:
             self._limit = record_limit
+        before = self._sealers.get(keys.epoch)
         self._sealers[keys.epoch] = Sealer13(
-            keys, cid=self._cid, short_header=self._short_header, record_limit=self._limit
+            keys,
+            cid=self._cid,
+            short_header=self._short_header,
+            record_limit=self._limit,
+            next_sequence_number=0 if before is None else before.next_sequence_number,
         )
         self.epoch = keys.epoch
+
+    def back_to_clear(self) -> None:
+        """The newest keys came of a message that was not the peer's: there will be others."""
+        self.epoch = 0
 
     def change_cid(self, cid: bytes) -> None:
         """Put another connection ID into all records from now on (RFC 9147 section 9)."""

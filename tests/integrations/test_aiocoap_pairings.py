@@ -11,13 +11,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiocoap
 import pytest
+from aiocoap import resource
 
 import handshake_over_coap as hoc
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.integrations.aiocoap import handshake
 from handshake_over_coap.net.endpoint import HostPort
-from tests.support.aiocoap_world import Handshakes, client_context, site_of, uri
+from tests.support.aiocoap_world import Handshakes, client_context, free_port, site_of, uri
 from tests.support.relay import Direction, Impairments, Relay
 from tests.support.sockets import LOOPBACK, client_arguments, server_arguments
 
@@ -136,3 +138,37 @@ def test_without_loss_it_is_one_exchange_for_each_block_of_64_bytes(
 def _coap(datagram: bytes) -> Message | None:
     """The message that a datagram is; None for records."""
     return Message.decode(datagram) if datagram[0] >> 6 == 1 else None
+
+
+async def _crossing(dtls: str, kind: str) -> None:
+    """Two programs, each with one context for its site and for its client's handshake."""
+    arguments = server_arguments(kind)
+    credentials = arguments.pop("credentials")
+    served = [Handshakes(credentials=credentials, **arguments, **BLOCKS) for _ in range(2)]
+    addresses = [("127.0.0.1", free_port()) for _ in range(2)]
+    contexts = []
+    for each, address in zip(served, addresses, strict=True):
+        site = resource.Site()
+        site.add_resource([".well-known", "dtls"], each.resource)
+        contexts.append(await aiocoap.Context.create_server_context(site, bind=address))
+    try:
+        options = client_arguments(kind) | BLOCKS | PATIENT
+        shakes = [
+            handshake(context, uri(address), dtls=dtls, **options)
+            for context, address in zip(contexts, reversed(addresses), strict=True)
+        ]
+        clients = await asyncio.gather(*shakes)
+        servers = [await each.first() for each in reversed(served)]
+        for ours, theirs in zip(clients, servers, strict=True):
+            assert ours.export(LABEL, 16) == theirs.export(LABEL, 16)
+    finally:
+        for context in contexts:
+            await context.shutdown()
+
+
+@pytest.mark.parametrize("dtls", ["1.2", "1.3"])
+@pytest.mark.parametrize("kind", ["psk", "rpk-mutual"])
+def test_two_programs_may_each_be_client_and_server_of_the_other_at_once(
+    dtls: str, kind: str
+) -> None:
+    asyncio.run(_crossing(dtls, kind))

@@ -7,8 +7,8 @@ so.  Both end with the handshake: what is still on its way then belongs to
 the session's :class:`~..post_handshake.PostHandshake`.
 
 What comes in the clear may come from anybody: a message that is wrong is dropped, and is the reason
-given only if nothing better comes (:class:`~.clear.Hint`).  A well-formed hello is believed,
-though: whoever forges one in time has the client wait for a handshake that cannot complete.
+given only if nothing better comes (:class:`~.clear.Hint`).  A well-formed hello is believed until
+another comes in its place, while nothing has come under its keys (:class:`~.turn.PeersFlight`).
 
 A client that offers 1.2 as well begins here too: the hellos of both versions travel alike.  Once
 the server has chosen 1.2, ``legacy`` goes on with the handshake.
@@ -35,6 +35,7 @@ from .engine import Engine
 from .incoming13 import Incoming, divide
 from .outgoing13 import OutgoingFlights
 from .parameters import UdpParameters
+from .turn import PeersFlight
 
 
 class Engine13:
@@ -60,10 +61,10 @@ class Engine13:
         self._state = state
         self._parameters = parameters
         self._counters = counters
-        self._chosen = chosen
+        self._chosen = self._chosen_before = chosen
         self._draw = draw
         self._writer = Writer13(first_record, short_header=parameters.short_header)
-        self._incoming = Incoming(first_seq, counters)
+        self._incoming = Incoming(first_seq, counters, self._acceptable)
         self._outgoing = OutgoingFlights(self._writer, parameters.timer.start(draw), parameters.mtu)
         self._post: PostHandshake | None = None
         self._tickets: tuple[Ticket, ...] = ()
@@ -219,6 +220,8 @@ class Engine13:
     def _advance(self, now: float) -> list[bytes]:
         """Hand whole messages in order to the handshake, as far as they have come."""
         out: list[bytes] = []
+        if self._incoming.taken_back:
+            self._go_back()
         reassembly = self._incoming.reassembly
         while self._post is None and (message := reassembly.peek()) is not None:
             try:
@@ -233,6 +236,8 @@ class Engine13:
                 break
             reassembly.advance()
             self._incoming.hint.forget()
+            if step.keys and not message.epoch:
+                self._remember(message)
             if self._chooses_1_2(message, step):
                 self._go_on_with_1_2(step)
                 break
@@ -241,6 +246,29 @@ class Engine13:
         if self._incoming.answered:
             self._answered(now)
         return out
+
+    def _remember(self, hello: HandshakeMessage) -> None:
+        """``hello`` brings keys, and anybody may have sent it: another may come in its place."""
+        self._incoming.turn = turn = PeersFlight(self._state, hello.message_seq, ())
+        turn.taken.append(hello)
+        self._chosen_before = self._chosen
+
+    def _acceptable(self, rival: HandshakeMessage) -> bool:
+        """Whether the handshake could go on with ``rival`` in the place of the hello taken."""
+        turn = self._incoming.turn
+        try:
+            return turn is not None and turn.state.handle(rival) is not None
+        except AlertError:
+            self._counters["dropped: wrong message in the clear"] += 1
+            return False
+
+    def _go_back(self) -> None:
+        """The hello that brought keys was taken back: be where it came."""
+        self._incoming.taken_back = False
+        turn, self._incoming.turn = self._incoming.turn, None
+        if turn is not None:
+            self._state, self._chosen = turn.state, self._chosen_before
+            self._writer.back_to_clear()
 
     def _chooses_1_2(self, message: HandshakeMessage, step: Step) -> bool:
         """Whether ``message`` chose 1.2: there a ServerHello leads to nothing yet."""

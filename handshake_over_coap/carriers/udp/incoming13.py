@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 
-from handshake_over_coap.carriers.reassembly import Placed, Reassembly, read_fragments
+from handshake_over_coap.carriers.reassembly import Fragment, Placed, Reassembly, read_fragments
 from handshake_over_coap.carriers.receipts import Receipts
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls12 import HEADER, PlaintextRecord
@@ -34,10 +35,12 @@ from handshake_over_coap.tls.alerts import (
     sealed_alert,
 )
 from handshake_over_coap.tls.codepoints import AlertDescription, ContentType
+from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 
 from .clear import Hint
 from .early import has_room
+from .turn import RIVALS, PeersFlight
 
 _GOODBYES = (AlertDescription.close_notify, AlertDescription.user_canceled)
 """Alerts that tell of no error (RFC 8446 section 6.1)."""
@@ -46,14 +49,27 @@ _GOODBYES = (AlertDescription.close_notify, AlertDescription.user_canceled)
 class Incoming:
     """The records of one peer; ``first_seq`` is the message_seq of its next message.
 
+    ``turn`` is where the handshake stood before the hello that brought keys, and ``acceptable``
+    says whether it could go on with a rival to that; ``taken_back`` that it has to, until the
+    engine has gone back there.
+
     After a datagram, ``acks`` are the record numbers of the ACKs in it, each with whether it is
     authentic; ``repeated`` says that something of an earlier flight came again, ``answered`` that
     something new came sealed.  ``hint`` is why somebody in the clear says that the handshake fails.
     ``early`` are records of epoch 3 that came before the handshake was complete.
     """
 
-    def __init__(self, first_seq: int, counters: Counter[str]) -> None:
+    def __init__(
+        self,
+        first_seq: int,
+        counters: Counter[str],
+        acceptable: Callable[[HandshakeMessage], bool],
+    ) -> None:
+        self._acceptable = acceptable
         self._counters = counters
+        self.turn: PeersFlight | None = None
+        self.taken_back = False
+        self._rivals = 0
         self.reassembly = Reassembly(first_seq, counters)
         self.receipts = Receipts()
         self.opener: Opener13 | None = None
@@ -181,6 +197,8 @@ class Incoming:
         if number.epoch and not data:
             raise UnexpectedMessage("a handshake record without content")
         parts = read_fragments(data, number.epoch)
+        for part in parts:
+            self._look_for_rival(part)
         keyed, next_seq = self.opener is not None, self.reassembly.next_seq
         if number.epoch == 0 and keyed and any(part.message_seq >= next_seq for part in parts):
             # Nothing new comes in the clear any more; what came before may come again.
@@ -192,6 +210,29 @@ class Incoming:
         elif Placed.REFUSED not in placed:
             self.receipts.note(number)
         self.answered |= number.epoch > 0 and Placed.NEW in placed
+
+    def _look_for_rival(self, part: Fragment) -> None:
+        """Go back for a rival, if nothing has been authenticated yet, and not too often."""
+        if self.turn is None or self._authentic or self._rivals >= RIVALS:
+            return
+        rival = self.turn.rival(part)
+        if rival is None:
+            return
+        self._rivals += 1
+        if self._acceptable(rival):
+            self._counters["messages taken back"] += 1
+            self._take_back(rival, self.turn)
+
+    def _take_back(self, rival: HandshakeMessage, turn: PeersFlight) -> None:
+        """Go back to before the hello, and take the other one; what is kept was for its keys."""
+        self.taken_back, self.opener = True, None
+        self.flight_start = turn.first_seq
+        self.reassembly = Reassembly(turn.first_seq, self._counters)
+        self.reassembly.add(Fragment(rival.type, len(rival.body), turn.first_seq, 0, rival.body, 0))
+        self.receipts.clear()
+        self._sealed.clear()
+        self.early.clear()
+        turn.taken.clear()
 
     def _unsealed_alert(self, alert: Alert) -> None:
         """Anybody can send one: believed only if nothing better comes.

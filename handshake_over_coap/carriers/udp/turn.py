@@ -1,7 +1,8 @@
-"""The flight that the peer of a DTLS 1.2 handshake is sending, while anybody may have written it.
+"""The flight that a peer is sending in the clear, while anybody may have written it.
 
-Messages in the clear are taken as they come, and one of them may be forged: a ClientKeyExchange
-with a key share of somebody else, say.  The genuine peer, which gets no answer that it can use,
+Messages in the clear are taken as they come, and one of them may be forged, or of a handshake that
+was made from this port before: a ClientKeyExchange of 1.2 with a key share of somebody else, say,
+or a ServerHello of 1.3.  The genuine peer, which gets no answer that it can use,
 sends its flight again, and what it says then contradicts what was taken.  So the beginning of the
 flight is kept until something has come under the new keys.  A whole message that says other than
 the one that was taken is a rival to it; if the handshake could go on with it, it does: of two

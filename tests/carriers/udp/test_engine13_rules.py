@@ -119,3 +119,29 @@ def test_a_client_of_both_versions_does_not_repeat_its_hello_for_duplicates() ->
     pair.run(0.9)
     assert isinstance(pair.client.engine, Engine)
     assert len(pair.sent(True)) == hello
+
+
+@pytest.mark.parametrize("forged", [1, 3])
+@pytest.mark.parametrize("mtu", [120, 1152])
+@pytest.mark.parametrize("cookie", [False, True])
+def test_a_forged_hello_gives_way_to_the_genuine_one(forged: int, mtu: int, cookie: bool) -> None:
+    """One with another random, in time: what comes in the clear later is believed rather."""
+    taken = 0
+
+    def fate(_: int, data: bytes) -> Sequence[tuple[float, bytes]]:
+        nonlocal taken
+        is_hello = data[:1] == b"\x16" and data[13:14] == bytes([HandshakeType.server_hello])
+        retry = data[27:29] == b"\xcf\x21"
+        if not is_hello or retry or taken >= forged:
+            return [(0.0, data)]
+        taken += 1
+        (hello,) = clear_in(data)[:1]
+        wrong = hello.to_bytes()[:27] + bytes([taken]) * 32 + hello.to_bytes()[59:]
+        return [(0.0, wrong), (0.0, data)]
+
+    pair = Pair13(PSK_DHE, mtu=mtu, cookie=cookie, fate=fate)
+    pair.run(LATEST)
+    assert pair.client.established is not None
+    assert pair.server.established is not None
+    assert pair.counters["messages taken back"] == 1
+    assert pair.now < 30
