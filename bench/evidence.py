@@ -37,7 +37,36 @@ KEY = bytes(range(16))
 DELAY, LOSS = 0.05, 0.2
 # Nobody gives up, so that no slow handshake is missing from either sample.
 PATIENCE = {"max_retransmit": None, "timeout": 900.0}
-KINDS = [("coap", "1.2"), ("udp", "1.2"), ("coap", "1.3"), ("udp", "1.3")]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of handshake; `options` are those beyond carrier and version."""
+
+    transport: str
+    dtls: str
+    options: tuple[tuple[str, object], ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.transport, self.dtls, *(str(value) for _, value in self.options)])
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        common = {"transport": self.transport, "dtls": self.dtls, "auth": "psk"}
+        return {**common, **dict(self.options)}
+
+
+LEAN = ("profile", "lean")
+KINDS = [
+    Kind("coap", "1.2"),
+    Kind("udp", "1.2"),
+    Kind("coap", "1.3"),
+    Kind("udp", "1.3"),
+    Kind("coap", "1.2", (LEAN,)),
+    Kind("coap", "1.3", (LEAN,)),
+    # Flights of several pieces, and a challenge first.
+    Kind("coap", "1.3", (LEAN, ("address_check", "always"), ("mtu", 65))),
+]
 # Real processes are some milliseconds late; a comparison of distributions must not be one of the
 # operating system's scheduler with nothing.
 GRAIN = 0.1
@@ -74,12 +103,12 @@ def program(*arguments: str, ready: str) -> Iterator[int]:
         process.wait(10)
 
 
-def options(transport: str, dtls: str) -> dict[str, object]:
-    return {"transport": transport, "dtls": dtls, "auth": "psk", **PATIENCE}
+def options(kind: Kind) -> dict[str, object]:
+    return {**kind.chosen, **PATIENCE}
 
 
-def simulated(transport: str, dtls: str, trials: int, seed: int) -> Sample:
-    scenario = Scenario(delay=DELAY, loss=LOSS, **options(transport, dtls))
+def simulated(kind: Kind, trials: int, seed: int) -> Sample:
+    scenario = Scenario(delay=DELAY, loss=LOSS, **options(kind))
     sample = Sample()
     for number in range(trials):
         recorder = PassageRecorder()
@@ -99,10 +128,11 @@ def simulated(transport: str, dtls: str, trials: int, seed: int) -> Sample:
     return sample
 
 
-async def real(transport: str, dtls: str, trials: int, seed: int, at_once: int) -> Sample:
+async def real(kind: Kind, trials: int, seed: int, at_once: int) -> Sample:
     sample = Sample()
     serve = ("-m", "handshake_over_coap", "serve", "--host", "127.0.0.1", "--port", "0")
-    chosen = ("--transport", transport, "--dtls", dtls, "--auth", "psk", "--psk", f"me:{KEY.hex()}")
+    flags = [(f"--{name.replace('_', '-')}", str(value)) for name, value in kind.chosen.items()]
+    chosen = (*(part for flag in flags for part in flag), "--psk", f"me:{KEY.hex()}")
     patience = ("--max-retransmit", "none", "--timeout", str(PATIENCE["timeout"]))
     with program(*serve, *chosen, *patience, ready=r"listening on .*:(\d+)") as server:
         impaired = ("--drop", str(LOSS), "--reorder", "1", "--hold", str(DELAY), str(DELAY))
@@ -115,7 +145,7 @@ async def real(transport: str, dtls: str, trials: int, seed: int, at_once: int) 
                 async with gate:
                     await asyncio.sleep(random.uniform(0, 0.2))
                     async with hoc.connect(
-                        ("127.0.0.1", port), hoc.PSK("me", KEY), **options(transport, dtls)
+                        ("127.0.0.1", port), hoc.PSK("me", KEY), **options(kind)
                     ) as session:
                         report = session.report
                     sample.datagrams.append(report.datagrams.mean or 0)
@@ -134,7 +164,7 @@ def quartiles(values: list[float]) -> str:
     return f"{middle:.3g} ({low:.3g} to {high:.3g})"
 
 
-def compare(kind: str, virtual: Sample, actual: Sample) -> list[str]:
+def compare(kind: Kind, virtual: Sample, actual: Sample) -> list[str]:
     rows = []
     for name, ours, theirs in (
         ("datagrams", virtual.datagrams, actual.datagrams),
@@ -158,17 +188,20 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=100)
+    parser.add_argument("--only", default="", help="kinds with this in their names; no report then")
     chosen = parser.parse_args()
     rows: list[str] = []
-    for seed, (transport, dtls) in enumerate(KINDS, chosen.seed):
-        kind = f"{transport} {dtls}"
+    for seed, kind in enumerate(KINDS, chosen.seed):
+        if chosen.only not in str(kind):
+            continue
         print(f"{kind}: simulated", file=sys.stderr)
-        virtual = simulated(transport, dtls, 4 * chosen.trials, seed)
+        virtual = simulated(kind, 4 * chosen.trials, seed)
         print(f"{kind}: between processes", file=sys.stderr)
-        actual = asyncio.run(real(transport, dtls, chosen.trials, seed, chosen.at_once))
+        actual = asyncio.run(real(kind, chosen.trials, seed, chosen.at_once))
         rows += compare(kind, virtual, actual)
         print("\n".join(rows[-2:]), flush=True)
-    REPORT.write_text(report(rows, chosen))
+    if not chosen.only:
+        REPORT.write_text(report(rows, chosen))
 
 
 TEXT = """\
