@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from handshake_over_coap.encodings import DEFAULT
 from handshake_over_coap.errors import ConfigurationError
 
@@ -22,6 +24,12 @@ def wrapped(content_format: int | None) -> int:
             f"content format {number} cannot cross in pieces: choose one of {_FIRST} to {_LAST}"
         )
     return number + _DISTANCE
+
+
+def with_wrapped(content_formats: Sequence[int]) -> tuple[int, ...]:
+    """These formats, and behind them those of pieces of bodies in them, where there are any."""
+    pieces = [wrapped(each) for each in content_formats if _FIRST <= each <= _LAST]
+    return (*content_formats, *pieces)
 
 
 def unwrapped(content_format: int) -> int | None:

@@ -22,6 +22,7 @@ from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_
 from handshake_over_coap.tls.config import Rng
 from handshake_over_coap.transfers.base import Challenge, Contact, Transfer
 from handshake_over_coap.transfers.blocks import mixes_kinds, well_formed
+from handshake_over_coap.transfers.wrapping import with_wrapped
 
 from .echo import EchoValues
 from .parameters import CoapParameters
@@ -108,7 +109,7 @@ class Gate:
         numbers = (*BY_CONTENT_FORMAT, *({own} - BY_CONTENT_FORMAT.keys()))
         self._flight_formats = frozenset({None, *numbers})
         self._all_formats = self._flight_formats | {ALERT_CONTENT_FORMAT}
-        formats = " ".join(map(str, numbers))
+        formats = " ".join(map(str, with_wrapped(numbers)))
         self._links = f'<{parameters.resource}>;rt=core.dtls;ct="{formats}"'.encode()
 
     def admit(

@@ -228,3 +228,20 @@ async def test_an_answer_that_all_pieces_agree_on_is_refused_at_once() -> None:
             await stranger.handshake13()
         assert not refused.value.received
         assert asyncio.get_running_loop().time() - begin < 1.0
+
+
+@pytest.mark.parametrize(
+    ("mtu", "check", "rate"), [(65, "adaptive", 13), (1152, "adaptive", 25), (65, "always", 2.5)]
+)
+@virtual
+async def test_a_silent_server_draws_little(mtu: int, check: str, rate: float) -> None:
+    """The draft's figures, beside PROBING_RATE (RFC 7252 section 4.7): bytes a second."""
+    most = LEAN | CHECKS[check] | {"mtu": mtu, "timeout": 600.0, "encoding": "compact"}
+    async with exchange(RPK, verdict=lambda _: (), **most) as here:
+        with pytest.raises(HandshakeTimeout):
+            await here.client().handshake13()
+        begin = here.network.sent[0].time
+        first = [sent for sent in here.network.sent if sent.time <= begin + 60]
+        assert len(first) <= 12
+        assert sum(len(sent.data) for sent in first) <= 60 * rate
+        assert sum(len(sent.data) for sent in here.network.sent) <= 600 * rate * 0.6
