@@ -95,15 +95,28 @@ def sweep_to_file(
         there = store.done()
         before = finished = sum(plan.chunk(index).count for index in there)
         tell(finished, plan.total)
+        completed = 0
         with closing(_left(plan, there, workers or cores(), client)) as results:
             for chunk, rows in results:
                 store.add(chunk, rows)
                 _tell_failures(chunk, rows)
                 finished += chunk.count
+                completed += _completed(chunk, rows)
                 tell(finished, plan.total)
         begin("parts joined")(0, plan.chunks)
         store.finish()
+    if not (before or completed):
+        _log.warning(
+            "none of the %d handshakes completed: the column failure says why; is there a mistake "
+            "in the scenarios, or in a part of your own?",
+            plan.total,
+        )
     return before
+
+
+def _completed(chunk: Chunk, rows: Rows) -> int:
+    place = columns(cpu=chunk.cpu).index("completed")
+    return sum(bool(row[place]) for row in rows)
 
 
 def _tell_failures(chunk: Chunk, rows: Rows) -> None:

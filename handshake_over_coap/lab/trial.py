@@ -17,7 +17,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
+from handshake_over_coap.errors import (
+    CarrierError,
+    ConfigurationError,
+    Error,
+    HandshakeTimeout,
+)
 from handshake_over_coap.lab.cast import Cast, cast
 from handshake_over_coap.lab.computing import (
     FAST,
@@ -303,6 +308,8 @@ class _Handshake:
         """What was raised where only the event loop could see it is a mistake of ours."""
         for context in self._unseen:
             cause = context.get("exception")
+            if isinstance(cause, ConfigurationError):  # a part of the user's own
+                raise cause
             raise RuntimeError(f"in a simulation: {context['message']}") from cause
 
 

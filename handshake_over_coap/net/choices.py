@@ -22,6 +22,7 @@ from handshake_over_coap.timers import Rfc6347, Rfc7252, Rfc9147, TimerPolicy
 from handshake_over_coap.tls.credentials import auth_names, kind_and_way
 from handshake_over_coap.transfers import Transfer
 
+from .checked import checked_encoding, checked_timer, checked_transfer
 from .declared import DEFAULT, ByDefault, Deriving, declarations, derived, option
 from .profiles import PROFILES, STANDARD
 from .strategies import ENCODINGS, TIMERS, TRANSFERS, collecting, members_options, room_of
@@ -284,7 +285,7 @@ class Choices(Deriving):
     @property
     def _first_wait(self) -> float:
         """The longest wait before something is sent a second time."""
-        timer = self.policies[0].start(lambda: 1.0)
+        timer = checked_timer(self.policies[0]).start(lambda: 1.0)
         timer.sent(0.0)
         return timer.value
 
@@ -294,8 +295,8 @@ class Choices(Deriving):
         timer, timer12 = self._policies_over("udp")
         return UdpParameters(
             mtu=self.mtu,
-            timer=timer,
-            timer12=timer12,
+            timer=checked_timer(timer),
+            timer12=checked_timer(timer12),
             timeout=self.time_limit,
             address_check=self.address_check not in (False, "never"),
             limits=self.limits,
@@ -307,13 +308,15 @@ class Choices(Deriving):
         timer, _ = self.policies
         # What follows from the wait for an acknowledgement goes by the default of other timers.
         waits = timer if isinstance(timer, Rfc7252) else Rfc7252()
+        encoding = ENCODINGS.with_options(ENCODINGS.choice(self.encoding), self.of_members)
+        transfer = TRANSFERS.with_options(TRANSFERS.choice(self.transfer), self.of_members)
         return CoapParameters(
             resource=self.resource,
             path_abbrev=self.path_abbrev,
             location=self.location,
-            encoding=ENCODINGS.with_options(ENCODINGS.choice(self.encoding), self.of_members),
-            transfer=TRANSFERS.with_options(TRANSFERS.choice(self.transfer), self.of_members),
-            timer=timer,
+            encoding=checked_encoding(encoding),
+            transfer=checked_transfer(transfer),
+            timer=checked_timer(timer),
             block_size=self.block_size,
             token_length=self.token_length,
             mtu=self.mtu,
