@@ -3,6 +3,7 @@
 ``lean`` is the profile of that name, ``lean-echo`` the same with the address check by Echo,
 ``lean-quick`` with a spare piece in every flight, ``lean-derived`` with randoms that follow from
 the key shares, and ``lean-derived-pinned`` with a key that is named and not carried.
+``udp-1.3-compact`` is compact bodies under the rules of ``udp-1.3`` and of the laboratory alone.
 
 All have the same handshake (the draft's: a raw public key, CCM_8, P-256), the same limit on
 datagrams, the address check on and the defaults of everything else, each carrier's timers among
@@ -17,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from handshake_over_coap.encodings import BY_NAME
 from handshake_over_coap.errors import ConfigurationError
+from handshake_over_coap.lab.compact_udp import CompactOverUdp
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.net.options import TRANSPORTS, VERSIONS, Options
 
@@ -57,12 +59,20 @@ def contestants(**options: Any) -> Mapping[str, Scenario]:
             for encoding in BY_NAME if transport == "coap" else ("",):
                 name = "-".join(filter(None, (transport, version, encoding)))
                 found[name] = _scenario(transport, version, encoding, options)
+    found["udp-1.3-compact"] = _compact_over_udp(options)
     for version in versions():
         for way, choices in _ways(version, options).items():
             found[f"coap-{version}-{way}"] = _scenario(
                 "coap", version, "", {"profile": "lean", **choices, **options}
             )
     return found
+
+
+def _compact_over_udp(options: Mapping[str, Any]) -> Scenario:
+    """Of the laboratory alone: how much is the encoding, how much the transfer."""
+    insecure = {} if "auth" in options else {"insecure": True}
+    same = _scenario("udp", "1.3", "", {**insecure, **options})
+    return CompactOverUdp.of(same.changed())
 
 
 def _ways(version: str, options: Mapping[str, Any]) -> _Ways:

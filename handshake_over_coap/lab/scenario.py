@@ -7,16 +7,18 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.keywords import ScenarioValues
 from handshake_over_coap.lab.network import NetworkOptions
+from handshake_over_coap.net.client import Client
 from handshake_over_coap.net.declared import DEFAULT, declarations, declaring
 from handshake_over_coap.net.fitting import fitting
 from handshake_over_coap.net.options import Options
 from handshake_over_coap.net.profiles import with_profiles
 from handshake_over_coap.net.proofs import PROOFS, File
+from handshake_over_coap.net.server import Server
 from handshake_over_coap.net.strategies import ROOMS, name_of, options_of
 from handshake_over_coap.tls.credentials import PSK
 
@@ -30,6 +32,13 @@ FILES: Final = frozenset({"keylog", "pcap", "pcap_dtls"})
 
 NOT_OF_SCENARIOS: Final = FILES | {"limits"}
 """Those and the fields that the command line does not have."""
+
+
+class Sides(NamedTuple):
+    """What a trial runs: the two ends of a real network, or what the laboratory has for them."""
+
+    client: type[Client]
+    server: type[Server]
 
 
 @with_profiles
@@ -53,6 +62,8 @@ class Scenario(NetworkOptions):
     ca: File | Sequence[File] = declaring(PROOFS["ca"])
     peer_key: File | Sequence[File] = declaring(PROOFS["peer_key"])
     insecure: bool = declaring(PROOFS["insecure"])
+
+    sides: ClassVar[Sides] = Sides(Client, Server)
 
     if TYPE_CHECKING:  # as for Options
 

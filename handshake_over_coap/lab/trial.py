@@ -42,9 +42,7 @@ from handshake_over_coap.lab.network import (
     radio_options,
 )
 from handshake_over_coap.lab.scenario import Scenario
-from handshake_over_coap.net.client import Client
 from handshake_over_coap.net.options import Options
-from handshake_over_coap.net.server import Server
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.sim import (
     Draws,
@@ -188,7 +186,7 @@ class _Handshake:
         who = ready.cast
         self._config = who.client_config(scenario, SERVER_HOST, draws.rng("client"))
         with at_work(self._server_cpu):
-            self._server = Server(
+            self._server = scenario.sides.server(
                 self._server_cpu or server_end,
                 ready.options,
                 who.server_config(scenario, draws.rng("server")),
@@ -198,7 +196,7 @@ class _Handshake:
                 draw=timing,
             )
         with at_work(self._client_cpu):
-            self._client = Client(
+            self._client = scenario.sides.client(
                 self._client_cpu or client_end,
                 server_end.local_address,
                 files or ready.options,
