@@ -15,9 +15,10 @@ from handshake_over_coap.lab.byte_map import HEAD, REST, Opened, Sealed, runs
 from handshake_over_coap.lab.published_rivals import RIVALS
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.size_maps import HANDSHAKES, UDP, WAYS, Carried, Row, rows
-from handshake_over_coap.lab.size_maps_text import as_text, left_out
+from handshake_over_coap.lab.size_maps_text import as_text, left_out, map_page, totals_page
 from handshake_over_coap.lab.trial import run_trial
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "sizes.md"
 SEEDS = 2
 ROWS = {row.name: row for row in rows(SEEDS)}
 WHOLE = [(row, name) for row in ROWS.values() for name in row.ways]
@@ -117,6 +118,15 @@ def test_what_is_sealed_is_looked_at_open_and_its_tag_stays() -> None:
     opened = Opened.of(body, [Sealed(b"plain", b"\xee" * 6 + b"TAG", 3)])
     assert opened.data == b"head" + b"plain\0" + b"TAG" + b"tail"
     assert runs(opened, (), ()) == ((HEAD, 10), (Kind.TAG, 3), (HEAD, 4))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_has_the_tables_of_the_full_run() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    found = {row.name: row for row in rows()}
+    assert totals_page(list(found.values())) in page
+    assert map_page(found["1.3 RPK, mutual"]) in page
 
 
 @pytest.mark.parametrize("ending", [".svg", ".png"])
