@@ -20,9 +20,12 @@ from handshake_over_coap.tls.credentials import (
     identity_of,
 )
 from handshake_over_coap.tls.dtls12.common import read_certificate
+from handshake_over_coap.tls.dtls13.common import read_certificate as read_certificate13
+from handshake_over_coap.tls.extensions import Extensions, SelectedKeyShare
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.identity import PeerIdentity, Shown
-from handshake_over_coap.tls.messages import ServerHello
+from handshake_over_coap.tls.messages import ClientHello, EncryptedExtensions, ServerHello
+from handshake_over_coap.tls.messages.hello13 import offered_psks
 from handshake_over_coap.tls.wire import Reader
 
 from .stack import DtlsStack
@@ -73,13 +76,49 @@ def overheard(
     return OverheardAgreement(peer, auth, stack)
 
 
+def overheard13(
+    stack: DtlsStack, messages: Iterable[HandshakeMessage], *, is_client: bool
+) -> OverheardAgreement:
+    """The same of DTLS 1.3, from the messages of both sides in their order."""
+    by_type: dict[int, list[bytes]] = {}
+    for message in messages:
+        by_type.setdefault(message.type, []).append(message.body)
+    certificates = by_type.get(HandshakeType.certificate, [])
+    try:
+        client = ClientHello.decode(by_type[HandshakeType.client_hello][0])
+        server = ServerHello.decode(by_type[HandshakeType.server_hello][0])
+        if certificates:
+            (body,) = by_type[HandshakeType.encrypted_extensions]
+            said = EncryptedExtensions.decode(body).extensions
+            auth = auth_by_form(_negotiated(said, of_server=True))
+            shown = certificates[:1] if is_client else certificates[1:]
+            form = _negotiated(said, of_server=is_client)
+            peer = identity_of(read_certificate13(shown[0], form) if shown else Shown(form))
+        else:
+            offered = offered_psks(client)
+            chosen = server.extensions.get(ExtensionType.pre_shared_key)
+            if offered is None or chosen is None:
+                return OverheardAgreement(PeerIdentity(), "unknown", stack)
+            identity = offered.identities[int.from_bytes(chosen, "big")].identity
+            peer = PeerIdentity(psk_identity=identity)
+            auth = auth_by_psk(ephemeral=server.extensions.find(SelectedKeyShare) is not None)
+    except (AlertError, LookupError, ValueError):
+        return OverheardAgreement(PeerIdentity(), "unknown", stack)
+    return OverheardAgreement(peer, auth, stack)
+
+
 def _form(hello: ServerHello, *, of_server: bool) -> int:
+    """In which form one side's Certificate message is in 1.2."""
+    return _negotiated(hello.extensions, of_server=of_server)
+
+
+def _negotiated(extensions: Extensions, *, of_server: bool) -> int:
     """In which form one side's Certificate message is (RFC 7250 section 3)."""
     extension = (
         ExtensionType.server_certificate_type
         if of_server
         else ExtensionType.client_certificate_type
     )
-    said = hello.extensions.get(extension)
+    said = extensions.get(extension)
     known = (kind.form for kind in certificate_kinds())
     return next((form for form in known if said == bytes([form])), DEFAULT_FORM)

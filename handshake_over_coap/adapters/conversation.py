@@ -34,7 +34,7 @@ from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from .agreement import OverheardAgreement, overheard
 from .around import FindKeys, StackAround
 from .framing import FromStack, Said, ToStack
-from .records import StackOpener, StackSealer
+from .records import StackOpener, StackOpener13, StackSealer
 from .secrets import keys_of, reading, speaking
 from .stack import DtlsStack, StackFailed
 
@@ -51,7 +51,7 @@ class StackEstablished:
 
     connected: OverheardAgreement
     sealer: StackSealer
-    opener: StackOpener
+    opener: StackOpener | StackOpener13
     early: tuple[tuple[int, bytes], ...] = ()
 
 

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Unpack
 
+from handshake_over_coap.carriers.carried import CarriedConversation, Turn
 from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.encodings.base import Encoding
 from handshake_over_coap.net.client import Client
 from handshake_over_coap.net.endpoint import HostPort, UdpEndpoint, open_udp
 from handshake_over_coap.net.options import Options, OptionValues, options_over_coap
@@ -17,7 +19,9 @@ from handshake_over_coap.net.server import Handler, Server
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.tls.config import Rng
 
-from .conversation import NewStack, begin_server, open_client
+from .conversation import NewStack, StackConversation, StackEstablished
+from .conversation13 import StackConversation13
+from .stack import DtlsStack13
 
 _OF_THE_STACK = ("auth", "mutual", "suite", "group", "server_name", "cid", "tickets", "keylog")
 
@@ -41,7 +45,7 @@ async def connect(
 
     def attempt(endpoint: UdpEndpoint, server: Address) -> Attempt:
         client = Client(endpoint, server, chosen, rng)
-        return client, partial(client.handshake, partial(open_client, stack))
+        return client, partial(client.handshake, partial(_open_client, stack))
 
     async with reached(address, local, attempt) as session:
         yield session
@@ -65,7 +69,7 @@ async def serve(
     chosen = _options(options)
     endpoint = await open_udp(address, receive_buffer=receive_buffer)
     try:
-        server = Server(endpoint, chosen, partial(begin_server, stack), handler, rng)
+        server = Server(endpoint, chosen, partial(_begin_server, stack), handler, rng)
     except BaseException:
         endpoint.close()
         raise
@@ -83,3 +87,20 @@ def _options(given: OptionValues) -> Options:
         where="set that in the DTLS stack",
         over_udp="over UDP a DTLS stack needs nobody to carry its handshake",
     )
+
+
+def _open_client(new_stack: NewStack, encoding: Encoding) -> Turn[StackEstablished]:
+    """A client's flight 1 as a body, from a new stack of either version."""
+    stack = new_stack()
+    if isinstance(stack, DtlsStack13):
+        return StackConversation13(stack, is_client=True).open(encoding)
+    return StackConversation(stack, is_client=True).open(encoding)
+
+
+def _begin_server(new_stack: NewStack) -> CarriedConversation[StackEstablished]:
+    """A server's conversation with a new stack, before any client has spoken."""
+    stack = new_stack()
+    stack.start()
+    if isinstance(stack, DtlsStack13):
+        return StackConversation13(stack, is_client=False)
+    return StackConversation(stack, is_client=False)

@@ -84,3 +84,37 @@ class StackOpener:
         if plaintext is None:
             raise StackDropped(reason)
         return plaintext
+
+
+class StackOpener13:
+    """The same with a stack of DTLS 1.3, which is given whole datagrams.
+
+    What it would answer by itself (an ACK, say) is dropped.
+    """
+
+    dead = False
+
+    def __init__(self, stack: DtlsStack) -> None:
+        self._stack = stack
+
+    def open_datagram(self, data: bytes) -> tuple[int, bytes]:
+        """Content type and plaintext; raises :class:`StackDropped` where the stack gives none."""
+        reason = "a datagram of DTLS 1.3"
+        try:
+            self._stack.receive(data)
+            plaintext = self._stack.read()
+        except Closed:
+            return ContentType.alert, _CLOSE_NOTIFY
+        except StackFailed as failed:
+            self.dead, reason, plaintext = True, str(failed), None
+            if failed.alert is not None:
+                return ContentType.alert, Alert(AlertLevel.fatal, failed.alert).encode()
+        finally:
+            self._stack.take()
+        if plaintext is None:
+            raise StackDropped(reason)
+        return ContentType.application_data, plaintext
+
+    def open(self, record: SealedRecord) -> bytes:
+        """Nothing: records of DTLS 1.2 have no place here."""
+        raise StackDropped("a record of DTLS 1.2")

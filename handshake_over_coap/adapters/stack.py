@@ -1,11 +1,12 @@
 """What a DTLS stack has to offer so that CoAP can carry its handshake: a connection in memory.
 
 Everything is bytes in, bytes out, at once: the stack opens no socket, and no timer of its own ever
-counts.  It keeps its keys to itself.
+counts.  It keeps its keys to itself, unless it has a method to tell them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from handshake_over_coap.errors import Error
@@ -81,3 +82,19 @@ class TellsSecrets(Protocol):
 
     def master_secret(self) -> bytes | None:
         """The master secret, 48 bytes, as soon as the key exchange is over; None before."""
+
+
+@runtime_checkable
+class DtlsStack13(DtlsStack, Protocol):
+    """One side of one DTLS 1.3 connection: what :class:`DtlsStack` has, and its secrets.
+
+    It asks for no second ClientHello, sends no tickets, and gives each record its length.
+    """
+
+    def traffic_secrets(self) -> Mapping[str, bytes]:
+        """The traffic secrets of both directions, as far as they are there, by their names.
+
+        These are those of key logs: ``CLIENT_HANDSHAKE_TRAFFIC_SECRET``,
+        ``SERVER_HANDSHAKE_TRAFFIC_SECRET``, ``CLIENT_TRAFFIC_SECRET_0`` and
+        ``SERVER_TRAFFIC_SECRET_0``.
+        """

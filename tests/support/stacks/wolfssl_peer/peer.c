@@ -6,7 +6,7 @@
  * ticket (client, 1.3), /next ends it for another client (server), /close ends it and the program;
  * wait for what one causes before the next.  Each handshake, its failure and the end of a
  * connection is a line of JSON.  Loopback only; one peer at a time; everything ends after
- * --seconds.
+ * --seconds.  With --memory it is one connection without a network (memory.c).
  */
 #include "peer.h"
 
@@ -207,7 +207,8 @@ static void parse(int argc, char **argv)
         {"mtu", 1, 0, 'u'},     {"no-cookie", 0, 0, 'n'}, {"cid", 1, 0, 'c'},
         {"psk", 1, 0, 'k'},     {"identity", 1, 0, 'i'},  {"ca", 1, 0, 'A'},
         {"cert", 1, 0, 'C'},    {"key", 1, 0, 'K'},       {"peer-key", 1, 0, 'P'},
-        {"name", 1, 0, 'N'},    {"seconds", 1, 0, 'S'},   {0, 0, 0, 0}};
+        {"name", 1, 0, 'N'},    {"seconds", 1, 0, 'S'},   {"memory", 0, 0, 'M'},
+        {0, 0, 0, 0}};
     if (argc < 2 || (strcmp(argv[1], "client") != 0 && strcmp(argv[1], "server") != 0))
         die("client or server?");
     o.server = strcmp(argv[1], "server") == 0;
@@ -234,9 +235,10 @@ static void parse(int argc, char **argv)
         case 'P': o.peer_key = optarg; break;
         case 'N': o.name = optarg; break;
         case 'S': o.seconds = atoi(optarg); break;
+        case 'M': o.memory = 1; break;
         default: die("unknown option");
         }
-    if (!o.port || !o.suite)
+    if (!(o.port || o.memory) || !o.suite)
         die("--port and --suite are needed");
 }
 
@@ -247,6 +249,8 @@ int main(int argc, char **argv)
     alarm((unsigned int)o.seconds);
     wolfSSL_Init();
     WOLFSSL_CTX *ctx = make_context();
+    if (o.memory)
+        return run_in_memory(ctx);
     WOLFSSL_SESSION *session = NULL;
     int udp = new_socket();
     enum next next;

@@ -14,7 +14,7 @@ enum {
 
 /* The command line; a length of -1 says that there is no such thing. v12 and v13 are versions. */
 struct options {
-    int server, v12, v13, port, mtu, mutual, cookie, seconds, psk_length, cid_length;
+    int server, v12, v13, memory, port, mtu, mutual, cookie, seconds, psk_length, cid_length;
     const char *auth, *suite, *groups, *identity, *ca, *cert, *key, *peer_key, *name;
     unsigned char psk[MAX_KEY], cid[DTLS_CID_MAX_SIZE];
 };
@@ -28,6 +28,9 @@ void must(int result, const char *what);
 /* What all connections share, and one connection whose datagrams go through the socket udp. */
 WOLFSSL_CTX *make_context(void);
 WOLFSSL *make_connection(WOLFSSL_CTX *ctx, int *udp);
+
+/* One connection whose datagrams go through standard input and output; gives the exit status. */
+int run_in_memory(WOLFSSL_CTX *ctx);
 
 /* A UDP socket on loopback: bound for a server, connected for a client. */
 int new_socket(void);
