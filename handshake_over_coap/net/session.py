@@ -26,7 +26,7 @@ from handshake_over_coap.records.errors import NumbersExhausted, RecordDropped
 from handshake_over_coap.tls.alerts import Alert, AlertError, sealed_alert
 from handshake_over_coap.tls.codepoints import AlertDescription, AlertLevel, ContentType
 from handshake_over_coap.tls.dtls13 import Connected13
-from handshake_over_coap.tls.handshake import Connected, PeerIdentity
+from handshake_over_coap.tls.handshake import Connected, PeerIdentity, alert_for_late
 from handshake_over_coap.tls.tickets import Ticket
 from handshake_over_coap.trace.report import HandshakeReport
 
@@ -41,8 +41,6 @@ MOST_TICKETS = 8
 """Tickets that a session keeps: the newest."""
 
 _CLOSE_NOTIFY = Alert(AlertLevel.warning, AlertDescription.close_notify)
-_NO_RENEGOTIATION = Alert(AlertLevel.warning, AlertDescription.no_renegotiation)
-
 _SAME_INSTANT = 1e-6
 """Seconds by which a timer may come early: rounded times must not set it again and again."""
 
@@ -332,7 +330,7 @@ class Session:
         elif content_type == ContentType.alert:
             self._on_alert(plaintext)
         elif not self._on_handshake(plaintext):
-            self._refuse_renegotiation()
+            self._refuse_message(plaintext)
 
     def _on_alert(self, plaintext: bytes) -> None:
         try:
@@ -350,16 +348,18 @@ class Session:
 
     def _always_fatal(self, alert: AlertError) -> bool:
         """In 1.3 the level means nothing, and all errors are fatal (RFC 8446 section 6)."""
-        return (
-            isinstance(self._layer, Layer13) and alert.description != AlertDescription.user_canceled
-        )
+        of_1_3 = isinstance(self._layer, Layer13)
+        return of_1_3 and alert.description != AlertDescription.user_canceled
 
-    def _refuse_renegotiation(self) -> None:
-        """A handshake message under the session's keys: refused once, counted always."""
+    def _refuse_message(self, plaintext: bytes) -> None:
+        """A handshake message under the keys of 1.2: one that would renegotiate is refused once."""
         self.counters["dropped: handshake record"] += 1
-        if not self._renegotiation_refused:
+        error = alert_for_late(plaintext)
+        if error.level == AlertLevel.fatal:
+            self._fail(error)
+        elif not self._renegotiation_refused:
             self._renegotiation_refused = True
-            self._send_alert(_NO_RENEGOTIATION)
+            self._send_alert(error.alert)
 
     def _send_alert(self, alert: Alert) -> None:
         try:

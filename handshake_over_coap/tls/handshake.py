@@ -12,7 +12,7 @@ from typing import Protocol
 
 from handshake_over_coap.errors import ConfigurationError
 
-from .alerts import NoRenegotiation, UnexpectedMessage
+from .alerts import AlertError, NoRenegotiation, UnexpectedMessage
 from .codepoints import HandshakeType, ProtocolVersion
 from .credentials import auth_by_form, auth_by_psk
 from .flight import Flight, HandshakeMessage, Item
@@ -21,6 +21,10 @@ from .keys import TrafficKeys
 from .schedule12 import export
 from .suites import CipherSuite
 from .tickets import Ticket
+
+_RENEGOTIATING = tuple(
+    bytes((each,)) for each in (HandshakeType.hello_request, HandshakeType.client_hello)
+)
 
 __all__ = ["Connected", "EpochKeys", "PeerIdentity", "State", "Step"]
 
@@ -110,10 +114,7 @@ class Connected:
 
     def handle(self, item: Item) -> Step:
         """Nothing more belongs to this handshake; renegotiation is refused (RFC 5746)."""
-        hellos = (HandshakeType.hello_request, HandshakeType.client_hello)
-        if isinstance(item, HandshakeMessage) and item.type in hellos:
-            raise NoRenegotiation("the handshake is complete, and there is no renegotiation")
-        raise UnexpectedMessage("the handshake is complete")
+        raise alert_for_late(item.dtls_bytes() if isinstance(item, HandshakeMessage) else b"")
 
     def export(self, label: str, length: int, context: bytes | None = None) -> bytes:
         """Keying material for the application (RFC 5705), ``length`` bytes.
@@ -126,3 +127,13 @@ class Connected:
         return export(
             self.master_secret, label, self.client_random, self.server_random, length, context
         )
+
+
+def alert_for_late(message: bytes) -> AlertError:
+    """The alert for a message after the handshake of 1.2, or a part of one with its header.
+
+    Only one that would renegotiate is no error (RFC 5246 section 7.2.2).
+    """
+    if message[:1] in _RENEGOTIATING:
+        return NoRenegotiation("the handshake is complete, and there is no renegotiation")
+    return UnexpectedMessage("the handshake is complete")

@@ -250,6 +250,27 @@ def test_renegotiation_is_refused_once_and_the_session_goes_on(over12: dict[str,
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("kind", [2, 11, 14, 15, 16, 24, 99])
+def test_another_message_after_the_handshake_of_1_2_ends_the_session(
+    kind: int, over12: dict[str, Any]
+) -> None:
+    """RFC 5246 section 7.2.2: unexpected_message is always fatal."""
+
+    async def scenario() -> None:
+        async with hoc.serve(LOOPBACK, PSK, handler=echo, **over12) as server:
+            client, session, endpoint = await client_that_may_vanish(
+                server.address, LOOPBACK, **over12
+            )
+            message = bytes((kind,)) + bytes(11)
+            late = session._layer.seal(ContentType.handshake, message)
+            endpoint.send(late, Address(*server.address))
+            with pytest.raises(hoc.Closed, match="unexpected_message"):
+                await asyncio.wait_for(session.receive(), 5)
+            await client.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_reboot_on_the_same_port_keeps_the_old_association_until_the_new_one_speaks(
     over: dict[str, Any],
 ) -> None:

@@ -16,8 +16,8 @@ from handshake_over_coap.carriers.conversation import Established
 from handshake_over_coap.carriers.reassembly import Reassembly
 from handshake_over_coap.records.sealer import Sealer
 from handshake_over_coap.timers import Draw, undrawn
-from handshake_over_coap.tls.alerts import AlertError, BadRecordMac
-from handshake_over_coap.tls.codepoints import ContentType
+from handshake_over_coap.tls.alerts import AlertError, BadRecordMac, UnexpectedMessage
+from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
 from handshake_over_coap.tls.flight import ChangeCipherSpec, Flight, HandshakeMessage
 from handshake_over_coap.tls.handshake import Connected, EpochKeys, State, Step
 
@@ -209,7 +209,10 @@ class Engine:
         incoming = self._incoming
         if incoming.taken_back:
             self._go_back()
-        while (message := incoming.reassembly.peek()) is not None:
+        while not isinstance(self._state, Connected):
+            message = incoming.reassembly.peek()
+            if message is None:
+                break
             if message.epoch and not incoming.change_cipher_spec:
                 break
             for item in self._items(message):
@@ -267,10 +270,12 @@ class Engine:
         yield message
 
     def _take(self, step: Step, now: float) -> list[bytes]:
+        completes = isinstance(step.state, Connected)
+        if completes:
+            self._check_end(answered=bool(step.flight))
         self._state = step.state
         for keys in step.keys:
             self._install(keys)
-        completes = isinstance(step.state, Connected)
         if self._flight and (step.flight or completes):
             self._timer.answered(now, self._times_again)
         if completes:
@@ -289,6 +294,20 @@ class Engine:
         self._times_again = 0
         self._timer.sent(now)
         return self._transmit(now)
+
+    def _check_end(self, *, answered: bool) -> None:
+        """Finished is the last message of its flight; raises UnexpectedMessage for one behind it.
+
+        Before anything is said in answer: a client that has not been sent ChangeCipherSpec reads
+        no sealed alert.  A server may ask for another handshake at any time, which a client may
+        pass over (RFC 5246 section 7.4.1.1).
+        """
+        reassembly = self._incoming.reassembly
+        message = reassembly.peek()
+        if not answered and message and message.type == HandshakeType.hello_request:
+            reassembly.advance()
+        if reassembly.protected:
+            raise UnexpectedMessage("a message behind Finished")
 
     def _install(self, keys: EpochKeys) -> None:
         if keys.write is not None:

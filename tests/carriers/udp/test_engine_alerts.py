@@ -12,6 +12,7 @@ import pytest
 from handshake_over_coap.carriers.udp.engine13 import Engine13
 from handshake_over_coap.net.layers import Layer13
 from handshake_over_coap.records.ack import Ack
+from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord
 from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber, split13
 from handshake_over_coap.records.opener13 import Opened, Opener13
 from handshake_over_coap.records.sealer13 import Sealer13
@@ -223,3 +224,48 @@ def test_a_finished_in_the_clear_is_in_the_way_of_no_sealed_one(first: bool) -> 
         pair.server.on_timer(pair.server.deadline)  # forgets what was contradicted
     assert pair.server.receive(change, pair.now)
     assert pair.server.established is not None
+
+
+# -- behind Finished of 1.2 ------------------------------------------------------------------------
+
+
+def behind_finished(pair: UdpPair, flight: bytes, *, kind: int, client: bool) -> bytes:
+    """A last flight, and one more message under the keys behind it."""
+    sealer = (pair.client if client else pair.server)._sealer
+    assert sealer is not None
+    message = part(kind, 4, 3, 0, bytes(4))
+    if kind == HandshakeType.hello_request:
+        message = part(kind, 0, 3, 0, b"")
+    return flight + sealer.seal_datagram(ContentType.handshake, message)
+
+
+@pytest.mark.parametrize("kind", [HandshakeType.certificate_verify, HandshakeType.client_hello, 99])
+def test_what_stands_behind_the_clients_finished_draws_an_alert_that_it_can_read(kind: int) -> None:
+    """The server has not said ChangeCipherSpec yet, and does not say it any more."""
+    pair, flight = run_to_flight_3()
+    data = behind_finished(pair, flight, kind=kind, client=True)
+    with pytest.raises(UnexpectedMessage) as caught:
+        pair.server.receive(data, pair.now)
+    (alert,) = records(pair.server.alert(caught.value))
+    assert isinstance(alert, PlaintextRecord)
+    assert Alert.decode(alert.fragment) == Alert(AlertLevel.fatal, 10)
+    assert pair.server.established is None
+
+
+@pytest.mark.parametrize("kind", [HandshakeType.certificate_verify, HandshakeType.client_hello, 99])
+def test_what_stands_behind_the_servers_finished_is_unexpected_too(kind: int) -> None:
+    pair, flight = run_to_flight_3()
+    last = b"".join(pair.server.receive(flight, pair.now))
+    with pytest.raises(UnexpectedMessage) as caught:
+        pair.client.receive(behind_finished(pair, last, kind=kind, client=False), pair.now)
+    (alert,) = records(pair.client.alert(caught.value))
+    assert isinstance(alert, SealedRecord)
+
+
+def test_a_request_for_another_handshake_behind_finished_is_passed_over() -> None:
+    """RFC 5246 section 7.4.1.1: a client may ignore it."""
+    pair, flight = run_to_flight_3()
+    last = b"".join(pair.server.receive(flight, pair.now))
+    asked = behind_finished(pair, last, kind=HandshakeType.hello_request, client=False)
+    assert pair.client.receive(asked, pair.now) == []
+    assert pair.complete
