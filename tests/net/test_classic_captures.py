@@ -17,7 +17,7 @@ from handshake_over_coap.net.server import Server
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.sim.loop import run
 from handshake_over_coap.tls.codepoints import NamedGroup
-from tests.support.capture_checker import check
+from tests.support.capture_checker import check, read_pcapng
 from tests.support.network import Network, Sent
 from tests.support.parties import (
     ECDHE_PSK_CCM,
@@ -65,6 +65,7 @@ async def converse(
     at_server: bool,
     loss: float,
     kind: str = "pcap_dtls",
+    encoding: str = "default",
 ) -> list[bytes]:
     """A handshake and one echoed datagram, captured at one side; gives what the client drew."""
     draws = random.Random(str(scenario))
@@ -74,6 +75,7 @@ async def converse(
 
     network, tape = Network(verdict=verdict), Tape("client")
     common = {"transport": transport, "block_size": 64, "mtu": 400, "timeout": 600.0}
+    common |= {"encoding": encoding} if encoding != "default" else {}
     here = Options(**common, max_retransmit=None, **{kind: path})  # type: ignore[arg-type]
     there = Options(**common, max_retransmit=None)  # type: ignore[arg-type]
     server = Server(
@@ -145,6 +147,29 @@ def test_tshark_dissects_and_decrypts_the_equivalent_conversation(
     program, path = require_peer("tshark"), tmp_path / "classic.pcapng"
     run(converse(scenario, transport, path, at_server=False, loss=0.0))
     _tshark_decrypts(program, path)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("scenario", [c for c in CREDENTIALS if c.suite != ECDHE_PSK_CCM], ids=str)
+def test_tshark_decrypts_the_conversation_that_compact_bodies_stand_for(
+    scenario: Scenario, tmp_path: Path, require_peer: Callable[[str], str]
+) -> None:
+    program, path = require_peer("tshark"), tmp_path / "classic.pcapng"
+    run(converse(scenario, "coap", path, at_server=False, loss=0.0, encoding="compact"))
+    _tshark_decrypts(program, path)
+
+
+@pytest.mark.parametrize("at_server", [False, True], ids=["client", "server"])
+@pytest.mark.parametrize("scenario", CREDENTIALS, ids=str)
+def test_the_conversation_is_the_same_whatever_bodies_have_carried_it(
+    scenario: Scenario, at_server: bool, tmp_path: Path
+) -> None:
+    seen = []
+    for encoding in ("plain", "compact"):
+        path = tmp_path / f"{encoding}.pcapng"
+        run(converse(scenario, "coap", path, at_server=at_server, loss=0.0, encoding=encoding))
+        seen.append(read_pcapng(path))
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.peer
