@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handshake_over_coap.coap.message import Message
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab.metrics import Trial
 from handshake_over_coap.lab.scenario import Scenario
@@ -11,7 +12,8 @@ from handshake_over_coap.lab.simulate import check_scenario, check_trials
 from handshake_over_coap.lab.trial import prepared, run_trial
 from handshake_over_coap.net.fitting import fitting
 from handshake_over_coap.sim import Passage, PassageRecorder, Side, view
-from handshake_over_coap.trace.label import datagram_label
+from handshake_over_coap.trace.coap import read_coap
+from handshake_over_coap.trace.label import Record, datagram_label, records_of
 from handshake_over_coap.trace.ladder import WIDTH, ladder
 from handshake_over_coap.trace.svg import ladder_svg
 from handshake_over_coap.trace.tap import DatagramSeen, Fate
@@ -25,6 +27,19 @@ class WatchedDatagram:
     from_client: bool
     data: bytes
     lost: bool
+
+    @property
+    def message(self) -> Message | None:
+        """The CoAP message that it is, read tolerantly; None for anything else."""
+        return read_coap(self.data)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The DTLS records in it that can be told from outside; none in a CoAP message.
+
+        Behind a record with a connection ID, whose length only the two sides know, none is seen.
+        """
+        return () if self.message is not None else records_of(self.data)
 
     @property
     def label(self) -> str:

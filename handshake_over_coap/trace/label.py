@@ -33,7 +33,8 @@ from handshake_over_coap.trace.coap import TYPES, code_words, path_text, read_co
 
 _MOST_RECORDS: Final = 4
 
-_AnyRecord: TypeAlias = RawRecord | CiphertextRecord
+Record: TypeAlias = RawRecord | CiphertextRecord
+"""A record as it is on the wire: of DTLS 1.2 or in the clear, or a protected one of 1.3."""
 
 
 def datagram_label(data: bytes) -> str:
@@ -94,10 +95,7 @@ def _uint_text(value: bytes, most: int) -> str:
 
 def _of_records(data: bytes) -> list[str]:
     """The records of either version: the one that reads further is the one that was meant."""
-    found, rest = max(
-        (_read(data, split_datagram(data)), _read(data, split13(data))),
-        key=lambda each: len(each[0]),
-    )
+    found, rest = _in_either_version(data, _MOST_RECORDS + 1)
     words = [_record_text(record) for record in found[:_MOST_RECORDS]]
     if len(found) > _MOST_RECORDS:
         words.append("...")
@@ -107,11 +105,23 @@ def _of_records(data: bytes) -> list[str]:
     return words
 
 
-def _read(data: bytes, records: Iterator[_AnyRecord]) -> tuple[list[_AnyRecord], bytes]:
-    """The first few records, one more than are shown, and what of ``data`` could not be read."""
-    found: list[_AnyRecord] = []
+def records_of(data: bytes) -> tuple[Record, ...]:
+    """The records that a UDP payload begins with, up to one that cannot be told from outside."""
+    return tuple(_in_either_version(data, None)[0])
+
+
+def _in_either_version(data: bytes, most: int | None) -> tuple[list[Record], bytes]:
+    return max(
+        (_read(data, split_datagram(data), most), _read(data, split13(data), most)),
+        key=lambda each: len(each[0]),
+    )
+
+
+def _read(data: bytes, records: Iterator[Record], most: int | None) -> tuple[list[Record], bytes]:
+    """The first ``most`` records, and what of ``data`` could not be read."""
+    found: list[Record] = []
     try:
-        found.extend(islice(records, _MOST_RECORDS + 1))
+        found.extend(islice(records, most))
     except RecordDropped:
         return found, data[sum(len(record.to_bytes()) for record in found) :]
     return found, b""
@@ -133,7 +143,7 @@ def _with_connection_id(rest: bytes) -> str | None:
     return None
 
 
-def _record_text(record: _AnyRecord) -> str:
+def _record_text(record: Record) -> str:
     if isinstance(record, CiphertextRecord):
         # Which epoch and which number it is, only the holder of the keys can tell.
         return f"protected record, epoch bits {record.epoch_bits}"
