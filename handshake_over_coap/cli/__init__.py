@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else _USAGE
+        status = stop.code if isinstance(stop.code, int) else _USAGE
+        return _run(Namespace(command="", run=lambda _: status))  # help and version are output, too
     with _logging(arguments.verbose):
         return _run(arguments)
 
@@ -82,7 +83,8 @@ def _run(arguments: Namespace) -> int:
 
 def _complain(arguments: Namespace, text: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads that either
-        print(f"hoc {arguments.command}: {text}", file=sys.stderr, flush=True)
+        name = f"hoc {arguments.command}".rstrip()
+        print(f"{name}: {text}", file=sys.stderr, flush=True)
 
 
 class _Formatter(logging.Formatter):

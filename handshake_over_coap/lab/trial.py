@@ -222,13 +222,16 @@ class _Handshake:
             failure = await this._outcome()
             ended = this._ended()
             await asyncio.sleep(this._began + ended - this._loop.time() + SAME_INSTANT)
-            return this._measured(number, failure, ended)
+            trial = this._measured(number, failure, ended)
         finally:
             this.network.finish()
             audience.leave(this._client.key_log)
             await this._client.close()
             await this._server.close()
             this._raise_unseen()
+        if this._client.files_failure is not None:
+            raise this._client.files_failure
+        return trial
 
     def _elapsed(self, cpu: Processor | None) -> float:
         """Seconds since the client began, to when ``cpu`` is done."""

@@ -51,7 +51,10 @@ class WireCapture:
         self._frames.append(frame)
 
     def ended(self, key_log: Iterable[str]) -> None:
-        """The trial is over; these are the secrets of its session, if it has come to one."""
+        """The trial is over; these are the secrets of its session, if it has come to one.
+
+        Raises an Error where the file takes no more.
+        """
         for line in key_log:
             self._capture.secrets(line)
         if isinstance(self._capture, FrameCapture):
@@ -60,6 +63,8 @@ class WireCapture:
         else:
             for datagram in view(self.passages.passages, Side.CLIENT):
                 self._capture.observe(datagram)
+            if self._capture.failure is not None:
+                raise self._capture.failure
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import stat
@@ -33,7 +34,8 @@ class Capture:
 
     The file is created with mode 0600.  Raises ConfigurationError where it cannot be.  Later the
     endpoint matters more than its capture: a write that fails is logged, kept in ``failure``, and
-    is the last.  A datagram that no IP packet can hold is counted in ``left_out``.
+    is the last; a file ends with what was written whole.  A datagram that no IP packet can hold is
+    counted in ``left_out``.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Capture:
         self._file = BufferedWriter(open_private(path, _WHAT, append=False))
         self.failure: Error | None = None
         self.left_out = 0
+        self._is_file = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        self._whole = 0
         try:
             self._writer = PcapngWriter(self._file)
-            self._file.flush()
+            self._flush()
         except OSError as error:
             self._discard()
             raise cannot_write(_WHAT, path, error) from error
@@ -70,14 +74,14 @@ class Capture:
         comment = "lost" if seen.fate is Fate.LOST else ""
         try:
             self._writer.packet(time_ns, packet, outbound=outbound, comment=comment)
-            self._file.flush()  # whatever ends this process, what it has seen is there
+            self._flush()
         except OSError as error:
             self._fail(error)
 
     @property
     def in_place(self) -> bool:
         """Whether what is written can be changed later: in a file it can, in a pipe it cannot."""
-        return not self._file.closed and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        return self._is_file and not self._file.closed
 
     def reserve(self) -> int | None:
         """Keep room for secrets that are to serve the datagrams from here on.
@@ -101,7 +105,7 @@ class Capture:
         try:
             if room is None or len(key_log) > ROOM:
                 self._writer.secrets(key_log)
-                self._file.flush()
+                self._flush()
             else:
                 self._fill(room, secrets_block(key_log.ljust(ROOM, "\n")))
         except OSError as error:
@@ -120,9 +124,18 @@ class Capture:
         except OSError as error:
             self._fail(error)
 
+    def _flush(self) -> None:
+        """Whatever ends this process, what it has seen is there."""
+        self._file.flush()
+        if self.in_place:
+            self._whole = self._file.raw.tell()
+
     def _fail(self, error: OSError) -> None:
         self.failure = cannot_write(_WHAT, self._path, error)
         _log.info("%s; the capture ends here", self.failure)
+        if self.in_place:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._whole)
         self._discard()
 
     def _discard(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import subprocess
@@ -31,23 +32,22 @@ def _into_full(*arguments: object) -> tuple[int, str]:
             stdout=full,
             stderr=subprocess.PIPE,
             timeout=PATIENCE,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, "PYTHONUNBUFFERED": ""},
             check=False,
         )
     return done.returncode, done.stderr.decode()
 
 
 @pytest.mark.parametrize(
-    "arguments", [("simulate", "--trials", 1, "--json"), ("tables", 4), ("demo", "--json")]
+    "arguments",
+    [("simulate", "--trials", 1, "--json"), ("tables", 4), ("demo", "--json"), ("--version",)],
 )
 def test_a_full_disk_under_the_output_is_one_line_and_status_1(
     arguments: tuple[object, ...],
 ) -> None:
     status, said = _into_full(*arguments)
-    assert (status, said) == (
-        1,
-        f"hoc {arguments[0]}: cannot write the output: no space is left\n",
-    )
+    name = "hoc" if arguments[0] == "--version" else f"hoc {arguments[0]}"
+    assert (status, said) == (1, f"{name}: cannot write the output: no space is left\n")
 
 
 def test_a_closed_pipe_is_one_line_and_status_1() -> None:
@@ -74,6 +74,32 @@ def test_a_full_disk_under_a_trace_is_one_line_and_status_1(option: str) -> None
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "'/dev/full': No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--keylog", "--pcap", "--pcap-dtls", "--ladder-svg"])
+def test_a_full_disk_under_a_trace_of_a_simulation_is_one_line_and_status_1(option: str) -> None:
+    done = run_hoc("simulate", "--trials", 1, option, FULL)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "'/dev/full': No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("transport", ["coap", "udp"])
+def test_a_disk_that_fills_up_leaves_a_capture_that_ends_with_a_whole_packet(
+    transport: str, tmp_path: Path
+) -> None:
+    capture = tmp_path / "capture"
+    limited = f"ulimit -f 2; exec {shlex.join(COMMAND)} simulate --trials 1 --auth rpk"
+    done = subprocess.run(
+        ["bash", "-c", f"{limited} --transport {transport} --pcap {capture} | cat"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert b"File too large" in done.stderr
+    assert 0 < _whole(capture) < 10
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
