@@ -18,16 +18,17 @@ A_SECOND: Final = 5.0
 """Lines that may be written in each second besides."""
 
 _CAUSED_BY_PEERS: Final = (
+    "carriers.coap.client",
+    "carriers.coap.exchange",
     "carriers.rejections",
-    "carriers.coap.answers",
-    "carriers.coap.server",
-    "carriers.udp.server",
+    "cli.exchange",
+    "cli.serve",
+    "integrations.aiocoap.resource",
     "net.server",
     "net.session",
-    "net.udp",
     "net.traces",
-    "cli.serve",
-    "cli.exchange",
+    "net.udp",
+    "tls.credentials.psk",
 )
 """Modules whose lines of level INFO and above follow from what comes in."""
 
