@@ -15,7 +15,7 @@ from handshake_over_coap.tls.credentials import Credential, Trust
 from handshake_over_coap.tls.tickets import Ticket
 
 from .client import Client
-from .endpoint import HostPort, UdpEndpoint, named
+from .endpoint import HostPort, UdpEndpoint, check_address, named
 from .options import Options, OptionValues, now_utc
 from .reaching import Attempt, reached
 from .session import Session
@@ -45,6 +45,7 @@ async def connect(
     Raises ConfigurationError, AlertError (either side refused), HandshakeTimeout or CarrierError,
     and at the end an Error where a key log or capture that was asked for could not be written.
     """
+    check_address(address)
     chosen = Options(**options)
     if trust is not None and trust.asks_for_name(chosen.auth):
         # What a resolver says where a host is must not decide who it is.

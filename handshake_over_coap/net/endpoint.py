@@ -8,16 +8,18 @@ import errno
 import socket
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, TypeAlias
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import CarrierError, ConfigurationError
 from handshake_over_coap.net.udp import SockAddr, UdpEndpoint, from_sockaddr
 
-__all__ = ["HostPort", "UdpEndpoint", "named", "open_each", "open_udp"]
+__all__ = ["HostPort", "UdpEndpoint", "check_address", "named", "open_each", "open_udp"]
 
 HostPort: TypeAlias = tuple[str, int]
+
+_ALL_HOSTS: Final = IPv4Address("255.255.255.255")
 
 _REMEDIES: Final = {
     errno.EADDRINUSE: "stop the program that holds it, or choose another port (0: any free one)",
@@ -115,10 +117,10 @@ async def _plans(bind: HostPort | None, connect_to: HostPort | None) -> list[_Pl
     here = [] if bind is None else await _resolve(bind, socket.AI_PASSIVE)
     if connect_to is None:
         return [_Plan(family, local, None) for family, local in here]
+    check_address(connect_to)
     if connect_to[1] == 0:
         raise ConfigurationError("port 0 is no server's: give the port that it listens on")
     there = await _resolve(connect_to, 0)
-    _refuse_groups(connect_to, there)
     if bind is None:
         return [_Plan(family, None, target) for family, target in there]
     plans = [
@@ -134,20 +136,40 @@ async def _plans(bind: HostPort | None, connect_to: HostPort | None) -> list[_Pl
     return plans
 
 
-def _refuse_groups(where: HostPort, found: list[tuple[int, SockAddr]]) -> None:
-    """A handshake is made with one peer (RFC 6347 has no other kind)."""
-    addresses = [ip_address(sockaddr[0].partition("%")[0]) for _, sockaddr in found]
-    if addresses and all(each.is_multicast for each in addresses):
+def _without_groups(
+    where: HostPort, found: list[tuple[int, SockAddr]]
+) -> list[tuple[int, SockAddr]]:
+    """A handshake is made with one peer, at an address of its own (RFC 6347 has no other kind)."""
+    ours = [each for each in found if not _is_group(each[1][0])]
+    if found and not ours:
         raise ConfigurationError(
             f"{_text(where)} is a group of hosts: a handshake is made with one, give its address"
         )
+    return ours
+
+
+def _is_group(host: str) -> bool:
+    address = ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_multicast or (mapped or address) == _ALL_HOSTS
+
+
+def check_address(where: HostPort) -> None:
+    """Raise ConfigurationError for what is no host and port, whatever types say."""
+    match where:
+        case (str() | None, int() as port) if not isinstance(port, bool):
+            if not 0 <= port <= 0xFFFF:
+                raise ConfigurationError(f"port {port} of {where[0]}: choose one from 0 to 65535")
+        case _:
+            raise ConfigurationError(
+                f"{where!r} is no address: give host and port, as in ('::1', 5684)"
+            )
 
 
 async def _resolve(where: HostPort, flags: int) -> list[tuple[int, SockAddr]]:
     """Family and address of each that ``where`` stands for; CarrierError if none does."""
+    check_address(where)
     host, port = where
-    if not 0 <= port <= 0xFFFF:
-        raise ConfigurationError(f"port {port} of {host}: choose one from 0 to 65535")
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)
@@ -158,9 +180,10 @@ async def _resolve(where: HostPort, flags: int) -> list[tuple[int, SockAddr]]:
             "check the spelling, or give a numeric address"
         ) from error
     # A Python built without IPv6 gives its addresses as (int, bytes): those are of no use.
-    return [
+    usable: list[tuple[int, SockAddr]] = [
         (family, sockaddr) for family, _, _, _, sockaddr in found if isinstance(sockaddr[0], str)
     ]
+    return _without_groups(where, usable)
 
 
 def _open_socket(plan: _Plan, receive_buffer: int | None) -> socket.socket:

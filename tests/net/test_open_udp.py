@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -35,11 +36,21 @@ def test_a_port_in_use_is_named_with_its_remedy() -> None:
         (("no such host", 5684), None, CarrierError, "cannot resolve 'no such host'.*numeric"),
         (("a" * 300, 5684), None, CarrierError, "cannot resolve"),
         (None, ("\0", 5684), CarrierError, "cannot resolve"),
+        (None, ("::ffff:224.0.0.1", 5684), ConfigurationError, "a group of hosts"),
+        (None, ("255.255.255.255", 5684), ConfigurationError, "a group of hosts"),
+        (("224.0.0.1", 0), None, ConfigurationError, "a group of hosts"),
+        (("ff02::1%lo", 0), None, ConfigurationError, "a group of hosts"),
+        (("255.255.255.255", 0), None, ConfigurationError, "a group of hosts"),
+        (("127.0.0.1", "5684"), None, ConfigurationError, "is no address"),
+        (("127.0.0.1", True), None, ConfigurationError, "is no address"),
+        (None, (b"127.0.0.1", 5684), ConfigurationError, "is no address"),
+        (None, ("127.0.0.1",), ConfigurationError, "is no address"),
+        ("127.0.0.1:5684", None, ConfigurationError, "is no address"),
     ],
 )
 def test_impossible_addresses_are_told_from_those_that_are_not_there(
-    bind: tuple[str, int] | None,
-    connect_to: tuple[str, int] | None,
+    bind: Any,
+    connect_to: Any,
     kind: type[Error],
     words: str,
 ) -> None:

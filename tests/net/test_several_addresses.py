@@ -107,7 +107,8 @@ def test_a_zone_is_told_with_its_address() -> None:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        (("255.255.255.255", 5683), "give that of one server"),
+        (("255.255.255.255", 5683), "a group of hosts"),
+        (("127.255.255.255", 5683), "give that of one server"),
         (("ff02::1%1", 5683), "a group of hosts"),
         (("224.0.1.187", 5683), "a group of hosts"),
         (("127.0.0.1", 0), "port 0 is no server's"),
