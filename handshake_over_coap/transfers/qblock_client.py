@@ -25,12 +25,14 @@ class QBlockClient:
     """Posts bodies by Q-Block1.
 
     ``known`` is whether the server knows the options; ``None`` before its first response.  One that
-    does not gets blocks of RFC 7959.
+    does not gets blocks of RFC 7959.  ``largest`` is the largest block in bytes that it is known to
+    take.
     """
 
     def __init__(self, terms: Terms, parameters: QBlockParameters) -> None:
         self.terms, self.parameters = terms, parameters
         self.known: bool | None = None
+        self.largest = terms.largest_block
         self._blocks = BlockwiseClient(terms)
 
     def post(self, upload: Upload) -> QBlockPosting:
@@ -117,7 +119,7 @@ class QBlockPosting:
 
     def _cut(self) -> Departing:
         """The body in one message, or in blocks that each fit one."""
-        body, largest = self._upload.body, self._terms.largest_block
+        body, largest = self._upload.body, self._side.largest
         hint = (int(Option.Q_BLOCK2), Block(0, True, largest).encode())
         content = self._request(body, hint)
         if len(body) <= largest and self._fits(content):
@@ -180,11 +182,28 @@ class QBlockPosting:
             if response.code in (Code.CONTINUE, Code.REQUEST_ENTITY_INCOMPLETE):
                 return self._probed(now)
             self._side.known, self._probing = True, False
+        if response.code == Code.REQUEST_ENTITY_TOO_LARGE and self._is_hint(response, asked):
+            return self._cut_smaller(response, now)
         if response.code == Code.CONTINUE:
             return self._continued(response, now)
         if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
             return self._reported(response, now)
         return self._collect(response, now)
+
+    def _is_hint(self, response: Message, asked: Outgoing) -> bool:
+        """Whether the server asks for smaller blocks than it was sent (RFC 7959 section 2.9.3)."""
+        value, sent = response.get(Option.Q_BLOCK1), asked.content.get(Option.Q_BLOCK1)
+        size = len(self._upload.body) if sent is None else Block.decode(sent).size
+        return value is not None and Block.decode(value).size < size
+
+    def _cut_smaller(self, response: Message, now: float) -> Sequence[Outgoing]:
+        """Begin again with smaller blocks; once, as each of a set may have drawn the hint."""
+        size = Block.decode(response.get(Option.Q_BLOCK1) or b"").size
+        if size >= self._side.largest:
+            return ()
+        self._side.largest, self._tag = size, None
+        self._leaving = self._cut()
+        return self._begin(now)
 
     def _continued(self, response: Message, now: float) -> Sequence[Outgoing]:
         """2.31: all of the latest set has come, the next one may go (section 7.2)."""

@@ -9,6 +9,7 @@ import pytest
 
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.coap.options import Block
+from handshake_over_coap.transfers.qblock import QBLOCK
 from tests.support.by_hand import hello
 from tests.support.exchange import (
     ACK,
@@ -238,6 +239,36 @@ async def test_a_4_13_with_a_smaller_block_is_a_hint_to_cut_smaller(
         client = here.client()
         assert agree(await client.handshake(), here.completed[0].established)
         assert len(refusals) == 1  # flight 3 is cut as the server takes it
+
+
+@pytest.mark.parametrize(("limit", "size"), [(32, 1024), (16, 64), (32, 64)])
+@virtual
+async def test_a_4_13_with_a_smaller_quick_block_is_a_hint_to_cut_smaller_too(
+    limit: int, size: int
+) -> None:
+    """RFC 9177 section 4.3: under the conditions of RFC 7959 section 2.9.3."""
+
+    def verdict(sent: Sent) -> Iterable[Delivery | bytes]:
+        if sent.destination != SERVER or sent.data[0] >> 6 != 1:
+            return (sent.data,)
+        value = (message := Message.decode(sent.data)).get(Q_BLOCK1)
+        cut = None if value is None else Block.decode(value)
+        if (len(message.payload) if cut is None else cut.size) <= limit:
+            return (sent.data,)
+        kind, mid = (ACK, None) if message.type == CON else (NON, len(refusals))
+        hint = (Q_BLOCK1, block(0 if cut is None else cut.num, False, limit))
+        refusals.append(sent.data)  # each of a set draws one
+        here.network.inject(
+            response(sent.data, 0x8D, hint, kind=kind, mid=mid), SERVER, sent.source, 0.1
+        )
+        return ()
+
+    refusals: list[bytes] = []
+    async with exchange(verdict=verdict, block_size=size, transfer=QBLOCK) as here:
+        client = here.client()
+        assert agree(await client.handshake(), here.completed[0].established)
+        assert 1 <= len(refusals) <= 5
+        assert here.begun == 1
 
 
 @virtual
