@@ -1,9 +1,10 @@
-"""The tables of docs/tables.md about our carriers, from what `hoc tables 5 --json` prints.
+"""The tables of docs/tables.md about our carriers, from what `hoc tables --json` prints.
 
 hoc tables 5 --full --json > table5.json
 python bench/table5_page.py table5.json
 
-Columns that the file lacks are left out: a run may have been made for a part of them.
+The same for keoh and claeys; which of them a file holds stands in it.  Columns of table 5 that the
+file lacks are left out: a run may have been made for a part of them.
 """
 
 from __future__ import annotations
@@ -65,12 +66,16 @@ def table(
     print("|---" * (1 + len(names)) + "|")
     for row in rows:
         cells = " | ".join(cell(row, name) for name in names)
-        print(f"| {row['loss']:.0%} | {cells} |".replace("% |", " % |", 1))
+        print(f"| {percent(row['loss'])} | {cells} |")
 
 
-def main(path: Path) -> None:
-    """Print all of them, and whatever did not complete."""
-    rows: list[Entry] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+def percent(part: float) -> str:
+    """A part as docs/tables.md writes it."""
+    return f"{part:.0%}".replace("%", " %")
+
+
+def table5(rows: Sequence[Entry]) -> None:
+    """All tables of table 5, and whatever did not complete."""
     every = (*COMPACT, *LEAN12, *LEAN, *DERIVED)
     beside = ("udp-1.3", *COMPACT, "coap-1.3-plain", *LEAN, *QUICK)
     table(rows, PLAIN, mean, "datagrams, plain bodies in blocks, and UDP")
@@ -84,6 +89,44 @@ def main(path: Path) -> None:
         for name, entry in row["ours"].items():
             if entry.get("completed", entry["trials"]) < entry["trials"]:
                 print(f"not all completed: {name} at {row['loss']:.0%}: {entry}")
+
+
+def keoh(rows: Sequence[Entry]) -> None:
+    """Success in percent, with its interval."""
+    names = list(rows[0]["ours"])
+    print("\n| loss | published |", " | ".join(f"`{name}`" for name in names), "|")
+    print("|---" * (2 + len(names)) + "|")
+    for row in rows:
+        success, about = row["published"]["success"], row["published"]["approximate"]
+        published = "" if success is None else f"{'about ' if about else ''}{100 * success:.0f}"
+        cells = (
+            f"{100 * each['success']:.1f} "
+            f"({100 * each['interval'][0]:.1f}-{100 * each['interval'][1]:.1f})"
+            for each in row["ours"].values()
+        )
+        print(f"| {percent(row['loss'])} | {published} |", " | ".join(cells), "|")
+
+
+def claeys(rows: Sequence[Entry]) -> None:
+    """Ratios to the quiet link, with their intervals."""
+    print("\n| frames lost | carrier | median time | mean time | bytes | bytes of frames |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        for name, each in row["ours"].items():
+            low, high = each["time"]["median_ci95"]
+            means = (each[figure] for figure in ("time", "bytes", "frame_bytes"))
+            cells = " | ".join(f"{of['mean']:.2f} ± {of['ci95']:.2f}" for of in means)
+            median = f"{each['time']['median']:.2f} ({low:.2f}-{high:.2f})"
+            print(f"| {percent(row['loss'])} | `{name}` | {median} | {cells} |")
+
+
+PAGES = {5: table5, "keoh": keoh, "claeys": claeys}
+
+
+def main(path: Path) -> None:
+    """Print the tables of what ``path`` holds."""
+    said = json.loads(path.read_text(encoding="utf-8"))
+    PAGES[said["table"]](said["rows"])
 
 
 if __name__ == "__main__":

@@ -79,6 +79,21 @@ def test_the_tables_of_the_page_come_from_a_run(
 
 
 @pytest.mark.parametrize(
+    ("name", "line"),
+    [("keoh", "| 50 % | about 0 |"), ("claeys", "| 40 % | `coap-1.3-lean` |")],
+)
+def test_the_other_tables_of_the_page_come_from_runs(
+    name: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = line[2:4]
+    part = ["--losses", f"0.{losses}", "--columns", "coap-1.3-lean"]
+    assert main(["tables", name, "--trials", "6", *part, "--json"]) == 0
+    (tmp_path / "run.json").write_text(capsys.readouterr().out, encoding="utf-8")
+    table5_page.main(tmp_path / "run.json")
+    assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("name", "losses"), [(5, [0.3, 0.55]), ("keoh", [0.0, 0.5]), ("claeys", [0.3, 0.4])]
 )
 def test_each_table_has_its_picture(name: int | str, losses: list[float], tmp_path: Path) -> None:
