@@ -42,7 +42,7 @@ def table5_lines(rows: Sequence[table5.Row], selection: Selection) -> list[str]:
     """The whole table."""
     who = {"server": "the server's key shown", "mutual": "both keys shown"}
     title = (
-        f"{_TITLE} with datagrams of {selection.limit} bytes at most,\n"
+        f"{_TITLE} with datagrams of {selection.conditions['limit']} bytes at most,\n"
         f"{who[selection.authentication]}, {_LOSS_MODELS[selection.loss_model]}"
     )
     lines = [title]

@@ -111,7 +111,8 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         "--limit",
         type=int,
         choices=LIMITS,
-        help="table 5 with datagrams of up to so many bytes (default: 65, as published)",
+        help="datagrams of up to so many bytes (default: 65 in table 5, as published; in claeys "
+        "1152)",
     )
     parser.add_argument(
         "--authentication",

@@ -109,7 +109,8 @@ def rows(
     """
     each, done, tell = TRIALS if trials is None else trials, 0, progress or silent
     losses = selection.losses_of("claeys", LOSSES)
-    good = selection.columns_of(contestants(**LINK))
+    link = LINK if selection.limit is None else {**LINK, "mtu": selection.limit}
+    good = selection.columns_of(contestants(**link))
     whole = (1 + len(losses)) * len(good) * each
 
     def run(scenarios: Mapping[str, Scenario]) -> Iterator[tuple[str, SimulationReport]]:
@@ -121,7 +122,7 @@ def rows(
 
     base = dict(run(good))
     for loss in losses:
-        bad = run(selection.columns_of(contestants(**LINK, loss=loss)))
+        bad = run(selection.columns_of(contestants(**link, loss=loss)))
         yield Row(loss, CLAEYS, {name: _degraded(it, base[name]) for name, it in bad})
 
 

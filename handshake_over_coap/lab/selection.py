@@ -6,7 +6,6 @@ the path loses.  What is not chosen is as in the draft.
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,11 +43,14 @@ LOSS_MODELS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """A part of a table; ``losses`` and ``columns`` are all there are where they are None."""
+    """A part of a table; ``losses`` and ``columns`` are all there are where they are None.
+
+    ``limit`` is the table's own where it is None: that of the draft in table 5.
+    """
 
     losses: Sequence[float] | None = None
     columns: Sequence[str] | None = None
-    limit: int = LIMIT
+    limit: int | None = None
     authentication: str = "server"
     loss_model: str = "independent"
 
@@ -57,31 +59,30 @@ class Selection:
         for name, hint in typing.get_type_hints(Selection).items():
             object.__setattr__(self, name, fitting(name, hint, getattr(self, name)))
         for name, value, known in (
-            ("limit", self.limit, LIMITS),
+            ("limit", self.limit, (None, *LIMITS)),
             ("authentication", self.authentication, AUTHENTICATIONS),
             ("loss_model", self.loss_model, LOSS_MODELS),
         ):
             if value not in known:
-                choices = ", ".join(map(str, known))
+                choices = ", ".join(str(each) for each in known if each is not None)
                 raise ConfigurationError(f"{name} {value!r} is none of {choices}")
 
     @property
     def conditions(self) -> dict[str, int | str]:
         """What belongs to table 5 alone."""
         return {
-            "limit": self.limit,
+            "limit": self.limit or LIMIT,
             "authentication": self.authentication,
             "loss_model": self.loss_model,
         }
 
-    @property
-    def usual(self) -> bool:
-        """Whether the conditions are the draft's."""
-        return self.conditions == Selection().conditions
-
     def options(self, loss: float) -> dict[str, Any]:
         """The options of a scenario at ``loss``; without any, nothing is late either."""
-        common = {"mtu": self.limit, "delay": DELAY, **AUTHENTICATIONS[self.authentication]}
+        common = {
+            "mtu": self.limit or LIMIT,
+            "delay": DELAY,
+            **AUTHENTICATIONS[self.authentication],
+        }
         if not loss:
             return common
         return {**common, "loss": loss, **LOSS_MODELS[self.loss_model]}
@@ -112,15 +113,20 @@ class Selection:
 
     def check_for(self, table: str) -> None:
         """Raise ConfigurationError for what ``table`` does not have."""
-        rest = dataclasses.replace(self, losses=None, columns=None)
-        if table != "5" and not rest.usual:
+        if (table != "5" and self._given("authentication", "loss_model")) or (
+            table not in {"5", "claeys"} and self._given("limit")
+        ):
             raise ConfigurationError(
-                "limit, authentication and loss_model belong to table 5: leave them out"
+                "limit belongs to table 5 and claeys, authentication and loss_model to table 5: "
+                "leave them out"
             )
-        if table not in {"5", "keoh", "claeys"} and rest != self:
+        if table not in {"5", "keoh", "claeys"} and self._given("losses", "columns"):
             raise ConfigurationError(
                 "losses and columns belong to table 5, keoh and claeys: leave them out"
             )
+
+    def _given(self, *names: str) -> bool:
+        return any(getattr(self, name) != getattr(ALL, name) for name in names)
 
 
 def _can_be(loss: float, burst: float | None) -> bool:

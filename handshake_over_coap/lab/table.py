@@ -13,7 +13,6 @@ from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.lab import claeys, keoh, size_maps, table1, table2, table4, table5
 from handshake_over_coap.lab.selection import Selection
 from handshake_over_coap.lab.simulate import Progress, check_trials
-from handshake_over_coap.lab.strategies import LIMIT
 
 NAMES: Final = ("1", "2", "4", "5", "keoh", "claeys", "sizes")
 """The tables there are; the numbers are those of the practical-issues draft."""
@@ -32,7 +31,7 @@ def table(
     *,
     losses: Sequence[float] | None = None,
     columns: Sequence[str] | None = None,
-    limit: int = LIMIT,
+    limit: int | None = None,
     authentication: str = "server",
     loss_model: str = "independent",
     carriers: bool = True,

@@ -156,6 +156,20 @@ def test_keoh_and_claeys_come_in_part() -> None:
     assert (other.loss, list(other.carriers)) == (0.4, ["coap-1.3-lean"])
 
 
+def test_a_datagram_that_fits_a_frame_seldom_has_to_be_repeated_on_a_bad_link() -> None:
+    lean = ["coap-1.3-lean"]
+    ratios = [
+        entry.bytes.mean
+        for limit in (65, 1152)
+        for row in claeys.rows(30, selection=Selection(losses=[0.4], columns=lean, limit=limit))
+        for entry in row.carriers.values()
+    ]
+    framed, cut = ratios
+    assert framed is not None
+    assert cut is not None
+    assert framed < 1.1 < cut
+
+
 @pytest.mark.slow
 def test_a_bad_link_costs_time_and_bytes() -> None:
     *_, worst = claeys.rows(trials=30)
