@@ -15,10 +15,11 @@ from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from handshake_over_coap.tls.wire import Reader
 
 from . import cbor, clear, hello, server_hello, templates
-from .flights12 import ClientFlight, ServerFlight
+from .client12 import ClientFlight
 from .proof import Known, reference_size
 from .records import Content, Contents
 from .sealing import Sealing, is_finished12
+from .server12 import ServerFlight
 from .setting import Older, Said, known_by_us, takes_raw_keys
 
 _HELLO: Final = int(HandshakeType.client_hello)

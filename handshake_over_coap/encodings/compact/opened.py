@@ -93,3 +93,30 @@ def opened(body: bytes) -> Opened | None:
         return None
     random = body[start : start + RANDOM_SIZE]
     return Opened(random, body[suites_at:end], extensions, dict(extensions))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A ServerHello in its parts."""
+
+    random: bytes
+    suite: int
+    extensions: Mapping[int, bytes]
+
+
+@lru_cache(maxsize=16)
+def answered(body: bytes) -> Answered | None:
+    """The parts of a ServerHello, with the last of each extension; None where it is none."""
+    at = len(LEGACY_VERSION) + RANDOM_SIZE
+    if len(body) <= at:
+        return None
+    random = body[len(LEGACY_VERSION) : at]
+    at += 1 + body[at]  # the session
+    end = at + 3  # suite and compression method
+    if end > len(body):
+        return None
+    try:
+        extensions = dict(extensions_of(body, end)) if end < len(body) else {}
+    except DecodeError:
+        return None
+    return Answered(random, body[at] << 8 | body[at + 1], extensions)

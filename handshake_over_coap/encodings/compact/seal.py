@@ -1,10 +1,10 @@
 """Encode, then seal: what is sealed is sealed as it was encoded, under keys of its own.
 
-Key and IV come from the traffic secret of 1.3, or the exporter of 1.2, by labels that nothing else
-uses; so no byte that is sealed here opens under the standard keys, nor the other way round.  The
-nonce is the IV and the number of the first standard record that the sealed part stands for.  The
-additional data bind it to its place: version, content format, epoch, that number, and a hash over
-all bodies of the conversation up to the sealed part.
+Key and IV come from the traffic secret of 1.3, or one after the other from one export of 1.2, by
+labels that nothing else uses; so no byte that is sealed here opens under the standard keys, nor the
+other way round.  The nonce is the IV and the number of the first standard record that the sealed
+part stands for.  The additional data bind it to its place: version, content format, epoch, that
+number, and a hash over all bodies of the conversation up to the sealed part.
 """
 
 from __future__ import annotations
@@ -44,8 +44,12 @@ class OwnKeys:
     ) -> OwnKeys | None:
         """Those of ``epoch`` for a body that begins with ``clear``; None if there are none."""
         keys: EpochContext = context.epoch(epoch)
-        key = keys.derive(KEY_LABEL, keys.aead.key_length)
-        iv = keys.derive(IV_LABEL, NONCE_LENGTH)
+        length = keys.aead.key_length
+        if version == ProtocolVersion.DTLS_1_3:
+            key, iv = keys.derive(KEY_LABEL, length), keys.derive(IV_LABEL, NONCE_LENGTH)
+        else:
+            both = keys.derive(KEY_LABEL, length + NONCE_LENGTH)
+            key, iv = (None, None) if both is None else (both[:length], both[length:])
         if key is None or iv is None:
             return None
         place = sha256(context.digest + clear).digest()

@@ -12,7 +12,6 @@ otherwise.  Every other ServerHello has no short form.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from typing import Final
 
@@ -22,7 +21,7 @@ from handshake_over_coap.tls.messages.hello13 import HELLO_RETRY_RANDOM
 from handshake_over_coap.tls.wire import MAX_U8, Reader, u8, u16, vec8, vec16
 
 from . import points
-from .opened import LEGACY_VERSION, RANDOM_SIZE, Opened, extensions_of, joined
+from .opened import LEGACY_VERSION, RANDOM_SIZE, Opened, answered, joined
 from .shapes import CID, PSK, SHARE, VERSIONS
 
 _1_3: Final = b"\xfe\xfc"
@@ -84,17 +83,10 @@ class _Fields:
         return b"%b%b\0%b\0%b" % (LEGACY_VERSION, self.random, u16(self.suite), vec16(found))
 
 
-@lru_cache(maxsize=64)
 def is_1_3(body: bytes) -> bool:
-    """Whether a ServerHello, well formed or not, chooses DTLS 1.3."""
-    reader = Reader(body)
-    try:
-        reader.take(2 + RANDOM_SIZE)
-        reader.vec8()
-        reader.take(3)
-        return (VERSIONS, _1_3) in extensions_of(reader.rest(), 0)
-    except DecodeError:
-        return False
+    """Whether a ServerHello chooses DTLS 1.3."""
+    parts = answered(body)
+    return parts is not None and parts.extensions.get(VERSIONS) == _1_3
 
 
 def is_retry(body: bytes) -> bool:
@@ -102,21 +94,17 @@ def is_retry(body: bytes) -> bool:
     return body[2 : 2 + RANDOM_SIZE] == HELLO_RETRY_RANDOM
 
 
-_SUITE_AT: Final = 2 + RANDOM_SIZE + 1
-_EXTENSIONS_AT: Final = _SUITE_AT + 3
-
-
 def _parsed(body: bytes) -> _Fields | None:
     """The parts; None where they do not give the same message back."""
-    try:
-        extensions = dict(extensions_of(body, _EXTENSIONS_AT))
-        psk = extensions.get(PSK)
-        number = None if psk is None else Reader(psk).u16()
-    except DecodeError:
+    parts = answered(body)
+    if parts is None:
         return None
-    suite = body[_SUITE_AT] << 8 | body[_SUITE_AT + 1]
-    random = body[2 : 2 + RANDOM_SIZE]
-    fields = _Fields(random, suite, extensions.get(SHARE), number, extensions.get(CID))
+    found = parts.extensions
+    psk = found.get(PSK)
+    if psk is not None and len(psk) != 2:
+        return None
+    number = None if psk is None else psk[0] << 8 | psk[1]
+    fields = _Fields(parts.random, parts.suite, found.get(SHARE), number, found.get(CID))
     return fields if fields.whole() == body else None
 
 

@@ -15,7 +15,7 @@ from handshake_over_coap.tls.suites import KeyExchange, suite_by_id
 from handshake_over_coap.tls.wire import Reader
 
 from . import server_hello
-from .opened import RANDOM_SIZE, Opened, extensions_of, opened
+from .opened import Opened, answered, opened
 from .proof import Known, reference_size
 from .shapes import CID, EMS, SERVER_TYPE
 
@@ -127,21 +127,17 @@ class Older:
 
 @lru_cache(maxsize=16)
 def _older(hello: bytes, answer: bytes, from_client: bool) -> Older:
-    reader = Reader(answer)
-    reader.take(2 + RANDOM_SIZE)
-    reader.vec8()
-    suite = suite_by_id(reader.u16())
-    reader.take(1)
-    answered = dict(extensions_of(reader.rest(), 0)) if reader.remaining else {}
-    if suite is None:
+    parts = answered(answer)
+    suite = None if parts is None else suite_by_id(parts.suite)
+    if parts is None or suite is None:
         raise DecodeError("a cipher suite that is not known")
     offered = opened(hello)
-    cid = answered.get(CID)
+    cid = parts.extensions.get(CID)
     if cid is not None and not from_client:
         cid = None if offered is None else offered.get(CID)
     return Older(
         psk=suite.key_exchange is not KeyExchange.ECDHE_ECDSA,
         tag=suite.aead.tag_length,
-        extended=EMS in answered,
+        extended=EMS in parts.extensions,
         cid=b"" if not cid else Reader(cid).vec8(),
     )
