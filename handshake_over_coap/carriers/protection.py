@@ -35,7 +35,7 @@ from handshake_over_coap.tls.alerts import InternalError
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.handshake import EpochKeys
-from handshake_over_coap.tls.keys import TrafficKeys
+from handshake_over_coap.tls.keys import DerivedKeys, TrafficKeys
 from handshake_over_coap.tls.suites import AeadAlgorithm
 
 APPLICATION_EPOCH = 3
@@ -296,7 +296,8 @@ Protection: TypeAlias = Protection12 | Protection13
 def protection_of(keys: EpochKeys) -> Protection:
     """The first keys of a handshake; those of 1.3 have one for record numbers too."""
     _, write = _both(keys)
-    return Protection13.of(keys) if write.sn_key else Protection12.of(keys)
+    is_13 = isinstance(write, DerivedKeys) or write.sn_key
+    return Protection13.of(keys) if is_13 else Protection12.of(keys)
 
 
 def _opener12(read: TrafficKeys, keys: EpochKeys) -> Opener:

@@ -42,8 +42,8 @@ from handshake_over_coap.records.inner import TYPES_13, limited, unwrap
 from handshake_over_coap.records.limits13 import limits_of
 from handshake_over_coap.records.replay import FIRST_NUMBERS, ReplayWindow
 from handshake_over_coap.records.sealer13 import check_keys13
-from handshake_over_coap.tls.keys import TrafficKeys
-from handshake_over_coap.tls.suites import NONCE_LENGTH
+from handshake_over_coap.tls.keys import DerivedKeys, TrafficKeys
+from handshake_over_coap.tls.suites import NONCE_LENGTH, RecordNumberMask
 
 # The header that a sealer writes unless told otherwise: number of 16 bits, length, nothing more.
 _USUAL_FIRST = FIXED_BITS | LONG_NUMBER_BIT | LENGTH_BIT
@@ -262,6 +262,7 @@ class _Epoch:
     __slots__ = (
         "_decrypt",
         "_iv",
+        "_keys",
         "_mask",
         "_max_ciphertext",
         "_min_ciphertext",
@@ -280,12 +281,21 @@ class _Epoch:
         limit = limits_of(keys.aead).forged
         self.forgery_limit = limit if forgery_limit is None else min(forgery_limit, limit)
         self.window = ReplayWindow(window)
-        self._iv = int.from_bytes(keys.iv, "big")
-        self._decrypt = keys.aead.make(keys.key).decrypt
-        self._mask = keys.aead.make_mask(keys.sn_key)
+        self._keys = keys
+        self._mask: RecordNumberMask | None = None
+        if not isinstance(keys, DerivedKeys):
+            self._make_ready()
         # With a tag of 16 bytes, the shortest that holds a content type is one byte longer.
         self._min_ciphertext = max(MIN_CIPHERTEXT, keys.aead.tag_length + 1)
         self._max_ciphertext = max_inner + keys.aead.tag_length
+
+    def _make_ready(self) -> RecordNumberMask:
+        """Make the ciphers, and give the mask; those of a handshake's own epoch may stay unused."""
+        keys = self._keys
+        self._iv = int.from_bytes(keys.iv, "big")
+        self._decrypt = keys.aead.make(keys.key).decrypt
+        self._mask = keys.aead.make_mask(keys.sn_key)
+        return self._mask
 
     def mask(self, ciphertext: bytes) -> bytes:
         """The mask of the number; raises for a record that needs no decryption to be refused."""
@@ -295,7 +305,7 @@ class _Epoch:
             or self.forgeries >= self.forgery_limit
         ):
             self._refuse(length)
-        return self._mask(ciphertext[:MIN_CIPHERTEXT])
+        return (self._mask or self._make_ready())(ciphertext[:MIN_CIPHERTEXT])
 
     def open(self, low: int, bits: int, clear: bytes, ciphertext: bytes, in_body: bool) -> Opened:
         """What is in a record of this epoch.

@@ -26,7 +26,7 @@ from handshake_over_coap.records.dtls13 import (
 from handshake_over_coap.records.errors import NumbersExhausted
 from handshake_over_coap.records.inner import TYPES_13, limited, wrap
 from handshake_over_coap.records.limits13 import limits_of
-from handshake_over_coap.tls.keys import TrafficKeys
+from handshake_over_coap.tls.keys import DerivedKeys, TrafficKeys
 from handshake_over_coap.tls.suites import NONCE_LENGTH
 
 _NUMBER_AND_LENGTH = Struct(">HH")
@@ -35,6 +35,8 @@ _pack = _NUMBER_AND_LENGTH.pack
 # Up to here a number of 8 bits is nearest to what the receiver expects, whatever was lost: it
 # expects one of the numbers so far.
 _SHORT_NUMBERS = 128
+
+_NOT_READY = -1
 
 
 class Sealer13:
@@ -54,6 +56,7 @@ class Sealer13:
         "_encrypt",
         "_first",
         "_iv",
+        "_keys",
         "_mask",
         "_max_inner",
         "_next",
@@ -86,14 +89,21 @@ class Sealer13:
         self.short_header = short_header
         self._next = next_sequence_number
         self._seal_limit = limit if seal_limit is None else min(seal_limit, limit)
-        self._iv = int.from_bytes(keys.iv, "big")
-        self._encrypt = keys.aead.make(keys.key).encrypt
-        self._mask = keys.aead.make_mask(keys.sn_key)
+        self._keys, self._iv = keys, _NOT_READY
+        if not isinstance(keys, DerivedKeys):
+            self._make_ready()
         self._tag_length = keys.aead.tag_length
         self._max_inner = limited(MAX_INNER, record_limit)
         self._shortest = max(1, MIN_CIPHERTEXT - keys.aead.tag_length)
         self._first, self._prefix = 0, b""
         self.change_cid(cid)
+
+    def _make_ready(self) -> None:
+        """Make the ciphers; those of a handshake's own epoch may never be needed."""
+        keys = self._keys
+        self._iv = int.from_bytes(keys.iv, "big")
+        self._encrypt = keys.aead.make(keys.key).encrypt
+        self._mask = keys.aead.make_mask(keys.sn_key)
 
     def change_cid(self, cid: bytes) -> None:
         """Put ``cid`` into the records from now on, empty for none (RFC 9147 section 9).
@@ -165,6 +175,8 @@ class Sealer13:
         if number >= self._seal_limit:
             raise NumbersExhausted(f"the key of epoch {self.epoch} has sealed {number} records")
         self._next = number + 1  # before the cipher runs: whatever happens, no nonce is used twice
+        if self._iv == _NOT_READY:
+            self._make_ready()
         nonce = (self._iv ^ number).to_bytes(NONCE_LENGTH, "big")
         if self.short_header:
             return self._seal_short(number, nonce, inner, last)
@@ -204,6 +216,8 @@ def check_keys13(keys: TrafficKeys) -> None:
     """Raise ConfigurationError unless ``keys`` can protect records of DTLS 1.3."""
     if not 0 < keys.epoch <= MAX_EPOCH:
         raise ConfigurationError(f"records of epoch {keys.epoch} are not protected")
+    if isinstance(keys, DerivedKeys):
+        return
     if len(keys.iv) != NONCE_LENGTH:
         raise ConfigurationError(f"write_iv of {len(keys.iv)} bytes, not {NONCE_LENGTH}")
     if len(keys.sn_key) != keys.aead.key_length:

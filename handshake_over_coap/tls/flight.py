@@ -41,24 +41,7 @@ class HandshakeMessage:
         DTLS 1.2 hashes its transcript over this form.  Raises ConfigurationError for a number
         or a body that does not fit its field.
         """
-        body = self.body
-        length = len(body)
-        try:
-            header = _DTLS_HEADER.pack(
-                self.type,
-                length >> 16,
-                length & 0xFFFF,
-                self.message_seq,
-                0,
-                0,
-                length >> 16,
-                length & 0xFFFF,
-            )
-        except struct_error:
-            raise ConfigurationError(
-                f"message {self.message_seq} of type {self.type}, {length} bytes: out of range"
-            ) from None
-        return header + body
+        return dtls_bytes(self.type, self.body, self.message_seq)
 
     def tls_bytes(self) -> bytes:
         """The 4-byte TLS header and the body: what DTLS 1.3 hashes (RFC 9147 section 5.2).
@@ -66,6 +49,18 @@ class HandshakeMessage:
         Raises ConfigurationError as :meth:`dtls_bytes` does.
         """
         return u8(self.type) + u24(len(self.body)) + self.body
+
+
+def dtls_bytes(kind: int, body: bytes, message_seq: int) -> bytes:
+    """A message of DTLS from its parts, as :meth:`HandshakeMessage.dtls_bytes` has it."""
+    length = len(body)
+    high, low = length >> 16, length & 0xFFFF
+    try:
+        return _DTLS_HEADER.pack(kind, high, low, message_seq, 0, 0, high, low) + body
+    except struct_error:
+        raise ConfigurationError(
+            f"message {message_seq} of type {kind}, {length} bytes: out of range"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from handshake_over_coap.tls.suites import AeadAlgorithm
+from handshake_over_coap.tls.suites import NONCE_LENGTH, AeadAlgorithm
 
 Derive: TypeAlias = Callable[[str, int], bytes]
 """Makes as many bytes of key material as it is told, for a label: other keys than those here."""
@@ -30,3 +30,52 @@ class TrafficKeys:
     iv: bytes = field(repr=False)
     sn_key: bytes = field(default=b"", repr=False)
     derive: Derive | None = field(default=None, repr=False, compare=False)
+
+
+class DerivedKeys(TrafficKeys):
+    """Keys that are derived when they are asked for: those of an epoch may never be.
+
+    ``make`` gives so many bytes for the label of each, "key", "iv" and "sn" (RFC 8446 section 7.3,
+    RFC 9147 section 4.2.3), so that their lengths are those of ``aead``.
+    """
+
+    __slots__ = ("_make",)
+    _make: Callable[[bytes, int], bytes]
+
+    def __init__(
+        self, epoch: int, aead: AeadAlgorithm, make: Callable[[bytes, int], bytes], derive: Derive
+    ) -> None:
+        keep = object.__setattr__
+        keep(self, "epoch", epoch)
+        keep(self, "aead", aead)
+        keep(self, "derive", derive)
+        keep(self, "_make", make)
+
+    @property
+    def key(self) -> bytes:
+        """The AEAD key."""
+        return self._make(b"key", self.aead.key_length)
+
+    @property
+    def iv(self) -> bytes:
+        """write_iv."""
+        return self._make(b"iv", NONCE_LENGTH)
+
+    @property
+    def sn_key(self) -> bytes:
+        """The key of record numbers."""
+        return self._make(b"sn", self.aead.key_length)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they are the same keys, derived or not."""
+        if not isinstance(other, TrafficKeys):
+            return NotImplemented
+        return _values(self) == _values(other)
+
+    def __hash__(self) -> int:
+        """A hash that needs no key."""
+        return hash((self.epoch, self.aead))
+
+
+def _values(keys: TrafficKeys) -> tuple[int, AeadAlgorithm, bytes, bytes, bytes]:
+    return keys.epoch, keys.aead, keys.key, keys.iv, keys.sn_key

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, hmac
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.effort import HMAC_BLOCKS, Primitive, note
-from handshake_over_coap.tls.keys import TrafficKeys
-from handshake_over_coap.tls.suites import NONCE_LENGTH, AeadAlgorithm
+from handshake_over_coap.tls.keys import DerivedKeys, TrafficKeys
+from handshake_over_coap.tls.suites import AeadAlgorithm
 
 DTLS13_PREFIX: Final = b"dtls13"
 """Label prefix of DTLS 1.3: no space follows it (RFC 9147 section 5.9)."""
@@ -205,22 +205,21 @@ def finished_key(base_key: bytes, prefix: bytes = DTLS13_PREFIX) -> bytes:
 def traffic_keys(
     secret: bytes, epoch: int, aead: AeadAlgorithm, prefix: bytes = DTLS13_PREFIX
 ) -> TrafficKeys:
-    """The keys of one direction in ``epoch`` (RFC 8446 section 7.3, RFC 9147 section 4.2.3)."""
+    """The keys of one direction in ``epoch`` (RFC 8446 section 7.3, RFC 9147 section 4.2.3).
+
+    Each is derived when it is needed.
+    """
     keyed = _keyed(secret)
+
+    def make(label: bytes, length: int) -> bytes:
+        return _expand_label(keyed, label, b"", length, prefix)
 
     def derive(label: str, length: int) -> bytes:
         if length > HASH_LENGTH:
             return hkdf_expand_label(secret, label.encode(), b"", length, prefix)
-        return _expand_label(keyed, label.encode(), b"", length, prefix)
+        return make(label.encode(), length)
 
-    return TrafficKeys(
-        epoch,
-        aead,
-        key=_expand_label(keyed, b"key", b"", aead.key_length, prefix),
-        iv=_expand_label(keyed, b"iv", b"", NONCE_LENGTH, prefix),
-        sn_key=_expand_label(keyed, b"sn", b"", aead.key_length, prefix),
-        derive=derive,
-    )
+    return DerivedKeys(epoch, aead, make, derive)
 
 
 def next_traffic_secret(secret: bytes, prefix: bytes = DTLS13_PREFIX) -> bytes:

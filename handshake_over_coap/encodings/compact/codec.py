@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from handshake_over_coap.encodings.base import FlightContext
@@ -27,6 +28,7 @@ _ANSWER: Final = int(HandshakeType.server_hello)
 _REQUEST: Final = int(HandshakeType.certificate_request)
 
 _HANDSHAKE: Final = int(ContentType.handshake)
+_type_of = attrgetter("type")
 _ESCAPE: Final = bytes((cbor.ARRAY,))
 
 
@@ -111,10 +113,10 @@ def _parted(flight: Sequence[FlightItem]) -> tuple[list[HandshakeMessage], list[
     records: list[Unsealed] = []
     changed = False
     for item in flight:
-        if isinstance(item, Unsealed):
-            records.append(item)
-        elif isinstance(item, HandshakeMessage) and not records and not changed:
+        if isinstance(item, HandshakeMessage) and not records and not changed:
             messages.append(item)
+        elif isinstance(item, Unsealed):
+            records.append(item)
         elif isinstance(item, ChangeCipherSpec) and not records and not changed:
             changed = True
         else:
@@ -129,9 +131,8 @@ def _parted(flight: Sequence[FlightItem]) -> tuple[list[HandshakeMessage], list[
 
 def _asks(messages: Sequence[HandshakeMessage], contents: Contents) -> bool:
     """Whether a flight asks for a key of the client: under the seal in 1.3."""
-    if any(message.type == _REQUEST for message in messages):
-        return True
-    return any(message.type == _REQUEST for each in contents for message in each.messages)
+    parts = (messages, *(each.messages for each in contents))
+    return any(_REQUEST in map(_type_of, part) for part in parts)
 
 
 def _write_hello(message: HandshakeMessage, references: int) -> bytes:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
 from struct import error as struct_error
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.alerts import DecodeError
@@ -61,8 +60,7 @@ def write_extensions(extensions: Iterable[Extension]) -> bytes:
     return vec16(joined(extensions))
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A ClientHello in its parts; ``extensions`` in order, and the last of each by its number."""
 
     random: bytes
@@ -95,8 +93,7 @@ def opened(body: bytes) -> Opened | None:
     return Opened(random, body[suites_at:end], extensions, dict(extensions))
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """A ServerHello in its parts."""
 
     random: bytes

@@ -11,10 +11,9 @@ place of its key, whichever that is.  In a chain all certificates but the last h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.wire import Reader, u8, vec16
@@ -34,8 +33,7 @@ _ED25519_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")
 _MAX_CHAIN: Final = 0xFF
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """What a side shows: with ``raw`` one SubjectPublicKeyInfo, otherwise a chain, DER all of it.
 
     ``scheme`` is the number of its signature scheme.
@@ -47,8 +45,7 @@ class Proof:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the receiver of a body has said of the keys it knows: ``size`` bytes name one of them.
 
     ``pins`` are the keys, as far as this side is the receiver.

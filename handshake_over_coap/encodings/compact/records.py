@@ -10,13 +10,12 @@ number at the end says how many bytes name a raw public key that the sender know
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.codepoints import ContentType
-from handshake_over_coap.tls.flight import HandshakeMessage, split_messages
+from handshake_over_coap.tls.flight import HandshakeMessage, dtls_bytes, split_messages
 from handshake_over_coap.tls.wire import Reader
 
 from . import cbor
@@ -24,10 +23,10 @@ from .proof import MAX_REFERENCE
 
 _HANDSHAKE: Final = int(ContentType.handshake)
 _OTHERS: Final = (int(ContentType.alert), int(ContentType.ack))
+_TYPES: Final = frozenset((_HANDSHAKE, *_OTHERS))
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What one record holds: handshake messages, or an alert or ACK as ``other``."""
 
     content_type: int
@@ -44,14 +43,19 @@ class Content:
     @property
     def plaintext(self) -> bytes:
         """What the standard record seals."""
-        return self.other + b"".join(message.dtls_bytes() for message in self.messages)
+        messages = self.messages
+        if len(messages) == 1:
+            return messages[0].dtls_bytes()
+        return self.other + b"".join([message.dtls_bytes() for message in messages])
 
 
 Contents = Sequence[Content]
 
+Plain = tuple[int, bytes]
+"""Content type and plaintext of a record."""
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+
+class Setting(NamedTuple):
     """Where sealed records stand: ``epoch``, and the message_seq of the first message.
 
     ``one_by_one`` tells that each message usually has a record of its own.
@@ -66,7 +70,7 @@ def check_counts(contents: Contents, setting: Setting) -> None:
     """Raise ConfigurationError where messages do not count up, or are of another kind."""
     expected = setting.message_seq
     for content in contents:
-        if content.content_type not in (_HANDSHAKE, *_OTHERS):
+        if content.content_type not in _TYPES:
             raise ConfigurationError(f"a record of type {content.content_type} in a flight")
         for message in content.messages:
             if message.message_seq != expected:
@@ -78,23 +82,29 @@ def check_counts(contents: Contents, setting: Setting) -> None:
 
 def messages_alone(contents: Contents, setting: Setting) -> tuple[HandshakeMessage, ...] | None:
     """The messages of a flight that is cut as usual and holds nothing else; None for another."""
-    if not contents or any(each.content_type != _HANDSHAKE for each in contents):
+    if len(contents) == 1:
+        content = contents[0]
+        if content.content_type != _HANDSHAKE:
+            return None
+        return None if setting.one_by_one and len(content.messages) != 1 else content.messages
+    if not contents or not setting.one_by_one:
         return None
-    if setting.one_by_one:
-        single = all(len(each.messages) == 1 for each in contents)
-        return tuple(each.messages[0] for each in contents) if single else None
-    return contents[0].messages if len(contents) == 1 else None
+    if any(each.content_type != _HANDSHAKE or len(each.messages) != 1 for each in contents):
+        return None
+    return tuple(each.messages[0] for each in contents)
 
 
-def contents_of(messages: Sequence[tuple[int, bytes]], setting: Setting) -> list[Content]:
-    """Messages, given by type and body, cut as usual."""
-    whole = tuple(
-        HandshakeMessage(kind, body, setting.message_seq + place, setting.epoch)
-        for place, (kind, body) in enumerate(messages)
-    )
+def cut(messages: Sequence[tuple[int, bytes]], setting: Setting) -> list[Plain]:
+    """The records of messages, given by type and body, as they are usually cut."""
+    each = [dtls_bytes(*message, n) for n, message in enumerate(messages, setting.message_seq)]
     if setting.one_by_one:
-        return [Content(_HANDSHAKE, (message,)) for message in whole]
-    return [Content(_HANDSHAKE, whole)]
+        return [(_HANDSHAKE, one) for one in each]
+    return [(_HANDSHAKE, b"".join(each))]
+
+
+def plain(contents: Contents) -> list[Plain]:
+    """The records as they are sealed."""
+    return [(each.content_type, each.plaintext) for each in contents]
 
 
 def escaped(contents: Contents, setting: Setting, reserved: int, references: int = 0) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 
@@ -25,18 +25,19 @@ IV_LABEL: Final = "coap iv"
 _ADDITIONAL_DATA: Final = Struct(">HHHQ32s")
 
 
-class OwnKeys:
-    """What seals and opens the sealed part of one body."""
+class OwnKeys(NamedTuple):
+    """What seals and opens the sealed part of one body.
 
-    def __init__(
-        self, cipher: AeadCipher, iv: bytes, epoch: int, first: int, version: int, place: bytes
-    ) -> None:
-        self._cipher = cipher
-        self._nonce = (int.from_bytes(iv, "big") ^ first).to_bytes(NONCE_LENGTH, "big")
-        self._version = version
-        self._epoch = epoch
-        self._place = place
-        self.first = first
+    ``first`` is the number of the first standard record that it stands for; ``place`` a hash over
+    all bodies up to it.
+    """
+
+    cipher: AeadCipher
+    nonce: bytes
+    version: int
+    epoch: int
+    first: int
+    place: bytes
 
     @classmethod
     def of(
@@ -44,7 +45,8 @@ class OwnKeys:
     ) -> OwnKeys | None:
         """Those of ``epoch`` for a body that begins with ``clear``; None if there are none."""
         keys: EpochContext = context.epoch(epoch)
-        length = keys.aead.key_length
+        aead, first = keys.aead, keys.next_number
+        length = aead.key_length
         if version == ProtocolVersion.DTLS_1_3:
             key, iv = keys.derive(KEY_LABEL, length), keys.derive(IV_LABEL, NONCE_LENGTH)
         else:
@@ -52,21 +54,22 @@ class OwnKeys:
             key, iv = (None, None) if both is None else (both[:length], both[length:])
         if key is None or iv is None:
             return None
+        nonce = (int.from_bytes(iv, "big") ^ first).to_bytes(NONCE_LENGTH, "big")
         place = sha256(context.digest + clear).digest()
-        return cls(keys.aead.make(key), iv, epoch, keys.next_number, version, place)
+        return cls(aead.make(key), nonce, version, epoch, first, place)
 
     def _additional_data(self, content_format: int) -> bytes:
         return _ADDITIONAL_DATA.pack(
-            self._version, content_format, self._epoch, self.first, self._place
+            self.version, content_format, self.epoch, self.first, self.place
         )
 
     def seal(self, plaintext: bytes, content_format: int) -> bytes:
         """The sealed part."""
-        return self._cipher.encrypt(self._nonce, plaintext, self._additional_data(content_format))
+        return self.cipher.encrypt(self.nonce, plaintext, self._additional_data(content_format))
 
     def open(self, sealed: bytes, content_format: int) -> bytes | None:
         """What is in it; None where it does not authenticate."""
         try:
-            return self._cipher.decrypt(self._nonce, sealed, self._additional_data(content_format))
+            return self.cipher.decrypt(self.nonce, sealed, self._additional_data(content_format))
         except (InvalidTag, ValueError):
             return None

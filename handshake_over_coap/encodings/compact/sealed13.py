@@ -14,9 +14,8 @@ that it has none.  All else is escaped (:mod:`.records`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls13 import RecordNumber
@@ -27,7 +26,17 @@ from handshake_over_coap.tls.wire import Reader, u8, u16, u24, vec16, vec24
 from . import cbor, proof
 from .opened import Opened, write_extensions
 from .proof import FORMS, REFERENCE, Known, Proof
-from .records import Content, Contents, Setting, contents_of, escaped, messages_alone, read_escaped
+from .records import (
+    Content,
+    Contents,
+    Plain,
+    Setting,
+    cut,
+    escaped,
+    messages_alone,
+    plain,
+    read_escaped,
+)
 from .shapes import CLIENT_TYPE, LIMIT, SERVER_TYPE, SNI
 
 FINISHED_SIZE: Final = 32
@@ -61,8 +70,7 @@ _ACK_OF_ALL: Final = Ack.of([RecordNumber(2, 0)]).encode()
 Message = tuple[int, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed13:
+class Sealed13(NamedTuple):
     """The sealed part of one flight; ``known`` is what its receiver has said of keys it knows."""
 
     from_client: bool
@@ -132,7 +140,7 @@ class Sealed13:
             LIMIT in offered,
         )
 
-    def read(self, plaintext: bytes) -> tuple[Contents, int]:
+    def read(self, plaintext: bytes) -> tuple[list[Plain], int]:
         """The records, and how many bytes name a key that the sender knows.
 
         Raises DecodeError for anything that :meth:`write` does not produce.
@@ -140,26 +148,26 @@ class Sealed13:
         if not plaintext:
             if not self.last:
                 raise DecodeError("a flight with nothing in it")
-            return [_whole_ack()], 0
+            return [(int(ContentType.ack), _ACK_OF_ALL)], 0
         if len(plaintext) == FINISHED_SIZE:
             before: list[Message] = [] if self.from_client else [(_EE, self._extensions(None, 0))]
-            return contents_of([*before, (_FINISHED, plaintext)], self.setting), 0
+            return cut([*before, (_FINISHED, plaintext)], self.setting), 0
         if plaintext[0] >= cbor.ARRAY:
             return self._read_escaped(plaintext)
         reader = Reader(plaintext)
         messages, references = self._read_shape(reader)
         messages.append((_FINISHED, reader.take(FINISHED_SIZE)))
         reader.done()
-        return contents_of(messages, self.setting), references
+        return cut(messages, self.setting), references
 
-    def _read_escaped(self, plaintext: bytes) -> tuple[Contents, int]:
+    def _read_escaped(self, plaintext: bytes) -> tuple[list[Plain], int]:
         """What is written out; it is encoded again to see that there is no short form."""
         contents, references = read_escaped(plaintext, self.setting)
         if references and (self.from_client or not _asks(contents)):
             raise DecodeError("references to keys in a flight that asks for none")
         if self.write(contents, references) != plaintext:
             raise DecodeError("not the one encoding of what is sealed")
-        return contents, references
+        return plain(contents), references
 
     def _read_shape(self, reader: Reader) -> tuple[list[Message], int]:
         shape = reader.u8()

@@ -19,11 +19,12 @@ from . import cbor
 from .proof import Known
 from .records import (
     Contents,
+    Plain,
     Setting,
     check_counts,
-    contents_of,
+    cut,
     escaped,
-    messages_alone,
+    plain,
     read_escaped,
 )
 from .seal import OwnKeys
@@ -37,10 +38,10 @@ _EPOCH_OF_1_2: Final = 1
 
 def is_finished12(contents: Contents) -> bool:
     """Whether these are the one record of 1.2 that has a short form."""
-    if len(contents) != 1 or len(contents[0].messages) != 1:
+    messages = contents[0].messages if len(contents) == 1 else ()
+    if len(messages) != 1:
         return False
-    (message,) = contents[0].messages
-    return message.type == _FINISHED and len(message.body) == FINISHED12_SIZE
+    return messages[0].type == _FINISHED and len(messages[0].body) == FINISHED12_SIZE
 
 
 class Sealing:
@@ -109,19 +110,17 @@ class Sealing:
         if plaintext is None:
             raise context.forged(epoch)
         try:
-            contents, references = self._plaintexts.read(plaintext)
+            records, references = self._plaintexts.read(plaintext)
         except ConfigurationError as error:  # fields that no message has
             raise DecodeError(str(error)) from None
         if self._said.is_1_3:
             if not context.from_client:
                 context.references = references
-        elif contents and contents[0].content_type == _HANDSHAKE:
+        elif records and records[0][0] == _HANDSHAKE:
             yield ChangeCipherSpec()
-        last = len(contents) - 1
-        for place, each in enumerate(contents):
-            number = own.first + place
-            plain = each.plaintext
-            yield context.opened(epoch, number, each.content_type, plain, last=place == last)
+        last = own.first + len(records) - 1
+        for number, (content_type, plaintext) in enumerate(records, own.first):
+            yield context.opened(epoch, number, content_type, plaintext, last=number == last)
 
     def _standard(self, records: Sequence[Unsealed], contents: Contents) -> bytes:
         """A Finished of 1.2 without an extended master secret, in its standard record.
@@ -153,18 +152,17 @@ class _Sealed12:
 
     def write(self, contents: Contents, references: int) -> bytes:
         """The plaintext; there is nothing that ``references`` would be said with."""
-        messages = messages_alone(contents, self.setting)
-        if messages and is_finished12(contents):
-            return messages[0].body
+        if is_finished12(contents):
+            return contents[0].messages[0].body
         return escaped(contents, self.setting, FINISHED12_SIZE)
 
-    def read(self, plaintext: bytes) -> tuple[Contents, int]:
+    def read(self, plaintext: bytes) -> tuple[list[Plain], int]:
         """The records; raises DecodeError for anything that :meth:`write` does not produce."""
         if len(plaintext) == FINISHED12_SIZE:
-            return contents_of([(_FINISHED, plaintext)], self.setting), 0
+            return cut([(_FINISHED, plaintext)], self.setting), 0
         if not plaintext or plaintext[0] < cbor.ARRAY:
             raise DecodeError("no sealed flight of DTLS 1.2 begins like this")
         contents, references = read_escaped(plaintext, self.setting)
         if references or self.write(contents, 0) != plaintext:
             raise DecodeError("not the one encoding of what is sealed")
-        return contents, 0
+        return plain(contents), 0

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.codepoints import ExtensionType, HandshakeType
@@ -76,8 +76,7 @@ def _group(code: int) -> bytes:
     return u16(0x001D) if code == points.X25519 else u16(0x0017)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     """An ephemeral key: how it stands in a body, and in a message with its group."""
 
     code: int
@@ -104,8 +103,7 @@ class _Shown:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     """A server's flight in its parts; None for what it does not have."""
 
     head: _ServerHead

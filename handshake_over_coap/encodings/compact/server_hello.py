@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.tls.alerts import DecodeError
 from handshake_over_coap.tls.derived import derived_random
@@ -61,8 +61,7 @@ HEADS_OF_1_3: Final = len(_HEADS)
 """Heads that are taken; those of a server's flight of 1.2 come after them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fields:
+class _Fields(NamedTuple):
     """A ServerHello of 1.3 in its parts; None for an extension that it does not have."""
 
     random: bytes

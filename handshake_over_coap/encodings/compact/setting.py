@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from handshake_over_coap.encodings.base import FlightContext
 from handshake_over_coap.tls.alerts import DecodeError
@@ -23,17 +24,21 @@ _HELLO: Final = int(HandshakeType.client_hello)
 _ANSWER: Final = int(HandshakeType.server_hello)
 _REQUEST: Final = int(HandshakeType.certificate_request)
 _RAW: Final = int(CertificateType.RawPublicKey)
+_type_of = attrgetter("type")
+
+_HELLOS: Final = 4
+"""So many there are at most: a HelloRetryRequest and what follows make it four."""
 
 FINISHED12_SIZE: Final = 12
 _DTLS_HEADER: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What the hellos before a flight say; None for one that has not been said.
 
-    After a HelloRetryRequest, the ClientHello that it answered counts as not said.  ``is_1_3``
-    tells whether the ServerHello has chosen 1.3.
+    After a HelloRetryRequest, the ClientHello that it answered counts as not said.
+    ``asked_for_key`` tells whether a server has asked for a key of the client, and ``is_1_3``
+    whether its hello has chosen 1.3.
     """
 
     hello: HandshakeMessage | None
@@ -43,27 +48,27 @@ class Said:
 
     @classmethod
     def of(cls, messages: Sequence[HandshakeMessage]) -> Said:
-        """From the messages of both sides so far."""
-        return _NOTHING.then(messages)
+        """From the messages of both sides so far, which begin with the hellos."""
+        said = _NOTHING.then(messages[:_HELLOS])
+        asked = _REQUEST in map(_type_of, messages)
+        return said._replace(asked_for_key=True) if asked else said
 
     def then(self, messages: Sequence[HandshakeMessage]) -> Said:
-        """With further messages."""
-        if not messages:
+        """With further hellos, where there is no ServerHello yet."""
+        if not messages or self.answer is not None:
             return self
-        hello, answer, asked = self.hello, self.answer, self.asked_for_key
+        hello, answer = self.hello, self.answer
         for message in messages:
             kind = message.type
             if kind == _HELLO:
-                hello, answer = message, None
+                hello = message
             elif kind == _ANSWER:
-                if server_hello.is_retry(message.body):
-                    hello = None
-                else:
+                if not server_hello.is_retry(message.body):
                     answer = message
-            elif kind == _REQUEST:
-                asked = True
+                    break
+                hello = None
         newer = answer is not None and server_hello.is_1_3(answer.body)
-        return Said(hello, answer, asked, newer)
+        return Said(hello, answer, self.asked_for_key, newer)
 
     @property
     def parts(self) -> Opened | None:
