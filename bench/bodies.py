@@ -1,9 +1,15 @@
 """What bodies of fewer bytes cost: handshakes over CoAP in memory, ``compact`` beside ``plain``.
 
 One carrier, both ends in one process, no sockets and no address check.  A ratio is the CPU time of
-a handshake whose bodies are compact over that of one whose bodies are plain, within a round.  The
-last column is what the encoding itself does, by a clock around each of its steps: what it encodes
-and decodes on both sides, sealing and opening included.  ``--profile KIND`` shows where it goes.
+a handshake whose bodies are compact over that of one whose bodies are plain, within a round.
+Messages with compact bodies name a Content-Format, which the carrier has to write and read; so do
+those of the second contestant, whose bodies are plain: what it takes is the carrier's, not the
+encoding's.  "In itself" is what the encoding does, by a clock around each of its steps: what it
+encodes and decodes on both sides, sealing and opening included.  ``--profile KIND`` shows where
+it goes.
+
+Templates are warm, as in a program that makes many handshakes.  What one end has parsed of the
+hellos is at hand for the other, too, since both are here: about 15 µs that two programs would take.
 """
 
 from __future__ import annotations
@@ -20,7 +26,9 @@ from stacks import ours
 from stacks.rounds import Contestant, machine, measure, table, verdict
 
 from handshake_over_coap.carriers.conversation import begin_server, open_client
-from handshake_over_coap.encodings import BY_NAME, Encoding, FlightContext, FlightItem
+from handshake_over_coap.encodings import Encoding, FlightContext, FlightItem
+from handshake_over_coap.encodings.compact import COMPACT
+from handshake_over_coap.encodings.plain import PLAIN
 from handshake_over_coap.tls.flight import HandshakeMessage
 
 AIM, AIM_RESTORED = 1.05, 1.10
@@ -67,6 +75,16 @@ class Clocked:
         return self._encoding.hello(body)
 
 
+class Named:
+    """Plain bodies under a Content-Format that is not the default one."""
+
+    name, content_format = "plain, named", 65250
+    encode, decode, hello = PLAIN.encode, PLAIN.decode, PLAIN.hello
+
+
+CONTESTANTS: dict[str, Encoding] = {"plain": PLAIN, Named.name: Named(), "compact": COMPACT}
+
+
 def converse(pair: ours.Configs, encoding: Encoding) -> None:
     """One handshake by bodies, without a carrier."""
     turn = open_client(pair[0], encoding)
@@ -93,7 +111,7 @@ def profile(pair: ours.Configs) -> None:
     profiler = cProfile.Profile()
     profiler.enable()
     for _ in range(300):
-        converse(pair, BY_NAME["compact"])
+        converse(pair, COMPACT)
     profiler.disable()
     pstats.Stats(profiler).sort_stats("tottime").print_stats(45)
 
@@ -115,15 +133,15 @@ def main() -> None:
         pair = ours.configs(kind, dtls=dtls)
         with contextlib.ExitStack() as stack:
             everybody = []
-            for encoding in BY_NAME:
+            for title, encoding in CONTESTANTS.items():
                 coap = stack.enter_context(contextlib.closing(ours.Coap(pair, encoding)))
-                own = 1e6 * inside(pair, BY_NAME[encoding], 100)
-                everybody.append(Contestant(f"{encoding}, {own:.0f} µs in itself", coap.run))
+                own = 1e6 * inside(pair, encoding, 100)
+                everybody.append(Contestant(f"{title} ({own:.0f} µs in itself)", coap.run))
             measure(everybody, given.rounds, given.seconds)
-            table(f"Handshakes over CoAP, {name}", everybody, everybody[0])
-            by_name = dict(zip(BY_NAME, everybody, strict=True))
-            ratio = by_name["compact"].ratio(by_name["plain"])
-            verdict("compact, in times of plain", ratio, aim)
+            plain, named, compact = everybody
+            table(f"Handshakes over CoAP, {name}", everybody, plain)
+            verdict("compact, in times of plain", compact.ratio(plain), aim)
+            verdict("compact, in times of plain that is named", compact.ratio(named), aim)
 
 
 if __name__ == "__main__":

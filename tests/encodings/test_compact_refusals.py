@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 
 import pytest
-from cryptography.exceptions import InvalidTag
 
 from handshake_over_coap.encodings.compact import COMPACT, cbor, points, signatures
 from handshake_over_coap.encodings.compact.proof import Known, reference_size
@@ -24,47 +23,9 @@ from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from handshake_over_coap.tls.suites import AES_128_CCM_8
 from handshake_over_coap.tls.wire import Reader
 from tests.support import parties, parties13
-from tests.support.bodies import FixedContext, FixedEpoch, deliveries
+from tests.support.bodies import deliveries
+from tests.support.glass import PINS, GlassContext, damaged
 from tests.support.parties13 import Scenario13
-
-TAG = bytes(8)
-
-
-class Glass:
-    """An AEAD that hides nothing and tells only whether its tag is there."""
-
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        return data + TAG
-
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
-        if not data.endswith(TAG):
-            raise InvalidTag
-        return data[: -len(TAG)]
-
-
-EPOCH = FixedEpoch(replace(AES_128_CCM_8, make=lambda _: Glass()))
-
-
-class Context(FixedContext):
-    """A context whose keys are of glass."""
-
-    def epoch(self, number: int) -> FixedEpoch:
-        return EPOCH
-
-
-def pins_of(size: int) -> frozenset[bytes]:
-    """Keys that need references of so many bytes."""
-    known: dict[bytes, bytes] = {}
-    for number in range(10_000):
-        pin = b"key %d" % number
-        other = known.setdefault(sha256(pin).digest()[: size - 1], pin)
-        pins = frozenset((pin, other) if size > 1 else (pin,))
-        if reference_size(pins) == size:
-            return pins
-    raise AssertionError
-
-
-PINS = {0: frozenset[bytes](), **{size: pins_of(size) for size in (1, 2, 3)}}
 
 
 @dataclass(frozen=True)
@@ -96,8 +57,8 @@ class Case:
         context = self._context(self.pins)
         return tuple(COMPACT.decode(body, context)), context.references
 
-    def _context(self, pins: frozenset[bytes]) -> Context:
-        return Context(self.from_client, self.messages, pins, self.message_seq)
+    def _context(self, pins: frozenset[bytes]) -> GlassContext:
+        return GlassContext(self.from_client, self.messages, pins, self.message_seq)
 
 
 def cases() -> Iterator[Case]:
@@ -124,29 +85,6 @@ def cases() -> Iterator[Case]:
 
 
 CASES = tuple(cases())
-
-
-def damaged(body: bytes, draws: random.Random) -> bytes:
-    """The body with something changed, put in, taken out, or cut off; its tag mostly stays."""
-    tag = TAG if body.endswith(TAG) and draws.random() < 0.9 else b""
-    data = bytearray(body[: len(body) - len(tag)])
-    for _ in range(draws.choice((1, 1, 1, 2, 3))):
-        place = draws.randrange(len(data) + 1)
-        end = min(len(data), place + draws.choice((1, 1, 2, 32)))
-        match draws.randrange(6):
-            case 0:
-                data[place:end] = draws.randbytes(end - place)
-            case 1:
-                data[place:place] = draws.randbytes(draws.choice((1, 2, 32)))
-            case 2:
-                del data[place:end]
-            case 3:
-                del data[place:]
-            case 4 if data:
-                data[place % len(data)] ^= 1 << draws.randrange(8)
-            case _:
-                data[:1] = bytes((draws.randrange(256),))
-    return bytes(data) + tag
 
 
 def check(case: Case, body: bytes) -> bool:
@@ -224,7 +162,7 @@ def test_a_hello_says_how_many_bytes_name_a_key(announced: int) -> None:
     ],
 )
 def test_cbor_of_any_other_form_is_refused(data: str) -> None:
-    context = Context(from_client=True)
+    context = GlassContext(from_client=True)
     with pytest.raises(DecodeError):
         tuple(COMPACT.decode(bytes.fromhex(data), context))
     assert COMPACT.hello(bytes.fromhex(data)) is None
@@ -284,7 +222,7 @@ def test_a_flight_that_no_handshake_has_is_our_own_fault() -> None:
     )
     for flight in wrong:
         with pytest.raises(ConfigurationError):
-            COMPACT.encode(flight, Context(from_client=True))
+            COMPACT.encode(flight, GlassContext(from_client=True))
 
 
 def test_the_cbor_writer_agrees_with_another() -> None:
