@@ -55,7 +55,7 @@ class CompactEncoding:
         try:
             contents = [Content.of(each.content_type, each.plaintext, each.epoch)
                         for each in records]  # fmt: skip
-            asks = context.pins and _asks(messages, contents)
+            asks = context.pins and not context.from_client and _asks(messages, contents)
             references = reference_size(context.pins) if asks else 0
             begun = _write_begun(before, context, messages, references, known, contents)
         except AlertError as error:

@@ -132,7 +132,10 @@ def read_escaped(data: bytes, setting: Setting) -> tuple[list[Content], int]:
     reader = Reader(data)
     items = iter(cbor.read(reader))
     reader.done()
-    return _gathered(items, setting)
+    contents, references = _gathered(items, setting)
+    if not contents:
+        raise DecodeError("an escaped flight with nothing in it")
+    return contents, references
 
 
 def _gathered(items: Iterator[cbor.Item], setting: Setting) -> tuple[list[Content], int]:

@@ -99,6 +99,8 @@ class Template:
         if not head.derived:
             random = body[at : at + RANDOM_SIZE]
             at += RANDOM_SIZE
+            if at > len(body):
+                raise DecodeError("a hello that ends within its random")
         share, psk = b"", b""
         if head.share is not None:
             share, secret, at = _read_share(head.share, body, at)
