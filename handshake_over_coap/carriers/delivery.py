@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from handshake_over_coap.carriers.reassembly import MESSAGE_HEADER, fragment
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.ack import RECORD_NUMBER_LENGTH
 from handshake_over_coap.records.dtls13 import RecordNumber
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
 

@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from handshake_over_coap.carriers.carried import OnCompleted
 from handshake_over_coap.carriers.post_handshake import PostHandshake
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.opener13 import Opened, Opener13
 from handshake_over_coap.records.sealer import Sealer
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from handshake_over_coap.tls.handshake import Connected
 from handshake_over_coap.tls.tickets import Ticket

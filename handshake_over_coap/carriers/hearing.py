@@ -255,11 +255,8 @@ class Around:
         return protection
 
     def seal(self, record: Unsealed, *, last: bool) -> StandardRecord:
-        """The standard record of our flight, which is its form from now on."""
-        sealed = self._protection().seal(record, last=last)
-        said = self._hearing.said
-        said[said.index(record)] = record.sealed_as(sealed)
-        return sealed
+        """The standard record of our flight."""
+        return self._protection().seal(record, last=last)
 
     def sealed(self, record: Unsealed) -> None:
         """The encoding has sealed the next record in its own way."""
@@ -274,7 +271,7 @@ class Around:
             raise BadRecordMac(str(dropped)) from None
         tag_length = self._protection().view(opened.epoch, reading=True).aead.tag_length
         content_type, plaintext, epoch, number = opened
-        return Unsealed(epoch, number, content_type, plaintext, tag_length).sealed_as(record)
+        return Unsealed(epoch, number, content_type, plaintext, tag_length, lambda: record)
 
     def opened(
         self, epoch: int, number: int, content_type: int, plaintext: bytes, *, last: bool

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from handshake_over_coap.errors import ConfigurationError, Error
 
 from .datagram import Address
+
+MOST_EVICTED = 65536
+"""Digests that are kept; beyond them, no Echo value made so far is accepted any more."""
+_DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +184,135 @@ def _greed(groups: Iterable[dict[Address, int]]) -> tuple[int, int]:
         count += len(group)
         oldest = max(oldest, -next(iter(group.values())))
     return count, oldest
+
+
+class Bodies:
+    """Bytes of bodies under way, by endpoint; at most ``most`` of all, whatever carries them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: dict[str, dict[Address, int]] = {}
+        self._sizes: Counter[str] = Counter()
+        self.total = 0
+
+    def hold(self, address: Address, size: int) -> Address | None:
+        """The bodies of ``address`` take ``size`` bytes now, 0 for none.
+
+        Gives an endpoint whose bodies have to go, if the bound is passed: it holds most of all at
+        the network that holds most.  That is another one wherever there is one.
+        """
+        name = network_of(address)
+        held = self._held.setdefault(name, {})
+        change = size - held.get(address, 0)
+        self.total += change
+        self._sizes[name] += change
+        if size:
+            held[address] = size
+        else:
+            held.pop(address, None)
+        if not held:
+            del self._held[name], self._sizes[name]
+        return self._greediest(address) if self.total > self._most else None
+
+    def _greediest(self, but: Address) -> Address | None:
+        for name, _ in self._sizes.most_common(2):
+            others = {each: size for each, size in self._held[name].items() if each != but}
+            if others:
+                return max(others, key=others.__getitem__)
+        return None
+
+
+class Evicted:
+    """What is remembered of handshakes that gave way before their time: that they were.
+
+    A flight 1 that is replayed while its Echo value is valid must never open a second handshake.
+    As a rule it meets the state that it has opened.  Where that had to go early, a digest stays
+    behind for ``lifetime`` seconds, as long as an Echo value, and the replay is told that there is
+    no room.
+    """
+
+    def __init__(self, lifetime: float) -> None:
+        self._lifetime = lifetime
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more should be added until :meth:`clear`."""
+        return len(self._until) >= MOST_EVICTED
+
+    def add(self, address: Address, opened_by: bytes, now: float) -> None:
+        """The handshake that ``address`` began with this flight 1 is gone at ``now`` seconds."""
+        self._forget(now)
+        key = _evicted_key(address, opened_by)
+        self._until[key] = now + self._lifetime
+        self._until.move_to_end(key)
+
+    def holds(self, address: Address, opened_by: bytes, now: float) -> bool:
+        """Whether this flight 1 has had its handshake."""
+        self._forget(now)
+        return bool(self._until) and _evicted_key(address, opened_by) in self._until
+
+    def clear(self) -> None:
+        """No Echo value from before now is valid any more."""
+        self._until.clear()
+
+    def _forget(self, now: float) -> None:
+        while self._until and next(iter(self._until.values())) <= now:
+            self._until.popitem(last=False)
+
+
+def _evicted_key(address: Address, opened_by: bytes) -> bytes:
+    endpoint = f"{address.host}%{address.scope_id} {address.port}\n".encode()
+    return sha256(endpoint + opened_by).digest()[:_DIGEST_LENGTH]
+
+
+class Unproven:
+    """Which clients are answered before they have shown that they receive at their address.
+
+    QUIC does so as well (RFC 9000 section 8.1): it saves a round trip, and the answer is bounded by
+    what came.  What it costs a server is bounded here: unproven handshakes are few in all and by
+    address, and only so many of their first flights are computed in a second, which takes a
+    signature each.  All others prove their address first, as if nothing else were known.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._quota = Quota(limits.unproven, limits.unproven_per_address)
+        self._rate = limits.unproven_rate
+        self._most = max(1.0, limits.unproven_rate)
+        self._left = self._most
+        self._at = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._quota.total
+
+    def begin(self, address: Address) -> bool:
+        """Whether one more is taken; it counts if so."""
+        try:
+            self._quota.begin(address)
+        except TooManyHandshakes:
+            return False
+        return True
+
+    def end(self, address: Address) -> None:
+        """One is proven by now, or forgotten."""
+        self._quota.end(address)
+
+    def may_compute(self, now: float) -> bool:
+        """Whether a first flight is answered now; at most :attr:`Limits.unproven_rate` a second.
+
+        A second's worth may come at once.
+        """
+        self._left = min(self._most, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 def prefix(address: Address) -> str:

@@ -20,11 +20,11 @@ from handshake_over_coap.carriers.delivery import Delivery
 from handshake_over_coap.carriers.reassembly import Placed, Reassembly, read_fragments
 from handshake_over_coap.carriers.receipts import Receipts
 from handshake_over_coap.carriers.sending import Sending
-from handshake_over_coap.carriers.writer13 import Writer13, joined
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls13 import RecordNumber
 from handshake_over_coap.records.opener13 import Opened, Opener13
+from handshake_over_coap.records.writer13 import Writer13, joined
 from handshake_over_coap.timers import Timer
 from handshake_over_coap.tls.alerts import UnexpectedMessage
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType

@@ -21,7 +21,6 @@ from itertools import groupby
 from typing import TypeAlias
 
 from handshake_over_coap.carriers.delivery import ACK_LENGTH
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.encodings.items import BodyItem, StandardRecord, Unsealed
 from handshake_over_coap.records.ack import RECORD_NUMBER_LENGTH, Ack
 from handshake_over_coap.records.dtls12 import SealedRecord
@@ -31,6 +30,7 @@ from handshake_over_coap.records.opener import Opener
 from handshake_over_coap.records.opener13 import Opened, Opener13
 from handshake_over_coap.records.sealer import Sealer
 from handshake_over_coap.records.sealer13 import Sealer13
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.tls.alerts import InternalError
 from handshake_over_coap.tls.codepoints import ContentType
 from handshake_over_coap.tls.flight import HandshakeMessage

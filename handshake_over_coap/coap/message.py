@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .codes import MessageType
 from .options import (
+    BLOCK_OPTIONS,
     LENGTHS,
     REPEATABLE,
     TEXT,
@@ -21,8 +22,6 @@ _NO_LENGTH = 1, 0
 
 _MOST_HEADER = 5
 """Bytes of an option on the wire besides its value, at most."""
-
-_BLOCKS = frozenset({Option.BLOCK1, Option.BLOCK2, Option.Q_BLOCK1, Option.Q_BLOCK2})
 
 __all__ = [
     "Content",
@@ -147,7 +146,7 @@ class Message(NamedTuple):
     def bad_block(self) -> bool:
         """Whether a block option has the reserved size exponent 7 (RFC 7959 section 2.2)."""
         for number, value in self.options:
-            if number in _BLOCKS and value[-1:] and value[-1] & 7 == 7:
+            if number in BLOCK_OPTIONS and value[-1:] and value[-1] & 7 == 7:
                 return True
         return False
 

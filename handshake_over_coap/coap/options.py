@@ -47,6 +47,9 @@ class Option(IntEnum):
     REQUEST_TAG = 292
 
 
+BLOCK_OPTIONS: Final = frozenset({Option.BLOCK1, Option.BLOCK2, Option.Q_BLOCK1, Option.Q_BLOCK2})
+"""Options whose value is a :class:`Block`."""
+
 LENGTHS: Final[dict[int, tuple[int, int]]] = {
     Option.URI_HOST: (1, 255),
     Option.ETAG: (1, 8),

@@ -57,27 +57,28 @@ class Observer(Protocol):
 
 
 class Tap:
-    """Passes on what an endpoint sees to any number of observers, in the order they were added."""
+    """Passes on what an endpoint sees to any number of observers, in the order they were added.
 
-    __slots__ = ("_observers",)
+    It is ``active`` while anybody observes; without, reading the clock for :meth:`seen` is wasted.
+    """
+
+    __slots__ = ("_observers", "active")
 
     def __init__(self) -> None:
         # A tuple, so that observers may come and go while one of them is being called.
         self._observers: tuple[Observer, ...] = ()
-
-    @property
-    def active(self) -> bool:
-        """Whether anybody observes; without, reading the clock for :meth:`seen` is wasted."""
-        return bool(self._observers)
+        self.active = False
 
     def add(self, observer: Observer) -> None:
         """Tell ``observer`` of every datagram from now on; adding it again changes nothing."""
         if not any(each is observer for each in self._observers):
             self._observers += (observer,)
+            self.active = True
 
     def remove(self, observer: Observer) -> None:
         """Tell ``observer`` no more; nothing happens if it was not told before."""
         self._observers = tuple(each for each in self._observers if each is not observer)
+        self.active = bool(self._observers)
 
     def seen(
         self,
@@ -90,8 +91,6 @@ class Tap:
         fate: Fate = Fate.UNKNOWN,
     ) -> None:
         """Report a datagram; the arguments are the fields of :class:`DatagramSeen`."""
-        if not self._observers:
-            return
         datagram = DatagramSeen(time, direction, host, port, data, local_host, fate)
         for observer in self._observers:
             observer.observe(datagram)

@@ -13,10 +13,10 @@ from handshake_over_coap.errors import CarrierError
 from handshake_over_coap.timers import earliest
 
 from .base import Answer, BadPart, BodyIncomplete, Contact, Outgoing, Received, Terms, Whole
+from .blockwise import options_of_answer
 from .burst_half import Send
 from .burst_server import Allowance, ServerHalf
 from .pieces import PieceError, decode
-from .single import options_of_answer
 from .wrapping import unwrapped
 
 _AGAIN = 0.1

@@ -8,10 +8,9 @@ from handshake_over_coap.errors import CarrierError
 
 from .base import Answer, Terms
 from .blocks import sizes_up_to
-from .blockwise_server import etag
+from .blockwise import etag, options_of_answer
 from .qblock_parameters import QBlockParameters
 from .qblock_parts import Departing, largest_size
-from .single import options_of_answer
 
 
 def response(answer: Answer, length: int) -> Content:

@@ -23,7 +23,7 @@ from .base import (
     Terms,
     Whole,
 )
-from .blockwise_server import assembly_key
+from .blockwise import assembly_key
 from .missing_blocks import CONTENT_FORMAT, encode_missing
 from .qblock_answer import departing, response
 from .qblock_parameters import QBlockParameters

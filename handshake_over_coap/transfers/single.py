@@ -1,4 +1,4 @@
-"""A body that is one confirmable request (an alert), and answers and replies of one message."""
+"""A body that is one confirmable request (an alert), and replies of one message."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ from collections.abc import Sequence
 
 from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.coap.message import Content, Message
-from handshake_over_coap.coap.options import Option, OptionValue, uint
+from handshake_over_coap.coap.options import Option
 
-from .base import Answer, Outgoing, Reply, Upload
+from .base import Outgoing, Reply, Upload
 
 _MAX_AGE = 60
 """Seconds of a response without Max-Age (RFC 7252 section 5.10.5)."""
-
-
-def options_of_answer(answer: Answer) -> list[OptionValue]:
-    """What says something of the whole answer, in the order of the option numbers."""
-    options = [(int(Option.LOCATION_PATH), each.encode()) for each in answer.location]
-    if answer.content_format is not None:
-        options.append((int(Option.CONTENT_FORMAT), uint(answer.content_format)))
-    if answer.max_age is not None:
-        options.append((int(Option.MAX_AGE), uint(answer.max_age)))
-    if answer.echo is not None:
-        options.append((int(Option.ECHO), answer.echo))
-    return options
 
 
 def reply_of(response: Message, code: int | None = None, payload: bytes | None = None) -> Reply:

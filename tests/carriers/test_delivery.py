@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from handshake_over_coap.carriers.delivery import GRACE, RECORDS_AT_ONCE, Delivery
 from handshake_over_coap.carriers.reassembly import Placed, Reassembly, read_fragments
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.dtls13 import CiphertextRecord, RecordNumber, split13
 from handshake_over_coap.records.opener13 import Opener13
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.keys import TrafficKeys
 from handshake_over_coap.tls.suites13 import SUITES13

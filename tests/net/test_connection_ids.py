@@ -14,8 +14,8 @@ import pytest
 
 import handshake_over_coap as hoc
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.errors import NumbersExhausted
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.tls.dtls13.connected import Connected13
 from tests.support.both_carriers import SERVER
 from tests.support.exchange import virtual

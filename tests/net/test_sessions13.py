@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import handshake_over_coap as hoc
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.net.layers import Layer13, application_contents
 from handshake_over_coap.records import limits13
 from handshake_over_coap.records.errors import NumbersExhausted
 from handshake_over_coap.records.opener13 import Opened
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.tls.alerts import (
     AccessDenied,
     Alert,

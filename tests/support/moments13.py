@@ -12,9 +12,9 @@ from handshake_over_coap.carriers.conversation import (
 )
 from handshake_over_coap.carriers.post_handshake import PostHandshake
 from handshake_over_coap.carriers.protection import Protection13
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.records.opener13 import Opened, Opener13
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.timers import Rfc9147, undrawn
 from handshake_over_coap.tls.codepoints import (
     ContentType,

@@ -7,8 +7,8 @@ import pytest
 from handshake_over_coap.coap.codes import Code
 from handshake_over_coap.coap.options import Option
 from handshake_over_coap.transfers.base import Answer
+from handshake_over_coap.transfers.blockwise import options_of_answer
 from handshake_over_coap.transfers.qblock_answer import response
-from handshake_over_coap.transfers.single import options_of_answer
 
 SEGMENTS = ("z", "handshakes", "a")
 

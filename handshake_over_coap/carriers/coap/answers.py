@@ -31,7 +31,6 @@ from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.trace.report import TrialFigures
 from handshake_over_coap.transfers.base import Answer, Whole
 
-from .gate import retry_after
 from .handshake import Handshake
 from .parameters import CoapParameters
 from .peers import Computing, Peer, PeerTable
@@ -193,7 +192,7 @@ class FlightAnswers:
         return self._busy()
 
     def _busy(self) -> Answer:
-        return Answer(Code.SERVICE_UNAVAILABLE, max_age=retry_after(self._parameters))
+        return Answer(Code.SERVICE_UNAVAILABLE, max_age=self._parameters.retry_after)
 
     def _shared_session(self, work: _Work) -> Handshake | None:
         """Without Location-Path: the handshake that a body at the resource belongs to."""

@@ -7,16 +7,20 @@ times the bytes that came in (RFC 9175 section 2.4), or dropped.
 
 from __future__ import annotations
 
+import hmac
 from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.hmac import HMAC
+
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.carriers.limits import TooManyHandshakes
 from handshake_over_coap.coap.codes import Code, MessageType
-from handshake_over_coap.coap.message import Content, Message, MessageFormatError
-from handshake_over_coap.coap.options import BLOCK_SIZES, Block, Option, OptionValue, uint
+from handshake_over_coap.coap.message import Content, Message
+from handshake_over_coap.coap.options import BLOCK_OPTIONS, Option, OptionValue, uint
 from handshake_over_coap.encodings import BY_CONTENT_FORMAT, encoding_named
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT_CONTENT_FORMAT
 from handshake_over_coap.tls.config import Rng
@@ -24,20 +28,29 @@ from handshake_over_coap.transfers.base import Challenge, Contact, Transfer
 from handshake_over_coap.transfers.blocks import mixes_kinds, well_formed
 from handshake_over_coap.transfers.wrapping import with_wrapped
 
-from .echo import EchoValues
+from .discovery import DISCOVERY, Links
 from .parameters import CoapParameters
 from .peers import Peer, PeerTable
 
 AMPLIFICATION = 3
 """Bytes that may go to an unproven address for each byte that came from it."""
 
+ECHO_LENGTH = 8
+"""Bytes of a value."""
+LONGEST_LIFETIME = 480.0
+"""Seconds for which a value is good at most: its time wraps after 512."""
 
-CONTENT_FORMAT_LINK = 40
-DISCOVERY = (b".well-known", b"core")
+_TICKS = 32
+_WRAP = 1 << 14
+_ATTEMPTS = (0, 1, 4)
+"""How many probes went unanswered, as far as two bits tell: none, one or two, more."""
+_UNASKED = 3
+
 
 _USUAL: Final = frozenset(
     {
         Option.URI_PATH,
+        Option.URI_PATH_ABBREV,
         Option.CONTENT_FORMAT,
         Option.Q_BLOCK1,
         Option.BLOCK2,
@@ -48,9 +61,6 @@ _USUAL: Final = frozenset(
     }
 )
 """What requests of handshakes have: with these alone most of what can be wrong is not."""
-
-_LINKS_ETAG: OptionValue = (int(Option.ETAG), b"\1")
-"""The links of one server stay the same (RFC 9177 section 4.4 wants an ETag)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +113,13 @@ class Gate:
         self._rng = rng
         self._counters = counters
         self._echo = EchoValues(rng(32), parameters.state_lifetime)
-        self._busy = retry_after(parameters)
+        self._busy = parameters.retry_after
         self._resource = tuple(s.encode() for s in parameters.path_segments)
         own = encoding_named(parameters.encoding).content_format
         numbers = (*BY_CONTENT_FORMAT, *({own} - BY_CONTENT_FORMAT.keys()))
         self._flight_formats = frozenset({None, *numbers})
         self._all_formats = self._flight_formats | {ALERT_CONTENT_FORMAT}
-        formats = " ".join(map(str, with_wrapped(numbers)))
-        self._links = f'<{parameters.resource}>;rt=core.dtls;ct="{formats}"'.encode()
+        self._links = Links(parameters, with_wrapped(numbers))
 
     def admit(
         self, request: Message, address: Address, peer: Peer | None, now: float
@@ -120,8 +129,8 @@ class Gate:
             # No replay can pass with a value made by another key, so none has to be remembered.
             self._echo = EchoValues(self._rng(32), self._parameters.state_lifetime)
             self._peers.evicted.clear()
-        path = request.path
-        usual = not request.unrecognised and _USUAL.issuperset(n for n, _ in request.options)
+        path, numbers = request.path, {number for number, _ in request.options}
+        usual = not request.unrecognised and numbers <= _USUAL
         if not usual and (wrong := self._unusual(request, path)) is not None:
             return wrong
         at_resource = path == self._resource
@@ -129,10 +138,10 @@ class Gate:
             return self._discovery(request, address, now)
         if not at_resource and (wrong := self._no_session(request, path, peer)) is not None:
             return wrong
-        transfer = self._parameters.transfer_of(request)
+        transfer = transfer_of(request, self._parameters)
         alert_allowed = not (at_resource and self._parameters.location)
         formats = self._all_formats if alert_allowed else self._flight_formats
-        wrong = self._bad_handshake_request(request, transfer, formats, usual=usual)
+        wrong = self._bad_handshake_request(request, transfer, numbers, formats)
         if wrong is not None:
             return wrong
         if not transfer.begins(request):
@@ -252,20 +261,29 @@ class Gate:
         return Admitted(peer, contact, transfer, begins)
 
     def _bad_handshake_request(
-        self, request: Message, transfer: Transfer, formats: Container[int | None], *, usual: bool
+        self,
+        request: Message,
+        transfer: Transfer,
+        numbers: set[int],
+        formats: Container[int | None],
     ) -> Stateless | None:
-        """What is wrong with a request to a handshake or session resource, whoever sends it."""
+        """What is wrong with a request to a handshake or session resource, whoever sends it.
+
+        ``numbers`` are those of its options, ``formats`` what is allowed.
+        """
         if request.code != Code.POST:
             return Stateless.of(Code.METHOD_NOT_ALLOWED)
-        if not usual and request.uint(Option.ACCEPT) not in self._flight_formats:
+        if Option.ACCEPT in numbers and request.uint(Option.ACCEPT) not in self._flight_formats:
             return Stateless.of(Code.NOT_ACCEPTABLE)
         if transfer.content_format(request) not in formats:
             return Stateless.of(Code.UNSUPPORTED_CONTENT_FORMAT)
         limit = self._parameters.limits.body
-        if not usual and (request.uint(Option.SIZE1) or 0) > limit:
+        if Option.SIZE1 in numbers and (request.uint(Option.SIZE1) or 0) > limit:
             return Stateless.of(Code.REQUEST_ENTITY_TOO_LARGE, (Option.SIZE1, uint(limit)))
-        if len(request.values(Option.REQUEST_TAG)) > 1:
+        if Option.REQUEST_TAG in numbers and len(request.values(Option.REQUEST_TAG)) > 1:
             return Stateless.of(Code.BAD_REQUEST)
+        if numbers.isdisjoint(BLOCK_OPTIONS):
+            return None
         if mixes_kinds(request):
             return Stateless.of(Code.BAD_OPTION)
         if well_formed(request):
@@ -274,49 +292,13 @@ class Gate:
         return Stateless.of(Code.BAD_REQUEST)
 
     def _discovery(self, request: Message, address: Address, now: float) -> Stateless:
-        """``/.well-known/core`` (RFC 6690), with its query on ``rt`` honoured."""
-        if request.code != Code.GET:
-            return Stateless.of(Code.METHOD_NOT_ALLOWED)
-        if request.uint(Option.ACCEPT) not in (None, CONTENT_FORMAT_LINK):
-            return Stateless.of(Code.NOT_ACCEPTABLE)
-        if mixes_kinds(request):
-            return Stateless.of(Code.BAD_OPTION)
-        if request.bad_block:
-            return Stateless.of(Code.BAD_REQUEST)
-        try:
-            links = self._links_reply(request)
-        except MessageFormatError:
-            return Stateless.of(Code.BAD_REQUEST)
+        answer = self._links.answer(request)
+        if answer.code != Code.CONTENT:
+            return Stateless(answer)
         if self.contact(request, address, now).proven:
-            return Stateless(links, proven=True)
-        fits = links.size(len(request.token)) <= AMPLIFICATION * len(request.encode())
-        return Stateless(links) if fits else self._challenge(address, now)
-
-    def _links_reply(self, request: Message) -> Content:
-        """The links, or the block of them that is asked for or that fits a datagram."""
-        links = self._links if all(map(_matches, request.values(Option.URI_QUERY))) else b""
-        options = ((int(Option.CONTENT_FORMAT), uint(CONTENT_FORMAT_LINK)),)
-        whole = Content(Code.CONTENT, options, links)
-        quick = request.values(Option.Q_BLOCK2)
-        value = next(iter((*quick, *request.values(Option.BLOCK2))), None)
-        asked = None if value is None else Block.decode(value)
-        fits = whole.fits(self._parameters.mtu, len(request.token))
-        if fits and (asked is None or (quick and asked.more)):
-            return whole
-        if len(quick) > 1 or (quick and asked is not None and asked.more):
-            return Content(Code.BAD_OPTION)  # several responses, and nothing is kept here
-        # 32 bytes are for header, token and options.
-        room = max(BLOCK_SIZES[0], self._parameters.mtu - 32)
-        largest = max(s for s in BLOCK_SIZES if s <= room)
-        offset, size = (asked.offset, min(asked.size, largest)) if asked else (0, largest)
-        if offset and offset >= len(links):
-            raise MessageFormatError("there is no such block")
-        block = Block(offset // size, offset + size < len(links), size)
-        payload = links[offset : offset + size]
-        if quick:
-            more = (int(Option.SIZE2), uint(len(links))), (int(Option.Q_BLOCK2), block.encode())
-            return Content(Code.CONTENT, (_LINKS_ETAG, *options, *more), payload)
-        return Content(Code.CONTENT, (*options, (int(Option.BLOCK2), block.encode())), payload)
+            return Stateless(answer, proven=True)
+        fits = answer.size(len(request.token)) <= AMPLIFICATION * len(request.encode())
+        return Stateless(answer) if fits else self._challenge(address, now)
 
     def render(
         self, request: Message, received: int, answer: Stateless, *, proven: bool
@@ -337,20 +319,74 @@ class Gate:
         return respond(request, content, int.from_bytes(self._rng(2), "big"))
 
 
-def retry_after(parameters: CoapParameters) -> int:
-    """Seconds after which a client that was refused for want of room may try again.
+class EchoValues:
+    """Makes and checks Echo values, which prove an address without any state (RFC 9175 section 2).
 
-    Most handshakes are over long before their state would expire.
+    ``key`` is 32 random bytes, ``lifetime`` in seconds; it must not exceed that of the state a
+    value can open, so that a replayed request never opens a second one.
+
+    A value is 8 bytes: 14 bits of time, in 1/32 s, 2 bits that say how many probes had gone
+    unanswered before the one that drew it, and 6 bytes of a MAC over the whole time, these bits and
+    the endpoint.  Whoever sends the value back has shown that it receives at its address, and the
+    time since tells the server a round trip, though it kept nothing.
+
+    Six bytes are enough for what they prove: they cannot be tried but by asking us, one value a
+    datagram, and one right guess among 2^48 opens the state of one handshake; no handshake is the
+    safer for them, as its transcript covers everything that the values protect.
     """
-    return max(1, int(parameters.state_lifetime / 8))
+
+    def __init__(self, key: bytes, lifetime: float) -> None:
+        self._hmac = HMAC(key, hashes.SHA256())
+        self._lifetime = min(lifetime, LONGEST_LIFETIME)
+        self._origin: float | None = None
+
+    def _since(self, now: float) -> float:
+        """Seconds since the first use: values tell nothing of how long the clock has run."""
+        if self._origin is None:
+            self._origin = now
+        return now - self._origin
+
+    def make(self, address: Address, now: float, attempts: int | None = None) -> bytes:
+        """A value for an endpoint at ``now`` seconds.
+
+        ``attempts`` is how many probes went unanswered before this one; None where none is known.
+        """
+        tick = int(self._since(now) * _TICKS)
+        coded = _UNASKED if attempts is None else (attempts > 0) + (attempts > 2)
+        return self._value(address, tick, coded)
+
+    def verify(self, value: bytes, address: Address, now: float) -> Challenge | None:
+        """What a value tells that was made here, for this endpoint, within the lifetime."""
+        if len(value) != ECHO_LENGTH:
+            return None
+        head = int.from_bytes(value[:2], "big")
+        since = self._since(now)
+        current = int(since * _TICKS)
+        age = (current - (head >> 2)) % _WRAP
+        if age > current or age > self._lifetime * _TICKS:
+            return None
+        if not hmac.compare_digest(value, self._value(address, current - age, head & 3)):
+            return None
+        # On the average a value was made half a tick after its time.
+        seconds = max(0.0, since - (current - age + 0.5) / _TICKS)
+        return Challenge(seconds, None if head & 3 == _UNASKED else _ATTEMPTS[head & 3])
+
+    def _value(self, address: Address, tick: int, coded: int) -> bytes:
+        mac = self._hmac.copy()
+        host = f"{address.host}%{address.scope_id}".encode()
+        mac.update(
+            tick.to_bytes(8, "big") + bytes([coded]) + address.port.to_bytes(2, "big") + host
+        )
+        head = ((tick % _WRAP) << 2 | coded).to_bytes(2, "big")
+        return head + mac.finalize()[: ECHO_LENGTH - len(head)]
 
 
-def _matches(query: bytes) -> bool:
-    """Whether the handshake resource passes a filter on its resource type (RFC 6690 4.1)."""
-    name, _, value = query.partition(b"=")
-    if value.endswith(b"*"):
-        return name == b"rt" and b"core.dtls".startswith(value[:-1])
-    return name == b"rt" and value == b"core.dtls"
+def transfer_of(request: Message, parameters: CoapParameters) -> Transfer:
+    """The way in which a request that has reached a server crosses."""
+    for each in parameters.served_transfers:
+        if each.claims(request):
+            return each
+    return parameters.transfer
 
 
 def respond(request: Message, content: Content, message_id: int) -> bytes:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from handshake_over_coap.carriers.limits import Limits
-from handshake_over_coap.coap.message import Message
 from handshake_over_coap.coap.options import BLOCK_SIZES
 from handshake_over_coap.coap.paths import can_be_abbreviated
 from handshake_over_coap.encodings import EncodingChoice, encoding_named
@@ -180,12 +179,13 @@ class CoapParameters:
             probe=self.address_check and not self.answer_unproven,
         )
 
-    def transfer_of(self, request: Message) -> Transfer:
-        """The way in which a request that has reached a server crosses."""
-        for each in self.served_transfers:
-            if each.claims(request):
-                return each
-        return self.transfer
+    @property
+    def retry_after(self) -> int:
+        """Seconds after which a client that was refused for want of room may try again.
+
+        Most handshakes are over long before their state would expire.
+        """
+        return max(1, int(self.state_lifetime / 8))
 
     @property
     def separate_after(self) -> float:

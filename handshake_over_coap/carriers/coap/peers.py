@@ -13,16 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.limits import FairShare, Limits, Quota, TooManyHandshakes
+from handshake_over_coap.carriers.limits import (
+    Bodies,
+    Evicted,
+    FairShare,
+    Limits,
+    Quota,
+    TooManyHandshakes,
+    Unproven,
+)
 from handshake_over_coap.coap.message import Message
 from handshake_over_coap.timers.base import earliest
 from handshake_over_coap.transfers.base import ServerSide, Terms, Transfer, Whole
 
-from .bodies import Bodies
-from .evicted import Evicted
 from .handshake import Handshake
 from .server_exchange import ServerExchange
-from .unproven import Unproven
 
 LONGEST = 10
 """Lifetimes for which blocks that go on with a body can keep what is unfinished, at most."""
@@ -49,7 +54,9 @@ class Peer:
     requests that wait for those; it is ``unproven`` until its address is proven, where it was
     answered before, and ``left`` is how many bytes may still go there until then.  ``datagrams``
     and ``bytes`` count both directions of CoAP since the handshake under way was admitted, at
-    ``since``.  What is unfinished is kept until ``at_most`` seconds at most, whatever comes.
+    ``since``.  What is unfinished is kept until ``at_most`` seconds at most, whatever comes, where
+    it ``ages``; ``held`` are the bytes of bodies that count, and ``scheduled`` is the deadline that
+    is noted.
     """
 
     address: Address
@@ -66,6 +73,7 @@ class Peer:
     at_most: float = 0.0
     ages: bool = False
     held: int = 0
+    scheduled: float | None = None
     datagrams: int = 0
     bytes: int = 0
 
@@ -93,9 +101,13 @@ class Peer:
     @property
     def deadline(self) -> float | None:
         """When something of this endpoint's is due."""
-        times = [each.deadline for each in self.sides.values()]
-        times += [each.due for each in self.computing.values()]
-        return earliest(self.exchange.deadline, *times)
+        due = self.exchange.deadline
+        for side in self.sides.values():
+            if side.deadline is not None:
+                due = earliest(due, side.deadline)
+        for each in self.computing.values():
+            due = earliest(due, each.due)
+        return due
 
     @property
     def half_open(self) -> Handshake | None:

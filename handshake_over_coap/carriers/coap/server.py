@@ -103,7 +103,8 @@ class CoapServer:
     @property
     def deadline(self) -> float | None:
         """When something is due: a repetition, an answer, the end of what is kept."""
-        return earliest(self._agenda.next, self.peers.next_deadline)
+        ends, due = self.peers.next_deadline, self._agenda.next
+        return ends if due is None else earliest(due, ends)
 
     def awaits(self, address: Address) -> bool:
         """Whether a handshake with ``address`` is under way."""
@@ -292,6 +293,7 @@ class CoapServer:
         for address in self._agenda.due(now):
             peer = self.peers.get(address)
             if peer is not None:
+                peer.scheduled = None
                 self._on_peer_timer(peer, now, output)
                 self._schedule(peer)
         return output
@@ -312,7 +314,10 @@ class CoapServer:
                     self.retransmissions += 1
 
     def _schedule(self, peer: Peer) -> None:
-        self._agenda.set(peer.address, peer.deadline)
+        deadline = peer.deadline
+        if deadline != peer.scheduled:
+            peer.scheduled = deadline
+            self._agenda.set(peer.address, deadline)
 
     def _expire(self, now: float) -> None:
         ends = self.peers.next_deadline

@@ -20,8 +20,8 @@ from collections import Counter
 
 from handshake_over_coap.carriers.established import Established13
 from handshake_over_coap.carriers.post_handshake import PostHandshake
-from handshake_over_coap.carriers.writer13 import Writer13, joined
 from handshake_over_coap.records.opener13 import Opener13
+from handshake_over_coap.records.writer13 import Writer13, joined
 from handshake_over_coap.timers import Draw, earliest, undrawn
 from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType

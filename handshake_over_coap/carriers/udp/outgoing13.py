@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from handshake_over_coap.carriers.delivery import Delivery
 from handshake_over_coap.carriers.post_handshake import COPY
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.records.dtls13 import RecordNumber
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.timers import Timer
 from handshake_over_coap.tls.flight import Flight
 

@@ -27,6 +27,7 @@ from aiocoap import error, resource
 from handshake_over_coap.carriers.base import HandshakeCompleted, Output
 from handshake_over_coap.carriers.coap import CoapServer
 from handshake_over_coap.carriers.coap.confirmable import MessageIds
+from handshake_over_coap.carriers.coap.gate import transfer_of
 from handshake_over_coap.carriers.conversation import begin_server
 from handshake_over_coap.coap.codes import Code, MessageType
 from handshake_over_coap.coap.message import Content, Message, MessageFormatError
@@ -118,7 +119,7 @@ class HandshakeResource(resource.Resource):  # type: ignore[misc]
         # proven.
         if any(message.get(each) is not None for each in (Option.Q_BLOCK1, Option.Q_BLOCK2)):
             raise error.BadOption
-        if self._parameters.transfer_of(message).name != BLOCKWISE.name:
+        if transfer_of(message, self._parameters).name != BLOCKWISE.name:
             raise error.UnsupportedContentFormat
         output = self._engine.receive(datagram, peer, asyncio.get_running_loop().time())
         self._take(output)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from handshake_over_coap.carriers.reassembly import MESSAGE_HEADER, Fragment
-from handshake_over_coap.carriers.writer13 import Writer13
 from handshake_over_coap.errors import Error
 from handshake_over_coap.records.dtls13 import RecordNumber
+from handshake_over_coap.records.writer13 import Writer13
 from handshake_over_coap.tls.codepoints import HandshakeType
 from handshake_over_coap.tls.flight import HandshakeMessage
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from handshake_over_coap.coap.options import Block
 from handshake_over_coap.transfers.base import BadPart, BodyIncomplete, BodyTooLarge
 from handshake_over_coap.transfers.blocks import block_at
-from handshake_over_coap.transfers.blockwise_server import Assembly
+from handshake_over_coap.transfers.blockwise import Assembly
 from tests.support.exchange import (
     block,
 )

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from handshake_over_coap.carriers.coap import evicted
-from handshake_over_coap.carriers.coap.bodies import Bodies
+from handshake_over_coap.carriers import limits as bounds
 from handshake_over_coap.carriers.coap.peers import HANDSHAKES_PER_PEER
 from handshake_over_coap.carriers.datagram import Address
-from handshake_over_coap.carriers.limits import Limits
+from handshake_over_coap.carriers.limits import Bodies, Limits
 from handshake_over_coap.coap.message import Message
 from tests.support.by_hand import answer_to, hello, open_half, session_path
 from tests.support.exchange import (
@@ -69,7 +68,7 @@ async def test_a_flight_1_is_no_more_than_a_replay_after_others_have_had_its_pla
 async def test_where_too_many_have_had_to_go_their_echo_values_go_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(evicted, "MOST", 3)
+    monkeypatch.setattr(bounds, "MOST_EVICTED", 3)
     async with exchange() as here:
         raw = here.raw()
         echo = await raw.echo()
