@@ -30,7 +30,7 @@ class Draws:
 
     def stream(self, *names: Name) -> Random:
         """A stream from its beginning; the same ``names`` give the same draws."""
-        text = "\0".join(f"{each}" for each in (self.seed, *self._names, *names))
+        text = "\0".join(map(str, (self.seed, *self._names, *names)))
         digest = hashlib.sha256(text.encode()).digest()
         return Random(int.from_bytes(digest, "big"))
 

@@ -16,9 +16,9 @@ import heapq
 import math
 import selectors
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from itertools import count
 from typing import Any, Final, NoReturn, Protocol, TypeAlias, TypeVar, TypeVarTuple
 from weakref import WeakSet
@@ -119,7 +119,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         timer = _Timer(when, callback, args, self, context)
         if timeout is not None:
             timeout.handle = timer
-        timer.scheduled()
         heapq.heappush(self._timers, (when, next(self._sequence), timer))
         return timer
 
@@ -146,16 +145,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         """One turn, as asyncio's own takes it but for the wait: what is due, in its order."""
         timers, ready = self._timers, self._ready
-        self._drop_cancelled()
+        if self._cancelled:
+            self._drop_cancelled()
         if not ready and not self._stopping:
             self.jump()
         end = self._now + self._clock_resolution
         while timers and timers[0][0] < end:
             timer = heapq.heappop(timers)[2]
-            if timer.cancelled():
+            timer.waits = False
+            if timer._cancelled:  # noqa: SLF001
                 self._cancelled -= 1
             else:
-                timer.unscheduled()
                 ready.append(timer)
         # What is called now may add to what is ready: that is for the next turn.
         for _ in range(len(ready)):
@@ -174,10 +174,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             heapq.heappop(timers)
             self._cancelled -= 1
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        # Called by a timer's cancel(), the first time.
-        if isinstance(handle, _Timer) and handle.is_scheduled:
-            self._cancelled += 1
+    def timer_cancelled(self) -> None:
+        """One of the timers in the heap waits for nothing any more."""
+        self._cancelled += 1
 
     def close(self) -> None:
         """Let go of everything.  Closing again does nothing."""
@@ -201,23 +200,40 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class _Timer(asyncio.TimerHandle):
-    """A timer that knows whether it is in the loop's heap."""
+    """A timer that knows whether it ``waits`` in the loop's heap.
 
-    __slots__ = ()
-    _scheduled: bool
+    It does itself what asyncio's does in several calls, as most of what a simulation waits for is
+    set anew with each datagram.  What asyncio keeps for its debug mode is left out.
+    """
 
-    @property
-    def is_scheduled(self) -> bool:
-        """Whether it waits for its time."""
-        return self._scheduled
+    __slots__ = ("_virtual", "waits")
 
-    def scheduled(self) -> None:
-        """It waits for its time."""
-        self._scheduled = True
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: VirtualTimeLoop,
+        context: Context | None,
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop: asyncio.AbstractEventLoop = loop
+        self._virtual = loop
+        self._callback: Callable[..., object] | None = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+        self._scheduled = False  # asyncio need not be told that it is cancelled
+        self.waits = True
 
-    def unscheduled(self) -> None:
-        """Its time has come."""
-        self._scheduled = False
+    def cancel(self) -> None:
+        """The callback is not called any more."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback, self._args = None, ()
+            if self.waits:
+                self._virtual.timer_cancelled()
 
 
 class _NoFiles(selectors.BaseSelector):

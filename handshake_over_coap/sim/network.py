@@ -104,12 +104,13 @@ class Network:
         self._number += 1
         datagram = Datagram(self._number, self._loop.time(), sender, source, destination, data)
         count = self.sent[sender]
-        if not self.fits(len(data)):
+        size = len(data)
+        if not self.fits(size):
             count.refused += 1
             self._settle(datagram, Outcome.TOO_LARGE)
             return False
         count.datagrams += 1
-        count.bytes += len(data)
+        count.bytes += size
         self._under_way[datagram.number] = _Flight(datagram)
         if self.radio is None:
             self._cross(datagram)

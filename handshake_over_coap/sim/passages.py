@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.errors import ConfigurationError
@@ -55,8 +55,7 @@ class Outcome(Enum):
         return Fate.UNKNOWN if self is Outcome.UNDER_WAY else Fate.LOST
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """A datagram as it was sent.
 
     ``destination`` is the address that it was sent to.
@@ -70,7 +69,7 @@ class Datagram:
     source: Address
     """The address that the receiver sees."""
     destination: Address
-    data: bytes = field(repr=False)
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ on every endpoint, real or simulated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from handshake_over_coap.errors import ConfigurationError
 
@@ -29,8 +28,7 @@ class Fate(Enum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class DatagramSeen:
+class DatagramSeen(NamedTuple):
     """One UDP payload that was sent or received.
 
     ``direction`` is as this side sees it, ``port`` this side's UDP port, ``data`` the payload;
@@ -43,7 +41,7 @@ class DatagramSeen:
     host: str
     """The peer's: a numeric address, an IPv4-mapped one included, or a simulated node's name."""
     port: int
-    data: bytes = field(repr=False)
+    data: bytes
     local_host: str | None = None
     """The local address that it came to or left from, where that is known."""
     fate: Fate = Fate.UNKNOWN
@@ -91,6 +89,8 @@ class Tap:
         fate: Fate = Fate.UNKNOWN,
     ) -> None:
         """Report a datagram; the arguments are the fields of :class:`DatagramSeen`."""
+        if not self._observers:
+            return
         datagram = DatagramSeen(time, direction, host, port, data, local_host, fate)
         for observer in self._observers:
             observer.observe(datagram)
