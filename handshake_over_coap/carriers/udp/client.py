@@ -2,8 +2,8 @@
 
 A server that has been started again, or one that sees the client at another address since a NAT has
 forgotten it, knows nothing of a handshake under way.  It refuses a cookie that it did not make, or
-says nothing at all.  The client begins again then, with a new hello that has no cookie, a bounded
-number of times (RFC 9147 section 5.1).
+says nothing at all.  So it is where somebody else has answered in its name.  The client begins
+again then, with a new hello that has no cookie, a bounded number of times (RFC 9147 section 5.1).
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class UdpClient:
         engine = self._engine
         if engine is None or self._done:
             return None
-        return earliest(engine.deadline, self._ends)
+        doubtful = engine.unproven and self._may_begin_again
+        return earliest(engine.deadline, self._ends, self._silent_at if doubtful else None)
 
     def claims(self, data: bytes) -> bool:
         """Records go to the session first, once there is one."""
@@ -133,17 +134,24 @@ class UdpClient:
             output = Output()
             self._end(output, self._too_late(output))
             return output
-        if engine.deadline is None or engine.deadline > now:
-            return Output()
-        if now - self._heard_at >= SILENCE * self._parameters.timeout and self._may_begin_again:
+        due = engine.deadline is not None and engine.deadline <= now
+        forgotten = now >= self._silent_at and (due or engine.unproven)
+        if (forgotten or (due and engine.contradicted)) and self._may_begin_again:
             return self._begin_again(engine, now)
-        return self._run(lambda: engine.on_timer(now), now)
+        return self._run(lambda: engine.on_timer(now), now) if due else Output()
+
+    @property
+    def _silent_at(self) -> float:
+        """When a server that says nothing more is taken to have forgotten the handshake."""
+        return self._heard_at + SILENCE * self._parameters.timeout
 
     @property
     def _may_begin_again(self) -> bool:
         """Whether the server has ever answered this handshake, and not too many have been begun."""
-        answered = self._engine is not None and self._engine.flights > 1
-        return answered and self._beginnings < BEGINNINGS
+        engine = self._engine
+        if engine is None or self._beginnings >= BEGINNINGS:
+            return False
+        return engine.flights > 1 or engine.unproven or engine.contradicted
 
     def _begin_again(self, engine: AnyEngine, now: float) -> Output:
         """Leave a handshake of which the server knows nothing."""

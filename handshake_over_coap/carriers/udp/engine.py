@@ -25,7 +25,7 @@ from .clear import before_connection_id
 from .fragments import Numbers, Packer, plain_record
 from .incoming12 import Incoming12
 from .parameters import UdpParameters
-from .turn import PeersFlight
+from .turn import Hellos, PeersFlight
 
 BAD_RECORD_MACS = 2
 """Alerts in the clear for records that do not authenticate, at most."""
@@ -67,6 +67,7 @@ class Engine:
         self._times_again = 0
         self.deadline: float | None = None
         self.retransmissions = self.flights = 0
+        self.unproven = False
 
     @classmethod
     def taking_over(
@@ -79,6 +80,7 @@ class Engine:
         flight_start: int,
         first_record: int,
         flight: Flight,
+        hellos: Hellos,
         deadline: float | None,
         expired: int,
         retransmissions: int,
@@ -87,15 +89,16 @@ class Engine:
         """An engine for a handshake that has begun: the peer has chosen 1.2.
 
         ``reassembly`` holds what has come already (:meth:`resume` takes it up), with the peer's
-        message at ``flight_start`` the first that answers ``flight``, the last that we have sent.
-        That is due again at ``deadline``, and its timer has ``expired`` so often.
+        message at ``flight_start`` the first that answers ``flight``, the last that we have sent;
+        ``hellos`` is what it has said so far.  The flight is due again at ``deadline``, and its
+        timer has ``expired`` so often.
         """
         engine = cls(state, parameters, counters, first_record=first_record, draw=draw)
         for _ in range(expired):
             engine._timer.expired(0.0)
         turn = PeersFlight(state, reassembly.next_seq, flight)
         engine._incoming = Incoming12(turn, reassembly, counters, engine._acceptable)
-        engine._incoming.flight_start = flight_start
+        engine._incoming.flight_start, engine._incoming.hellos = flight_start, hellos
         engine._flight, engine.deadline = flight, deadline
         engine.flights = 1
         engine.retransmissions = engine._times_again = retransmissions
@@ -117,6 +120,11 @@ class Engine:
     def next_record(self) -> int:
         """The number of our next record in the clear."""
         return self._numbers.next
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the peer has said two things in the place of a hello, and nothing follows."""
+        return self._incoming.hellos.contradicted
 
     @property
     def reason(self) -> AlertError | None:
@@ -226,6 +234,7 @@ class Engine:
                 if item is message:
                     incoming.reassembly.advance()
                     incoming.hint.forget()
+                    incoming.hellos.contradicted = False
                     if not message.epoch:
                         incoming.turn.taken.append(message)
                 out += self._take(step, now)

@@ -106,6 +106,16 @@ class Engine13:
         return self._writer.next_clear
 
     @property
+    def contradicted(self) -> bool:
+        """Whether the peer has said two things in the place of a hello, and nothing follows."""
+        return self._incoming.hellos.contradicted
+
+    @property
+    def unproven(self) -> bool:
+        """Whether there are keys by a hello that anybody may have sent: nothing has shown them."""
+        return self._incoming.opener is not None and not self._incoming.authentic
+
+    @property
     def reason(self) -> AlertError | None:
         """What was wrong in the clear, if nothing better has come since."""
         return self._incoming.hint.error
@@ -238,6 +248,8 @@ class Engine13:
             self._incoming.hint.forget()
             if step.keys and not message.epoch:
                 self._remember(message)
+            elif not message.epoch:
+                self._incoming.hellos.take(message)
             if self._chooses_1_2(message, step):
                 self._go_on_with_1_2(step)
                 break
@@ -288,6 +300,7 @@ class Engine13:
             flight_start=self._incoming.flight_start,
             first_record=self._writer.next_clear,
             flight=outgoing.flight,
+            hellos=self._incoming.hellos,
             deadline=outgoing.resend_at,
             expired=outgoing.attempts,
             retransmissions=self.retransmissions,

@@ -30,7 +30,7 @@ from handshake_over_coap.tls.handshake import EpochKeys
 from .clear import Hint
 from .early import has_room
 from .fragments import CHANGE_CIPHER_SPEC
-from .turn import RIVALS, PeersFlight
+from .turn import RIVALS, Hellos, PeersFlight
 
 
 class Incoming12:
@@ -63,6 +63,7 @@ class Incoming12:
         self.early: list[tuple[int, bytes]] = []
         self.forged = 0
         self.taken_back = False
+        self.hellos = Hellos()
         self._rivals = 0
         self._sealed: list[SealedRecord] = []
         self._tails: list[bytes] = []
@@ -204,6 +205,7 @@ class Incoming12:
 
     def _look_for_rival(self, part: Fragment) -> None:
         """Go back for a rival, if nothing has been authenticated yet, and not too often."""
+        self.hellos.compare(part)
         authentic = self.opener is not None and self.opener.highest >= 0
         if authentic or self._rivals >= RIVALS:
             return

@@ -40,7 +40,7 @@ from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 
 from .clear import Hint
 from .early import has_room
-from .turn import RIVALS, PeersFlight
+from .turn import RIVALS, Hellos, PeersFlight
 
 _GOODBYES = (AlertDescription.close_notify, AlertDescription.user_canceled)
 """Alerts that tell of no error (RFC 8446 section 6.1)."""
@@ -68,6 +68,7 @@ class Incoming:
         self._acceptable = acceptable
         self._counters = counters
         self.turn: PeersFlight | None = None
+        self.hellos = Hellos()
         self.taken_back = False
         self._rivals = 0
         self.reassembly = Reassembly(first_seq, counters)
@@ -78,7 +79,7 @@ class Incoming:
         self.early: list[Opened] = []
         self.acks: list[tuple[tuple[RecordNumber, ...], bool]] = []
         self.repeated = self.answered = False
-        self._authentic = False
+        self.authentic = False
         self._tails: list[bytes] = []
         self._sealed: list[CiphertextRecord] = []
 
@@ -163,7 +164,7 @@ class Incoming:
         except RecordDropped as dropped:
             self._counters[f"dropped: {dropped.reason}"] += 1
         else:
-            self._authentic = True
+            self.authentic = True
             self.hint.forget()
             self._opened(opened)
 
@@ -213,7 +214,8 @@ class Incoming:
 
     def _look_for_rival(self, part: Fragment) -> None:
         """Go back for a rival, if nothing has been authenticated yet, and not too often."""
-        if self.turn is None or self._authentic or self._rivals >= RIVALS:
+        self.hellos.compare(part)
+        if self.turn is None or self.authentic or self._rivals >= RIVALS:
             return
         rival = self.turn.rival(part)
         if rival is None:
@@ -240,7 +242,7 @@ class Incoming:
         Not at all from a peer that has the keys: it would seal its alert.
         """
         self._counters["unsealed alerts"] += 1
-        if not self._authentic:
+        if not self.authentic:
             self.hint.hear(alert)
 
     def _unsealed_ack(self, ack: Ack) -> None:

@@ -59,6 +59,31 @@ class PeersFlight:
         return [each for each in self.taken if each.message_seq < message_seq]
 
 
+class Hellos:
+    """What a server has said before there are keys: HelloVerifyRequest, or hellos without any.
+
+    ``contradicted`` says that something else has come in the place of one of them since the
+    handshake last went on.  Anybody may have sent either; if nothing follows from what was taken, a
+    client begins again.
+    """
+
+    __slots__ = ("_said", "contradicted")
+
+    def __init__(self) -> None:
+        self._said: dict[int, HandshakeMessage] = {}
+        self.contradicted = False
+
+    def take(self, message: HandshakeMessage) -> None:
+        """The handshake goes on with a message in the clear."""
+        self._said[message.message_seq] = message
+        self.contradicted = False
+
+    def compare(self, part: Fragment) -> None:
+        """Look whether a part of a message says other than the one that was taken."""
+        said = self._said.get(part.message_seq)
+        self.contradicted |= said is not None and not part.epoch and not _agrees(part, said)
+
+
 def _agrees(part: Fragment, message: HandshakeMessage) -> bool:
     end = part.offset + len(part.data)
     said = message.body[part.offset : end]
