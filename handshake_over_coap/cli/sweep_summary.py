@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from handshake_over_coap.lab.simulate import Progress
+from handshake_over_coap.lab.store import chosen_options
 from handshake_over_coap.trace.report import Summary
 
 _MOST_LINES: Final = 60
@@ -26,7 +27,7 @@ _HEADING: Final = ("completed", "datagrams", "+-", "bytes", "+-", "duration_s", 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One scenario: its place, the options that have a column, and what came of it.
+    """One scenario: its place, the options that were chosen, and what came of it.
 
     The summaries are over completed handshakes; ``failures`` counts the reasons of the others.
     """
@@ -82,8 +83,7 @@ class Line:
 def lines(out: Path, trials: int, progress: Progress) -> Iterator[Line]:
     """The scenarios of the sweep in ``out``, in their order; each has ``trials`` rows."""
     rows = pl.scan_parquet(out)
-    names = rows.collect_schema().names()
-    options = names[1 : names.index("trial")]
+    options = chosen_options(out)
     total = rows.select(pl.len()).collect().item()
     step = max(1, _AT_ONCE // trials) * trials
     wanted = rows.select("scenario", *options, "completed", "failure", *_FIGURES)

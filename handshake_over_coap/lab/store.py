@@ -34,6 +34,7 @@ ROW_GROUP: Final = 50_000
 """Rows of a row group: fixed, so that equal rows make equal files."""
 
 _METADATA: Final = "handshake_over_coap.sweep"
+_CHOSEN: Final = "handshake_over_coap.options"
 _PLAN: Final = "plan.json"
 _LOCK: Final = "lock"
 _ALWAYS: Final = ("transport", "dtls", "auth", "encoding")
@@ -60,7 +61,7 @@ class Store:
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
         self._identity = plan.identity()
-        self._options = _columns(plan.scenarios)
+        self._options = tuple(name for name in option_types() if name not in _NEVER)
         self._schema = _schema(self._options, plan)
         self._lock: int | None = None
         self.complete = self._is_complete()
@@ -213,7 +214,10 @@ class Store:
                 temporary,
                 row_group_size=ROW_GROUP,
                 maintain_order=True,
-                metadata={_METADATA: json.dumps(self._identity)},
+                metadata={
+                    _METADATA: json.dumps(self._identity),
+                    _CHOSEN: json.dumps(_chosen(self.plan.scenarios)),
+                },
             )
             temporary.replace(self.out)
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -232,10 +236,18 @@ def _cannot_write(path: Path, error: Exception) -> ConfigurationError:
     )
 
 
-def _columns(scenarios: tuple[Scenario, ...]) -> tuple[str, ...]:
-    """The options that get a column: the principal ones, and whatever is not at its default."""
+def _chosen(scenarios: tuple[Scenario, ...]) -> tuple[str, ...]:
+    """The options that tell scenarios apart: the principal ones, and what is not at its default."""
     changed = {name for scenario in scenarios for name in scenario.changed()}
     return tuple(name for name in option_types() if name in _ALWAYS or name in changed - _NEVER)
+
+
+def chosen_options(out: Path) -> list[str]:
+    """Those of the sweep in ``out``; all columns have a value, most of them the default."""
+    import polars as pl
+
+    names: list[str] = json.loads(pl.read_parquet_metadata(out)[_CHOSEN])
+    return names
 
 
 def _schema(options: tuple[str, ...], plan: Plan) -> pl.Schema:

@@ -41,13 +41,13 @@ def sweep(
 ) -> pl.DataFrame:
     """Make ``trials`` handshakes of each of ``scenarios``; gives one row for each.
 
-    The columns are ``scenario`` (its place, from 0), the options that matter, ``trial``, and the
-    metrics of :mod:`~.metrics`; ``cpu`` adds the only one that differs from run to run.  The rows,
-    and the Parquet file ``out``, are the same for any number of ``workers`` (``None``: one for each
-    core).  With ``out``, what is done is kept when the sweep is interrupted or killed, and the same
-    call goes on from there.  ``scheduler`` is the address of a dask.distributed scheduler, on whose
-    cluster the trials then run (without ``workers``).  ``progress`` is called with the trials that
-    are done and all.
+    The columns are ``scenario`` (its place, from 0), all options but secrets and files, ``trial``,
+    and the metrics of :mod:`~.metrics`; ``cpu`` adds the only one that differs from run to run.
+    The rows, and the Parquet file ``out``, are the same for any number of ``workers`` (``None``:
+    one for each core).  With ``out``, what is done is kept when the sweep is interrupted or
+    killed, and the same call goes on from there.  ``scheduler`` is the address of a
+    dask.distributed scheduler, on whose cluster the trials then run (without ``workers``).
+    ``progress`` is called with the trials that are done and all.
 
     As with all that uses processes, a script that calls it needs ``if __name__ == "__main__":``.
     Raises ConfigurationError, before any work.

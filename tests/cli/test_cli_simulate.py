@@ -17,7 +17,7 @@ from tests.cli.hoc_process import run_hoc
 
 
 def test_the_same_seed_prints_the_same_bytes() -> None:
-    arguments = ("simulate", "--trials", 20, "--seed", 4, "--loss", 0.2, "--json")
+    arguments = ("simulate", "--trials", 20, "--seed", 4, "--quiet", "--loss", 0.2, "--json")
     one, other = run_hoc(*arguments), run_hoc(*arguments)
     assert (one.returncode, one.stderr) == (0, "")
     assert one.stdout == other.stdout

@@ -36,7 +36,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_grid_becomes_a_file_and_a_table(tmp_path: Path) -> None:
     grid, out = written(tmp_path, GRID), tmp_path / "out.parquet"
-    done = run_hoc("sweep", grid, "--out", out, "--workers", 2)
+    done = run_hoc("sweep", grid, "--out", out, "--workers", 2, "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     assert pl.read_parquet(out).height == 80
     lines = done.stdout.splitlines()
@@ -197,8 +197,9 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
             os.kill(each, signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert errors.decode().startswith("hoc sweep: interrupted; what is done is kept, and the same")
-    assert errors.count(b"\n") == 1
+    *progress, last = errors.decode().splitlines()  # as many lines of it as the machine is slow
+    assert last.startswith("hoc sweep: interrupted; what is done is kept, and the same")
+    assert all(" of 800 handshakes" in line for line in progress)
     wait_for_the_end_of(workers)
     assert not out.exists()
 

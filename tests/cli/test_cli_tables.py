@@ -17,7 +17,7 @@ from tests.cli.hoc_process import run_hoc
 def test_tables_1_and_2_as_json_hold_published_and_our_figures(
     number: int, published: dict[int, object]
 ) -> None:
-    done = run_hoc("tables", number, "--json")
+    done = run_hoc("tables", number, "--json", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     said = json.loads(done.stdout)
     assert said["table"] == number

@@ -23,7 +23,7 @@ from handshake_over_coap.lab import sweep as sweeping
 from handshake_over_coap.lab.chunks import Chunk, Plan, run_chunk
 from handshake_over_coap.lab.grid import parse_grid
 from handshake_over_coap.lab.metrics import columns
-from handshake_over_coap.lab.scenario import Scenario
+from handshake_over_coap.lab.scenario import Scenario, option_types
 from handshake_over_coap.lab.software import software
 from handshake_over_coap.lab.store import Store
 from handshake_over_coap.lab.sweep import sweep_to_file
@@ -62,10 +62,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_row_is_a_trial_with_its_scenario_and_its_metrics(whole: Path) -> None:
     table = pl.read_parquet(whole)
-    assert table.columns == [
-        "scenario", "transport", "dtls", "auth", "encoding", "timeout", "loss", "drop",
-        *columns(cpu=False),
-    ]  # fmt: skip
+    of_files = {"psk", "key", "cert", "ca", "peer_key"}
+    options = [name for name in option_types() if name not in of_files]
+    assert table.columns == ["scenario", *options, *columns(cpu=False)]
     assert table.height == ROWS
     assert table["scenario"].to_list() == [n for n in range(len(GRID)) for _ in range(TRIALS)]
     assert table["trial"].to_list() == [*range(TRIALS)] * len(GRID)
@@ -77,6 +76,12 @@ def test_a_row_is_a_trial_with_its_scenario_and_its_metrics(whole: Path) -> None
     assert row["floor_bytes"] == list(trial.floor_bytes)
     for name in set(columns(cpu=False)) - {"body_bytes", "floor_bytes"}:
         assert row[name] == getattr(trial, name)
+
+
+def test_two_sweeps_have_the_same_columns_whatever_their_options() -> None:
+    one = hoc.sweep(Scenario(loss=0.1, timer="adaptive"), 2, workers=1)
+    other = hoc.sweep(Scenario(transport="udp", link="802154", drop=[1]), 2, workers=1)
+    assert pl.concat([one, other]).height == 4
 
 
 def test_any_number_of_workers_gives_the_same_file(whole: Path, tmp_path: Path) -> None:
