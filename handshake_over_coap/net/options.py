@@ -273,7 +273,8 @@ def any_suite_by_name(name: str) -> CipherSuite | CipherSuite13:
 
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+    """Each name once: a list of them has a length field on the wire."""
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
 
 
 def options_over_coap(

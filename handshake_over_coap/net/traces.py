@@ -18,7 +18,7 @@ from handshake_over_coap.tls.messages import HELLO_RETRY_RANDOM
 from handshake_over_coap.tls.negotiation import Completed
 from handshake_over_coap.trace.ahead import SecretsFirst, SecretsInPlace, secrets_ahead
 from handshake_over_coap.trace.capture import Capture
-from handshake_over_coap.trace.classic import ClassicTrace
+from handshake_over_coap.trace.classic import ClassicTrace, classic_port
 from handshake_over_coap.trace.keylog import KeyLog, key_log_lines
 from handshake_over_coap.trace.tap import DatagramSeen, Direction, Tap
 
@@ -53,7 +53,8 @@ class TraceFiles:
             if options.pcap_dtls is not None and options.transport == "udp":
                 self._observe(tap, self._open(options.pcap_dtls, local), options)
             elif options.pcap_dtls is not None:
-                capture = self._open(options.pcap_dtls, local)
+                at = Address(local.host, classic_port(local.port))
+                capture = self._open(options.pcap_dtls, at)
                 self._classic = ClassicTrace(capture, _is_records)
                 tap.add(self._classic)
                 self._appended.append(capture)

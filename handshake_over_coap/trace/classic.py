@@ -8,12 +8,15 @@ One datagram holds one flight, whatever its size; messages stand in records of t
 fragmented.  Records in the clear are numbered from 0 in each direction: those numbers never
 travelled over CoAP.  Sealed records are as they were sent; where an encoding has sealed in its own
 way, they are what DTLS would have sent.
+
+What had CoAP's port has that of DTLS here: analysers go by it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from handshake_over_coap.encodings.items import FlightItem, Unsealed
@@ -24,10 +27,29 @@ from handshake_over_coap.trace.tap import DatagramSeen, Direction, Observer
 
 _CHANGE_CIPHER_SPEC = b"\x01"
 
+_PORTS: Final = {5683: 5684}
+"""From coap to coaps (RFC 7252 sections 6.1 and 6.2)."""
+
 MOST_PEERS: Final = 256
 """Peers without a completed handshake whose records are kept: the oldest makes room."""
 MOST_RECORDS: Final = 64
 """Datagrams of records kept for each of them."""
+
+
+def classic_port(port: int) -> int:
+    """The port in a classic capture of what had ``port`` over CoAP."""
+    return _PORTS.get(port, port)
+
+
+class _AtClassicPorts:
+    """Tells ``observer`` of datagrams with the ports that they would have had."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def observe(self, seen: DatagramSeen) -> None:
+        """Pass a datagram on."""
+        self._observer.observe(replace(seen, port=classic_port(seen.port)))
 
 
 class ClassicConversation:
@@ -70,7 +92,7 @@ class ClassicTrace:
     """
 
     def __init__(self, observer: Observer, is_records: Callable[[bytes], bool]) -> None:
-        self._observer = observer
+        self._observer = _AtClassicPorts(observer)
         self._is_records = is_records
         self._waiting: OrderedDict[tuple[str, int], list[DatagramSeen]] = OrderedDict()
         self._complete: OrderedDict[tuple[str, int], None] = OrderedDict()

@@ -143,6 +143,22 @@ def test_a_capture_marks_what_was_lost_and_has_what_came_twice(tmp_path: Path) -
     assert len(from_server) > sum(not each.from_client for each in sent)
 
 
+@pytest.mark.parametrize("link", ["udp", "802154"])
+def test_the_classic_conversation_of_a_simulation_has_the_port_of_dtls(
+    link: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.pcapng"
+    arguments = ["simulate", "--trials", "1", "--link", link, "--pcap-dtls", str(path)]
+    assert main(arguments) == 0
+    ports = {
+        int.from_bytes(packet[at : at + 2], "big")
+        for packet, _ in _packets(path.read_bytes())
+        for at in (40, 42)
+    }
+    assert 5684 in ports
+    assert 5683 not in ports
+
+
 def _packets(capture: bytes) -> list[tuple[bytes, str]]:
     """IP packets and their comments."""
     found = []

@@ -85,3 +85,13 @@ def test_the_command_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_server_name_that_has_no_encoding_is_refused_when_it_is_given() -> None:
     with pytest.raises(hoc.ConfigurationError, match="at most 255"):
         hoc.Scenario(server_name="a" * 256)
+
+
+@pytest.mark.parametrize(("transport", "dtls"), OVER)
+def test_a_suite_or_group_that_is_named_again_and_again_is_offered_once(
+    transport: str, dtls: str
+) -> None:
+    suite = {"1.2": "TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256", "1.3": "TLS_AES_128_CCM_SHA256"}
+    named: Any = {"suite": [suite[dtls]] * 40_000, "group": ["x25519"] * 40_000}
+    psk = hoc.PSK(b"me", bytes(16))
+    asyncio.run(_handshake(psk, psk, None, transport=transport, dtls=dtls, **named))
