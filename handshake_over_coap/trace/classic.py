@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Final
 
 from handshake_over_coap.encodings.items import FlightItem, Unsealed
@@ -49,7 +48,7 @@ class _AtClassicPorts:
 
     def observe(self, seen: DatagramSeen) -> None:
         """Pass a datagram on."""
-        self._observer.observe(replace(seen, port=classic_port(seen.port)))
+        self._observer.observe(seen._replace(port=classic_port(seen.port)))
 
 
 class ClassicConversation:
