@@ -14,6 +14,8 @@ import pytest
 
 import handshake_over_coap as hoc
 from handshake_over_coap.tls.dtls13 import Connected13
+from tests.support.parties import SERVER_KEYS, trust_in
+from tests.support.pki import CertificateAuthority
 from tests.support.relay import Direction
 from tests.support.sockets import until
 from tests.support.stacks import wolfssl
@@ -29,7 +31,7 @@ _CID = 0x10
 _UNIFIED = 0x20
 """Bits of the first byte of a protected record (RFC 9147 section 4), and its fixed bits."""
 
-DECRYPT_ERROR = 51
+CERTIFICATE_UNKNOWN, UNKNOWN_CA, DECRYPT_ERROR = 46, 48, 51
 X25519 = ("--groups", "x25519")
 
 both_ways = pytest.mark.parametrize("pairing", PAIRINGS)
@@ -286,5 +288,27 @@ def test_wolfssl_alone_refuses_a_key_or_a_name_that_is_not_the_one_it_knows(
         async with opened as talk:
             assert (await talk.told("failed"))["alert_sent"] == 42
             assert not talk.sessions()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("credential", ["rpk-mutual", "x509-mutual"])
+def test_a_key_of_theirs_that_we_do_not_trust_is_refused_in_words_that_wolfssl_reads(
+    credential: str, wolf: str, files: Material
+) -> None:
+    """It has completed by then: the alert is one of the session's epoch (RFC 8446 appendix A.1)."""
+    stranger = trust_in(SERVER_KEYS["rpk-p256"])
+    if credential == "x509-mutual":
+        stranger = hoc.Trust(CertificateAuthority("a stranger").certificate)
+
+    async def run() -> None:
+        opened = OPENS["their client"](
+            case_of("their client", credential), wolf, files, ours={"trust": stranger}
+        )
+        async with opened as talk:
+            assert (await talk.told("failed"))["alert_received"] in (
+                CERTIFICATE_UNKNOWN,
+                UNKNOWN_CA,
+            )
 
     asyncio.run(run())

@@ -6,10 +6,15 @@ Our own client reads more than it has to, which hides what others cannot read.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from OpenSSL import SSL
 
+from handshake_over_coap.carriers.udp.engine import Engine
 from handshake_over_coap.carriers.udp.engine13 import Engine13
+from handshake_over_coap.carriers.udp.parameters import UdpParameters
 from handshake_over_coap.net.layers import Layer13
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls12 import PlaintextRecord, SealedRecord
@@ -26,7 +31,15 @@ from handshake_over_coap.tls.alerts import (
     UnexpectedMessage,
     UserCanceled,
 )
-from handshake_over_coap.tls.codepoints import AlertLevel, ContentType, HandshakeType
+from handshake_over_coap.tls.codepoints import (
+    AlertLevel,
+    ContentType,
+    HandshakeType,
+    NamedGroup,
+)
+from handshake_over_coap.tls.dtls12 import start_server
+from handshake_over_coap.tls.flight import HandshakeMessage, Item
+from handshake_over_coap.tls.handshake import State, Step
 from handshake_over_coap.tls.keys import TrafficKeys
 from tests.carriers.udp.test_engine12_rules import PSK, records, run_to_flight_3
 from tests.carriers.udp.test_engine13_hostile import (
@@ -37,6 +50,9 @@ from tests.carriers.udp.test_engine13_hostile import (
     waiting_server,
 )
 from tests.carriers.udp.test_udp_engine_hostile import part, record
+from tests.support import classic
+from tests.support.openssl_stacks import bare
+from tests.support.parties import ECDSA_GCM, ROOT, Scenario
 from tests.support.udp_pair import UdpPair, unharmed
 from tests.support.udp_pair13 import PSK_DHE, RPK, Case, Pair13
 
@@ -269,3 +285,49 @@ def test_a_request_for_another_handshake_behind_finished_is_passed_over() -> Non
     asked = behind_finished(pair, last, kind=HandshakeType.hello_request, client=False)
     assert pair.client.receive(asked, pair.now) == []
     assert pair.complete
+
+
+# -- what another stack reads ----------------------------------------------------------------------
+
+
+class Refusing:
+    """A state that finds fault with the message of one type, and with no other."""
+
+    def __init__(self, state: State, kind: int) -> None:
+        self._state, self._kind = state, kind
+
+    def handle(self, item: Item) -> Step:
+        if isinstance(item, HandshakeMessage) and item.type == self._kind:
+            raise DecryptError("a test says so")
+        step = self._state.handle(item)
+        return replace(step, state=Refusing(step.state, self._kind))
+
+
+@pytest.mark.parametrize("kind", [HandshakeType.certificate_verify, HandshakeType.finished])
+def test_openssl_reads_our_servers_alert_though_it_has_said_change_cipher_spec(kind: int) -> None:
+    """RFC 5246 section 7.1: what it reads is in the clear until it has had ours."""
+    scenario = Scenario(ECDSA_GCM, NamedGroup.secp256r1, "x509", "x509")
+    context, issued = bare("ECDHE-ECDSA-AES128-GCM-SHA256"), ROOT.issue(subject="a client")
+    classic.demand(context, ROOT.certificate)
+    key: Any = issued.private_key
+    classic.present(context, issued.chain, key)
+    theirs = SSL.Connection(context, None)
+    theirs.set_connect_state()
+    theirs.set_ciphertext_mtu(1200)
+    state = Refusing(start_server(scenario.server()), kind)
+    server = Engine(state, UdpParameters(), Counter())
+    refused: AlertError | None = None
+    while refused is None:
+        with pytest.raises(SSL.WantReadError):
+            theirs.do_handshake()
+        for each in records(theirs.bio_read(1 << 16)):
+            try:
+                for datagram in server.receive(each.to_bytes(), 0.0):
+                    theirs.bio_write(datagram)
+            except DecryptError as error:
+                refused = error
+        if server.reason is not None:
+            refused = server.reason  # a message in the clear: said at a timer, and no sooner
+    theirs.bio_write(server.alert(refused))
+    with pytest.raises(SSL.Error, match="alert decrypt error"):
+        theirs.do_handshake()
