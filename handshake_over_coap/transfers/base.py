@@ -228,6 +228,7 @@ class Whole:
 
     ``request`` is the message that completed it, ``path`` the values of its Uri-Path;
     ``content_format`` that of its first part, ``proven`` whether that came with a valid Echo.
+    ``attempts`` is of how many bodies for one flight this may be one, where parts may be forged;
     ``place`` is the transfer's own: where it keeps the answer.
     """
 
@@ -236,6 +237,7 @@ class Whole:
     path: tuple[str, ...]
     content_format: int | None
     proven: bool
+    attempts: int = 1
     place: object = field(default=None, repr=False, compare=False)
 
 
@@ -276,6 +278,9 @@ class ServerSide(Protocol):
 
     def answer(self, whole: Whole, answer: Answer, now: float) -> Sequence[Outgoing]:
         """The messages that carry ``answer`` back; CarrierError where none can hold any of it."""
+
+    def another(self, whole: Whole, now: float) -> Whole | None:
+        """What else the parts of a body that was refused may be, where some may be forged."""
 
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Messages to send now that the deadline has passed."""

@@ -129,6 +129,10 @@ class BlockwiseServer:
         """Forget all bodies."""
         self.assemblies.clear()
 
+    def another(self, whole: Whole, now: float) -> Whole | None:
+        """Nothing: each part has its place."""
+        return None
+
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Nothing: a server of blocks only answers."""
         return ()
@@ -150,7 +154,7 @@ class BlockwiseServer:
         if body is None:
             return Received((Outgoing(self._continue(request)),))
         path = tuple([each.decode() for each in key[0]])
-        whole = Whole(request, body, path, assembly.content_format, assembly.proven, assembly)
+        whole = Whole(request, body, path, assembly.content_format, assembly.proven, place=assembly)
         return Received(whole=whole)
 
     def _assembly(self, key: AssemblyKey) -> Assembly:

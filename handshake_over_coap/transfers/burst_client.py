@@ -103,6 +103,22 @@ class ClientHalf(Half):
         self._sending.arm(now)
         return self._stamped(out, now)
 
+    @property
+    def begun(self) -> bool:
+        """Whether any piece of the server's next flight has come."""
+        return self._arriving is not None and self._arriving.begun
+
+    def refused(self, stamp: int, now: float) -> float:
+        """An error came in answer to ``stamp``; gives when to ask again whether that is so.
+
+        Those that come in answer to what was sent before are no news.
+        """
+        self._again_after = self._stamp
+        sent_at = self._when(stamp)
+        if sent_at is not None and self.round_trip is None:
+            self.measured(sent_at, now)
+        return now + self._timer.value
+
     def is_news(self, stamp: int) -> bool:
         """Whether ``stamp`` is of what was sent last, so that an answer to it tells news.
 
@@ -148,7 +164,8 @@ class ClientHalf(Half):
         prompt = not arriving.begun and not sending.taken and self._was_at_once(part)
         if sent_at is not None and prompt:
             self.measured(sent_at, now)
-        sending.stop()
+        if not arriving.begun:
+            self._rest(now)
         return self._collect(part, now)
 
     def _was_at_once(self, piece: Piece) -> bool:

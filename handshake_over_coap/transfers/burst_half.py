@@ -21,6 +21,8 @@ LONGEST_WAIT = 60.0
 COMPUTING = 8.0
 """Seconds that a side waits for a peer who said that it computes."""
 _QUARTER = 0.25
+_PAUSE = 16.0
+"""Timers that a flight rests once the next one has begun; pieces of that may have been forged."""
 _STALL = 16.0
 """Timers that a side with part of a flight waits, where it need not report, before it does."""
 
@@ -97,11 +99,20 @@ class Half:
         return body
 
     def reject(self, now: float) -> None:
-        """That body was not genuine; another may follow from the same pieces or from more."""
+        """That body was not genuine; another may follow from the same pieces or from more.
+
+        Nor need the pieces have been: our own flight, which stopped for them, goes on in a while.
+        """
         if self._arriving is not None:
             self._arriving.reject()
             self._whole_at = None
             self._report_at = now + self._timer.value
+        self._rest(now)
+
+    def _rest(self, now: float) -> None:
+        """The next flight has begun, as it seems: ours rests, and goes on if that was forged."""
+        if self._sending is not None:
+            self._sending.wait(now, _PAUSE * self._timer.value)
 
     @property
     def unanimous(self) -> bool:
@@ -217,7 +228,12 @@ class Half:
             self.measured(min(now, sent_at + note.delay / 100), now)
 
     def _computes(self, sending: Sending, now: float) -> None:
-        """The peer has our flight and computes: its silence said nothing of loss, nor will it."""
+        """The peer has our flight and computes: its silence said nothing of loss, nor will it.
+
+        Anybody may say so, again and again: a piece goes out now and then all the same.
+        """
+        if sending.deadline is not None and now - sending.last_sent > 2 * COMPUTING:
+            return
         self.loss.silences -= min(self.loss.silences, sending.silences)
         sending.taken = True
         sending.wait(now, COMPUTING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handshake_over_coap.coap.codes import Code, MessageType, is_success
 from handshake_over_coap.coap.message import Content, Message
@@ -14,6 +14,7 @@ from handshake_over_coap.timers import earliest
 
 from .base import Answer, BadPart, BodyIncomplete, Contact, Outgoing, Received, Terms, Whole
 from .blockwise import options_of_answer
+from .burst_arriving import TRIED
 from .burst_half import Send
 from .burst_server import Allowance, ServerHalf
 from .pieces import PieceError, decode
@@ -27,7 +28,8 @@ _AGAIN = 0.1
 class _Conversation:
     """One handshake: ``path`` names it above, ``token`` is that of the newest request.
 
-    ``refusal`` is what its latest flight got if that was refused, ``refused_at`` when.
+    ``refusal`` is what its latest flight got if that was refused, ``refused_at`` when; ``other`` is
+    what the pieces may be besides what was refused.
     """
 
     half: ServerHalf
@@ -38,6 +40,7 @@ class _Conversation:
     over: bool = False
     refusal: Content | None = None
     refused_at: float = 0.0
+    other: bytes | None = None
 
 
 class BurstServer:
@@ -99,7 +102,8 @@ class BurstServer:
         number = request.uint(Option.CONTENT_FORMAT)
         inner = None if number is None else unwrapped(number)
         path, proven = conversation.path, conversation.proven
-        return Received(out, Whole(request, body, path, inner, proven, conversation))
+        whole = Whole(request, body, path, inner, proven, TRIED, conversation)
+        return Received(out, whole)
 
     def _begin(self, tag: bytes, request: Message, contact: Contact, now: float) -> _Conversation:
         terms, challenge = self._terms, contact.challenge
@@ -160,10 +164,22 @@ class BurstServer:
         conversation.half.reject(now)
         if answer.code in (Code.UNAUTHORIZED, Code.SERVICE_UNAVAILABLE):
             self._forget(conversation)
+        else:
+            conversation.other = conversation.half.body(now)
+            if conversation.other is not None:
+                return ()
         options = tuple(options_of_answer(answer))
         conversation.refusal = Content(answer.code, options, answer.payload)
         conversation.refused_at = float("-inf")
         return self._refused_again(conversation, now)
+
+    def another(self, whole: Whole, now: float) -> Whole | None:
+        """What the pieces give besides what was refused."""
+        conversation = whole.place
+        if not isinstance(conversation, _Conversation) or conversation.other is None:
+            return None
+        body, conversation.other = conversation.other, None
+        return replace(whole, body=body, proven=conversation.proven)
 
     def _forget(self, conversation: _Conversation) -> None:
         for tag, each in list(self._conversations.items()):

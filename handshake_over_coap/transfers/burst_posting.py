@@ -16,6 +16,7 @@ from handshake_over_coap.coap.options import Option, OptionValue, uint
 from handshake_over_coap.coap.paths import path_options
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.errors import ConfigurationError, HandshakeTimeout
+from handshake_over_coap.timers import earliest
 
 from .base import Outgoing, Posting, Reply, Terms, Upload
 from .blockwise_client import BlockwiseClient, BlockwisePosting
@@ -27,8 +28,11 @@ from .wrapping import wrapped
 
 CHALLENGES = 8
 """How often a challenge to a first flight is answered before it is taken for a refusal."""
+REFUSALS = 4
+"""How often in a row the first flight has to draw an error before that is told: whoever has seen
+its tag can draw one from the server, and the answer to the genuine flight may be under way."""
 HINTS = 2
-"""Error responses that a later flight has to draw before one is told; anybody can send one."""
+"""The same of a later flight, which is posted several times."""
 _CHALLENGE_SIZE = 4 + 2 + 8
 """Bytes of a challenge, token aside: header, option header and Echo value."""
 
@@ -36,8 +40,8 @@ _CHALLENGE_SIZE = 4 + 2 + 8
 class BurstClient:
     """What a client keeps from flight to flight; ``quick`` and ``answer_bytes`` as in ``Burst``.
 
-    ``understood`` is whether the server has taken an abbreviated path, ``spelled`` whether it gets
-    none any more.
+    ``echo`` is what the first flight goes with; ``understood`` is whether the server has taken an
+    abbreviated path, ``spelled`` whether it gets none any more.
     """
 
     def __init__(self, terms: Terms, *, quick: bool, answer_bytes: int) -> None:
@@ -47,6 +51,7 @@ class BurstClient:
         self._half: ClientHalf | None = None
         self._blocks: BlockwiseClient | None = None
         self.spelled = self.understood = False
+        self.echo: bytes | None = None
         self._upload: Upload | None = None
         self._posting: BurstPosting | None = None
 
@@ -61,11 +66,12 @@ class BurstClient:
         before = self._posting
         same = before is not None and self._upload is not None and _alike(self._upload, upload)
         if upload.first:
-            self._half = None
+            self._half, self.echo = None, None
         posting = BurstPosting(self, upload, self._terms)
         if same and before is not None and before.reply is not None and before.has_body:
             posting.rejects_reply(before.reply)
         posting.repeats = same
+        posting.opening |= same and before is not None and before.opening
         self._upload, self._posting = upload, posting
         return posting
 
@@ -97,20 +103,22 @@ class BurstPosting:
     """One flight out and the next one in.
 
     ``repeats`` says that this body was posted before, ``rejects`` that what came back then was not
-    genuine.
+    genuine; ``opening`` that it is the first flight of a handshake.
     """
 
     def __init__(self, side: BurstClient, upload: Upload, terms: Terms) -> None:
         self._side = side
         self._upload = upload
         self._terms = terms
-        self._echo = upload.echo
+        self._echo = upload.echo or side.echo
         self._probing = upload.first and upload.echo is None and terms.probe
         self._half = side.half(probing=self._probing)
         self._by_blocks: BlockwisePosting | None = None
         self._format = (int(Option.CONTENT_FORMAT), uint(wrapped(upload.content_format)))
         self._challenges = 0
-        self._errors = 0
+        self._refusals = 0
+        self.opening = upload.first
+        self._ask_again_at: float | None = None
         self._silent_before = self._half.repeats
         self.repeats = self.rejects = False
         self._reply: Reply | None = None
@@ -130,7 +138,7 @@ class BurstPosting:
     @property
     def deadline(self) -> float | None:
         """When :meth:`on_timer` has something to do."""
-        return self._half.deadline
+        return earliest(self._half.deadline, self._ask_again_at)
 
     def rejects_reply(self, reply: Reply) -> None:
         """What came back to the same body before was not genuine."""
@@ -175,7 +183,7 @@ class BurstPosting:
         )
 
     def _options(self) -> tuple[OptionValue, ...]:
-        echo = ((int(Option.ECHO), self._echo),) if self._echo and self._upload.first else ()
+        echo = ((int(Option.ECHO), self._echo),) if self._echo and self.opening else ()
         return (*sorted((*self._path(), self._format), key=lambda option: option[0]), *echo)
 
     def _path(self) -> tuple[OptionValue, ...]:
@@ -208,18 +216,20 @@ class BurstPosting:
             self._side.understood = True
         if self._upload.first and response.code == Code.UNSUPPORTED_CONTENT_FORMAT:
             return self._turn_to_blocks(now)
-        if self._upload.first and response.code == Code.UNAUTHORIZED:
+        if self.opening and response.code == Code.UNAUTHORIZED:
             echo = response.get(Option.ECHO)
             if echo is not None and self._challenges < CHALLENGES:
                 return self._challenged(echo, asked.stamp, now)
         if not is_success(response.code):
-            self._refused(response)
+            self._refused(response, asked.stamp, now)
             return ()
         try:
             part = decode(response.payload, tagged=False)
         except PieceError:
             return ()
         out = self._half.take(part, now, asked.stamp)
+        if self._half.begun:
+            self._ask_again_at = None
         self._look(now)
         return self._requests(out)
 
@@ -254,19 +264,22 @@ class BurstPosting:
         if self._probing and self._echo is None:
             if self._half.challenged(stamp, now) is None:
                 return ()
-            self._echo = echo
+            self._echo = self._side.echo = echo
             return self._post(now)
         # The value was too old, or the server wants one after all; all pieces draw it at once.
         if echo == self._echo or not self._half.is_news(stamp):
             return ()
         self._challenges += 1
-        self._echo = echo
+        self._echo = self._side.echo = echo
         return self._anew(now)
 
-    def _refused(self, response: Message) -> None:
-        """An error response: to a later flight it is a hint, and told when it comes again."""
-        self._errors += 1
-        if not self._upload.first and self._errors < HINTS:
+    def _refused(self, response: Message, stamp: int, now: float) -> None:
+        """An error response is a hint: it is told when the flight sent anew draws one as well."""
+        if not self._half.is_news(stamp) or self._half.begun:
+            return
+        self._refusals += 1
+        if self._refusals < (REFUSALS if self.opening else HINTS):
+            self._ask_again_at = self._half.refused(stamp, now)
             return
         code = response.code
         if code == Code.REQUEST_ENTITY_INCOMPLETE:
@@ -287,8 +300,12 @@ class BurstPosting:
 
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Send more pieces, or a report.  Raises HandshakeTimeout once the timer gives up."""
-        if self._tentative and self.deadline is not None and self.deadline <= now:
+        due = self._half.deadline
+        if self._tentative and due is not None and due <= now:
             return self._spell_out(now)
+        if self._ask_again_at is not None and self._ask_again_at <= now:
+            self._ask_again_at = None
+            return self._requests(self._half.again(now))
         out = self._requests(self._half.on_timer(now))
         if self._half.given_up:
             raise HandshakeTimeout("no answer to a flight that was repeated as often as it may be")

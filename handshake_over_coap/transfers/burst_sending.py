@@ -30,6 +30,7 @@ class Sending:
         self._next = [group_size(source.k, g) if mixed else 0 for g in range(source.groups)]
         self._turn = 0
         self._sent_at: dict[tuple[int, int], float] = {}
+        self.last_sent = 0.0
         self.timer = copy(timer)
         self.deadline: float | None = None
         self.owed = 0
@@ -62,7 +63,7 @@ class Sending:
     def _fresh(self, group: int, now: float) -> Piece:
         piece = self.source.piece(group, self._next[group], self._tag)
         self._next[group] += 1
-        self._sent_at[group, piece.number] = now
+        self._sent_at[group, piece.number] = self.last_sent = now
         return piece
 
     def arm(self, now: float) -> None:

@@ -20,8 +20,6 @@ AMPLIFICATION = 3
 """Bytes that may go to an unproven address for each byte that came from it (RFC 9175 2.4)."""
 _GUARD = 0.1
 """Seconds after ours in which a repeated flight is no sign of loss, however short the path."""
-_PAUSE = 16.0
-"""Timers that a flight rests once the next one has begun; pieces of that may have been forged."""
 
 
 class Allowance:
@@ -89,12 +87,6 @@ class ServerHalf(Half):
         self._copies = 0
         return self._say_last(sending, now)
 
-    def reject(self, now: float) -> None:
-        """That body was not genuine; another may follow from the same pieces or from more."""
-        super().reject(now)
-        if self._sending is not None:
-            self._sending.wait(now, _PAUSE * self._timer.value)
-
     def take(self, part: Part, now: float, stamp: int | None = None) -> list[Send]:
         """Take what came from the client.  The datagram counts as received before."""
         sending, arriving = self._sending, self._arriving
@@ -108,7 +100,7 @@ class ServerHalf(Half):
             if self.round_trip is None and self._sent_once and not sending.taken:
                 self.measured(self._last_out, now)
             self._answered_in = now - self._last_out
-            sending.wait(now, _PAUSE * self._timer.value)
+            self._rest(now)
         return self._collect(part, now)
 
     @property

@@ -196,7 +196,7 @@ class QBlockServer:
 
     def _whole(self, request: Message, body: _Body, whole: bytes) -> Whole:
         path = tuple(each.decode() for each in request.path)
-        return Whole(request, whole, path, body.content_format, body.proven, body)
+        return Whole(request, whole, path, body.content_format, body.proven, place=body)
 
     def _report(self, body: _Body, missing: Sequence[int]) -> Content:
         """4.08 with the numbers of missing blocks; as many as a set, and as fit."""
@@ -272,6 +272,10 @@ class QBlockServer:
         return [Outgoing(each, confirmable=False, token=body.answer_token) for each in blocks]
 
     # -- time
+
+    def another(self, whole: Whole, now: float) -> Whole | None:
+        """Nothing: each part has its place."""
+        return None
 
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Reports of what is missing, and the next sets of answers."""

@@ -205,8 +205,12 @@ def test_errors_to_a_later_flight_are_hints_until_they_come_again() -> None:
     (asked,) = posting.start(0.0)
     assert isinstance(asked, Outgoing)
     error = Message.decode(Content(Code.REQUEST_ENTITY_INCOMPLETE).encode(1, 1, b"tokn"))
-    codes = []
-    for now in (0.1, 0.2):
-        posting.answered(error, asked, now)
+    codes, again = [], asked
+    for _ in range(2):
+        for _ in range(3):  # those that answer what was sent together count once
+            posting.answered(error, again, 0.1)
         codes.append(posting.reply.dotted if posting.reply else None)
+        if posting.reply is None:
+            assert posting.deadline is not None
+            (again,) = posting.on_timer(posting.deadline)
     assert codes == [None, "4.04"]

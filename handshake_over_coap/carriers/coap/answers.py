@@ -136,7 +136,8 @@ class FlightAnswers:
         """A later flight or an alert.  Nothing unauthenticated does more than wear its patience."""
         if handshake.over:
             return Answer(Code.NOT_FOUND)
-        if not handshake.complete and handshake.failures >= self._parameters.limits.failures:
+        most = self._parameters.limits.failures * work.whole.attempts
+        if not handshake.complete and handshake.failures >= most:
             # Whoever is genuine is sent back to flight 1 by this.
             self._counters["given up: too many failures"] += 1
             handshake.end()

@@ -27,7 +27,8 @@ from handshake_over_coap.tls.config import Rng
 
 from .exchange import ClientExchange
 from .parameters import CoapParameters
-from .script import Begin, Pause, Post, Proof, Script, TimeIsUp
+from .script import Begin, Script
+from .steps import Pause, Post, Proof, TimeIsUp
 
 log = logging.getLogger(__name__)
 

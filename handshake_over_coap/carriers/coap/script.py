@@ -12,13 +12,11 @@ authenticate is asked for again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from handshake_over_coap.carriers.base import (
     AnswerMissing,
-    Event,
     HandshakeCompleted,
     LateRecord,
 )
@@ -44,57 +42,38 @@ from handshake_over_coap.encodings.alert import encode_alert
 from handshake_over_coap.errors import CarrierError, Error, HandshakeTimeout
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.timers.base import Draw
-from handshake_over_coap.tls.alerts import AlertError, UnexpectedMessage
+from handshake_over_coap.tls.alerts import (
+    AlertError,
+    BadRecordMac,
+    DecodeError,
+    DecryptError,
+    IllegalParameter,
+    UnexpectedMessage,
+)
 from handshake_over_coap.tls.config import Rng
-from handshake_over_coap.transfers.base import Incomplete, Posting, Reply, Upload
+from handshake_over_coap.transfers.base import Incomplete, Reply, Upload
 
 from .exchange import ResetByPeer
 from .handshake import is_hello, is_hello_verify_request
 from .parameters import CoapParameters
 from .refusal import refusal, session_path
+from .steps import Pause, Post, Proof, Steps, TimeIsUp
 
 Begin: TypeAlias = Callable[[Encoding], Turn[CompletedT]]
 """Makes a fresh conversation and its flight 1."""
 
 T = TypeVar("T")
-_SECOND_LOOK = 2.0
+_SECOND_LOOK = 10.0
 """Seconds that a flight which fails may take to be made of other pieces."""
 _AnyConversation: TypeAlias = CarriedConversation[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
-    """Carry a body and give its reply; after ``limit`` seconds, if any, :class:`TimeIsUp`."""
-
-    posting: Posting
-    limit: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait."""
-
-    seconds: float
-
-
-Steps: TypeAlias = Generator[Post | Pause | Event, Any, T]
-"""A part of the script that ends in a value."""
-
-
-class TimeIsUp(Error):
-    """What was waited for has not come in time."""
-
-
-class Proof(Exception):
-    """A record has shown that the server has completed; ``established`` is the result."""
-
-    def __init__(self, established: Any) -> None:
-        super().__init__()
-        self.established = established
-
-
 class _StateLost(Error):
     """The server no longer knows the handshake: begin again from flight 1."""
+
+
+_MAY_BE_FORGED = (BadRecordMac, DecodeError, DecryptError, IllegalParameter, UnexpectedMessage)
+"""What a flight 2 fails with that was answered to a flight 1 of somebody else, in our name."""
 
 
 _FORGOTTEN = ("4.04", "4.01")
@@ -147,20 +126,18 @@ class Script(Generic[CompletedT]):
         Raises AlertError (either side refused), HandshakeTimeout, or CarrierError (CoAP failed).
         """
         self._ends = self.now + self._parameters.timeout
-        for _ in range(1 + self._parameters.restarts):
+        for left in reversed(range(1 + self._parameters.restarts)):
             try:
-                yield from self._attempt()
-            except _StateLost:
-                self._lines.tell(
-                    self.now, "%s has forgotten the handshake; beginning again", self._server
-                )
+                yield from self._attempt(last=not left)
+            except _StateLost as error:
+                self._lines.tell(self.now, "%s: %s; beginning again", self._server, error)
             else:
                 return
         raise CarrierError(
             f"{self._server} has forgotten the handshake every time it was begun", "4.04"
         )
 
-    def _attempt(self) -> Steps[None]:
+    def _attempt(self, *, last: bool) -> Steps[None]:
         turn, reply = yield from self._flight_1()
         path = session_path(self._server, self._parameters.path_segments, reply)
         try:
@@ -170,7 +147,10 @@ class Script(Generic[CompletedT]):
                 turn = yield from self._second_hello(path, turn)
         except AlertError as error:
             if not error.received:
+                forged = self._several and isinstance(error, _MAY_BE_FORGED)
                 yield from self._reject(path, error)
+                if forged and not last:
+                    raise _StateLost("it answered to another flight 1") from error
             raise
         self._keep_said(turn)
         yield from self._last_flight(path, turn.after, turn.body)

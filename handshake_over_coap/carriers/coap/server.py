@@ -211,8 +211,6 @@ class CoapServer:
         self._see_proof(peer, side)
         self._reply(peer, request, received.send, now, output)
         whole = received.whole
-        if whole is not None and peer.unproven and self.peers.unproven.may_compute(now):
-            whole = replace(whole, proven=True)
         if whole is not None:
             self._answer(peer, side, whole, now, output)
         elif not any(each.token is None for each in received.send):
@@ -228,13 +226,19 @@ class CoapServer:
     def _answer(
         self, peer: Peer, side: ServerSide, whole: Whole, now: float, output: Output
     ) -> None:
-        answer = self._answers.answer(peer, whole, now)
-        if isinstance(answer, Computing):
-            answer.waiting.append((side, whole))
-            peer.in_flight += 1
-            peer.exchange.postpone(whole.request, now)
-        else:
-            self._deliver(peer, side, whole, answer, now, output)
+        """Answer a body; where it is refused, whatever else its parts may be."""
+        other: Whole | None = whole
+        while other is not None:
+            if peer.unproven and self.peers.unproven.may_compute(now):
+                other = replace(other, proven=True)
+            answer = self._answers.answer(peer, other, now)
+            if isinstance(answer, Computing):
+                answer.waiting.append((side, other))
+                peer.in_flight += 1
+                peer.exchange.postpone(other.request, now)
+                return
+            self._deliver(peer, side, other, answer, now, output)
+            other = side.another(other, now)
 
     def _deliver(
         self, peer: Peer, side: ServerSide, whole: Whole, answer: Answer, now: float, output: Output

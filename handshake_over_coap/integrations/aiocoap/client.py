@@ -23,7 +23,8 @@ from aiocoap.numbers.constants import TransportTuning
 from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.coap.exchange import ResetByPeer
 from handshake_over_coap.carriers.coap.parameters import CoapParameters
-from handshake_over_coap.carriers.coap.script import Pause, Post, Script, Steps, TimeIsUp
+from handshake_over_coap.carriers.coap.script import Script
+from handshake_over_coap.carriers.coap.steps import Pause, Post, Steps, TimeIsUp
 from handshake_over_coap.carriers.conversation import open_client
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.coap.message import Content, Message, MessageFormatError
