@@ -24,6 +24,9 @@ VERSION: Final = "5.7.2"
 LABEL: Final = "EXPORTER-wolf-peer"
 """The label of the 32 bytes that it exports after each handshake."""
 
+_LATEST: Final = "HAVE_SECRET_CALLBACK"
+"""The option that was added last: a library without it was built by an older .ci/wolfssl."""
+
 _SOURCE = Path(__file__).parent / "wolfssl_peer"
 _BUILD = Path(__file__).resolve().parents[3] / "build"
 _SECONDS = 240
@@ -46,8 +49,8 @@ def find_program() -> tuple[str, str]:
     """
     configured = library() / "configured"
     compiler = shutil.which("cc")
-    if not configured.exists():
-        return "", f"needs wolfSSL {VERSION} with DTLS 1.3: run .ci/wolfssl"
+    if not configured.exists() or _LATEST not in configured.read_text(encoding="utf-8"):
+        return "", f"needs wolfSSL {VERSION} with DTLS 1.3, built as it is now: run .ci/wolfssl"
     if compiler is None:
         return "", "needs a C compiler (see .ci/packages)"
     parts = sorted(_SOURCE.iterdir())
