@@ -45,11 +45,13 @@ class _Owed:
 class _Taken:
     """A request that was taken at ``since`` seconds, and what it drew last.
 
-    Another ``token`` is another request: a client that has restarted may come by the same ID.
+    Another ``token`` is another request: a client that has restarted may come by the same ID.  So
+    is one that is confirmable where this was not: it wants an acknowledgement.
     """
 
     since: float
     token: bytes
+    confirmable: bool
     reaction: bytes | None = None
 
 
@@ -105,7 +107,7 @@ class ServerExchange:
         if known is None:
             recent, message_id = self._recent, request.message_id
             recent.pop(message_id, None)  # or it would stand where it stood
-            recent[message_id] = _Taken(now, request.token)
+            recent[message_id] = _Taken(now, request.token, request.type == MessageType.CON)
             if len(recent) > RECENT_MESSAGES:
                 del recent[next(iter(recent))]
             return None
@@ -115,6 +117,8 @@ class ServerExchange:
     def _taken(self, request: Message, now: float) -> _Taken | None:
         known = self._recent.get(request.message_id)
         if known is None or known.token != request.token:
+            return None
+        if request.type == MessageType.CON and not known.confirmable:
             return None
         return known if now - known.since <= EXCHANGE_LIFETIME else None
 

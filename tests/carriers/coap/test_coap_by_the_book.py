@@ -334,6 +334,23 @@ async def test_what_was_refused_once_is_refused_again_whatever_has_come_since() 
         assert (await raw.ask(*RESOURCE, *rest, payload=flight1[16:32])).code == 0x5F
 
 
+@virtual
+async def test_a_confirmable_message_is_acknowledged_whatever_its_number_stood_for() -> None:
+    async with exchange() as here:
+        raw, flight1 = here.raw(), hello()[1]
+        echo = (ECHO, await raw.echo())
+        await raw.ask(*RESOURCE, echo, payload=hello("another")[1])  # known from here on
+        messages = distinct_from(flight1, b"tg")
+        del messages["a critical option"]  # which draws nothing where it is not confirmable
+        for data in (*messages.values(), request(*RESOURCE, echo, payload=flight1, mid=999)):
+            (answer,) = await raw.send(of_type(data, NON))
+            (again,) = await raw.send(data)
+            assert Message.decode(answer).type == NON
+            assert Message.decode(again).type == ACK
+            assert again[1] == answer[1]
+            assert await raw.send(of_type(data, NON)) == [] or again[1] == 0x81
+
+
 @pytest.mark.parametrize("stays", [True, False])
 @virtual
 async def test_a_confirmable_request_that_gives_its_token_away_is_acknowledged_all_the_same(
