@@ -31,6 +31,7 @@ _REFUSED: Final = (
 _ASKED: Final = "the server asks for a client's key: add --key (and, for x509, --cert)"
 _REQUIRED: Final = "the server asks for a key of the kind that it has pinned: give another --key"
 _OTHER_AUTH: Final = "compare --auth on both sides; or, if it is the same, "
+_BUSY: Final = "the server may be busy with other handshakes: try again later, or read its log"
 _OTHER_VERSION: Final = "compare --dtls (and --suite) on both sides"
 
 
@@ -64,6 +65,8 @@ def _for_alert(error: AlertError, auth: str, *, has_key: bool) -> str:
         return of_kind
     if isinstance(error, alerts.UnknownPskIdentity):
         return _NO_PSK
+    if isinstance(error, alerts.InternalError) and error.received:
+        return _BUSY  # over UDP there is no other way to say so
     if isinstance(error, alerts.ProtocolVersion):
         return _OTHER_VERSION
     if isinstance(error, alerts.HandshakeFailure | alerts.InsufficientSecurity):

@@ -28,6 +28,7 @@ from tests.cli.hoc_process import PSK, run_hoc, serving
         ("rpk", "k", alerts.CertificateRequired(received=True), "the kind that it has pinned"),
         ("psk", None, alerts.UnknownPskIdentity(received=True), "compare --auth and --group"),
         ("psk", None, alerts.ProtocolVersion(received=True), "compare --dtls"),
+        ("psk", None, alerts.InternalError(received=True), "busy with other handshakes"),
         ("psk", None, HandshakeTimeout("no answer"), "the same --transport"),
         ("psk", None, HandshakeTimeout("no answer"), "--timeout"),
         ("psk", None, CarrierError("none here", "4.04"), "--resource"),
