@@ -30,6 +30,8 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "udp 1.2 rpk": (TYPICAL[3], {"dtls": "1.2", "transport": "udp"}),
     "udp 1.3 psk": (parties13.PSK_ONLY, {"dtls": "1.3", "transport": "udp"}),
     "udp 1.3 rpk": (parties13.RPK, {"dtls": "1.3", "transport": "udp"}),
+    "udp 1.2 psk cid": (TYPICAL[0], {"dtls": "1.2", "transport": "udp", "cid": "c1d0"}),
+    "udp 1.3 psk cid": (parties13.PSK_ONLY, {"dtls": "1.3", "transport": "udp", "cid": "c1d0"}),
 }
 
 FIRST = Address("192.0.2.7", 40000)
