@@ -6,14 +6,18 @@ does that.  What he cannot do is seal.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
+from handshake_over_coap.carriers.datagram import Address
+from handshake_over_coap.carriers.limits import Limits
 from handshake_over_coap.coap.codes import Code, MessageType
 from handshake_over_coap.coap.message import Content, Message
+from handshake_over_coap.coap.options import Option
 from handshake_over_coap.errors import Error
 from handshake_over_coap.timers import Adaptive
 from handshake_over_coap.transfers.burst import Burst
@@ -187,3 +191,46 @@ async def test_forged_datagrams_stop_no_handshake(
                 raise AssertionError(f"seed {seed}, {attacker.added} forged") from error
             assert len(here.completed) == 1
             assert len(here.network.sent) < 100 * (1 + attacker.added)
+
+
+@pytest.mark.parametrize("endpoints", [1, 400])
+@virtual
+async def test_a_flood_of_pieces_and_reports_keeps_bounded_state_and_honest_clients_complete(
+    endpoints: int,
+) -> None:
+    draw = random.Random(endpoints)
+    limits = Limits(bodies=64 * 1024, unproven=32, unproven_per_address=8)
+    adaptive = LEAN | CHECKS["adaptive"] | {"limits": limits}
+    options = (
+        (int(Option.URI_PATH), b"d"),
+        (int(Option.CONTENT_FORMAT), (65258).to_bytes(2, "big")),
+    )
+    async with exchange(RPK, **adaptive) as here:
+        peers, came = here.server.peers, dict.fromkeys(range(endpoints), 0)
+        for number in range(2000):
+            k = draw.choice((1, 2, 9, 31, 500))
+            group = draw.randrange(k // 32 + 1) if k == 500 else 0
+            flight = draw.choice((1, 1, 1, 3))
+            data = draw.randbytes(draw.choice((1, 8, 30)))
+            tag = bytes((0, draw.randrange(9)))
+            part: Part = Piece(flight, k, draw.randrange(256), data, group, tag)
+            if draw.random() < 0.2:
+                saying = draw.choice((Saying.NEED, Saying.WHOLE))
+                part = Note(saying, draw.randrange(1, 8), 255, 0, draw.randbytes(10), tag)
+            who = draw.randrange(endpoints)
+            content = Content(Code.POST, options, part.encode())
+            datagram = content.encode(MessageType.NON, number % 65536, draw.randbytes(2))
+            came[who] += len(datagram)
+            here.server.receive(datagram, Address(f"198.51.100.{who % 250}", 1000 + who))
+            assert peers.bodies.total <= 64 * 1024
+            assert peers.unproven.count <= 32
+            assert len(peers) <= 32
+            assert all(each.unproven for each in peers)
+        assert all(
+            sum(len(sent.data) for sent in here.network.between(SERVER, address))
+            <= 3 * came[address.port - 1000]
+            for address in {sent.destination for sent in here.network.sent}
+        )
+        await _complete(here, RPK)
+        await asyncio.sleep(700)
+        assert here.residue() == {"peers": 1}
