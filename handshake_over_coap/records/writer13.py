@@ -91,7 +91,7 @@ class Writer13:
 
     def seal_earlier(self, epoch: int, content_type: int, plaintext: bytes) -> bytes:
         """A record of an earlier epoch, in front of others; nothing where its keys have gone."""
-        if epoch not in self._sealers or epoch == self.epoch:
+        if epoch not in self._sealers or epoch >= self.epoch:
             return b""
         return self.seal(epoch, content_type, plaintext, last=False)[0]
 

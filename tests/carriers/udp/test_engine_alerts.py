@@ -52,7 +52,7 @@ from tests.carriers.udp.test_engine13_hostile import (
 from tests.carriers.udp.test_udp_engine_hostile import part, record
 from tests.support import classic
 from tests.support.openssl_stacks import bare
-from tests.support.parties import ECDSA_GCM, ROOT, Scenario
+from tests.support.parties import ECDSA_GCM, ROOT, Scenario, seeded
 from tests.support.udp_pair import UdpPair, unharmed
 from tests.support.udp_pair13 import PSK_DHE, RPK, Case, Pair13
 
@@ -128,6 +128,24 @@ def test_before_the_serverhello_and_at_the_client_there_is_one_way_to_say_it() -
     (only,) = split13(client.alert(DecryptError()))
     assert isinstance(only, CiphertextRecord)
     assert only.epoch_bits == 2
+
+
+def test_a_client_that_has_gone_back_to_the_clear_seals_nothing_under_keys_that_were_none() -> None:
+    other = Pair13(RPK, server={"rng": seeded("another")})
+    other.run(LATEST)
+    forged = next(iter(split13(other.sent(False)[0])))
+    retrying = Pair13(RPK, server={"rng": seeded("a third")}, cookie=True)
+    retrying.run(LATEST)
+    retry = next(iter(split13(retrying.sent(False)[0])))
+    pair = Pair13(RPK)
+    client = engine_of(pair, client=True)
+    client.receive(forged.to_bytes(), 0.01)
+    (sealed,) = split13(client.alert(DecryptError()))
+    assert isinstance(sealed, CiphertextRecord)
+    client.receive(retry.to_bytes(), 0.02)
+    assert pair.counters["messages taken back"] == 1
+    (alert,) = split13(client.alert(DecryptError()))
+    assert isinstance(alert, PlaintextRecord)
 
 
 def test_a_session_whose_finished_may_be_lost_gives_up_in_words_that_its_server_can_read() -> None:
