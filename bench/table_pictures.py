@@ -3,7 +3,8 @@
 hoc tables 5 --full --json > table5.json
 python bench/table_pictures.py table5.json docs/figures/table5-lean.png
 
-The same for keoh and claeys; which of them a file holds stands in it.  Needs matplotlib, which is
+The same for keoh and claeys; which of them a file holds stands in it.  A second run of claeys, with
+`--limit 65`, adds what datagrams that fit a frame do on the worst link.  Needs matplotlib, which is
 in the extra `notebooks`.  Lines differ in marker and dash and are named where they end, so that
 they tell without colour, too.
 """
@@ -43,9 +44,10 @@ STYLES: Final = {
     "coap-1.3-plain": Style("CoAP by the book", "#777777", "s", "-"),
     "udp-1.2": Style("DTLS 1.2 over UDP", "#E69F00", "^", ":"),
     "udp-1.3": Style("DTLS 1.3 over UDP", "#D55E00", "v", "--"),
-    "udp-1.3-compact": Style("the same, compact", "#CC79A7", "D", "-."),
+    "udp-1.3-compact": Style("compact over UDP", "#CC79A7", "D", "-."),
     "coap-1.3-lean-echo": Style("lean, Echo first", "#56B4E9", "o", "--"),
     "coap-1.3-lean": Style("lean", "#0072B2", "o", "-", 2.2),
+    "framed": Style("lean, a datagram\nin one frame", "#0072B2", "*", "", 2.2),
     "coap-1.3-lean-quick": Style("lean, quick", "#009E73", "P", "-"),
     "coap-1.3-lean-derived-pinned": Style("lean, key pinned,\nderived random", "#004D40", "X", ":"),
 }
@@ -137,7 +139,7 @@ def entries_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row["ours"][name] for name in STYLES if name in row["ours"]]
 
 
-def table5(rows: Rows, conditions: Mapping[str, Any]) -> Figure:
+def table5(rows: Rows, conditions: Mapping[str, Any], _: Rows = ()) -> Figure:
     """Datagrams and seconds by loss."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 5.2), layout="constrained")
     best = [(row["loss"], min(row["published"].values())) for row in rows]
@@ -178,7 +180,7 @@ def table5(rows: Rows, conditions: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def keoh(rows: Rows, _: Mapping[str, Any]) -> Figure:
+def keoh(rows: Rows, _: Mapping[str, Any], __: Rows = ()) -> Figure:
     """Success within 15 s by loss, with its interval."""
     figure, axis = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
     for name in STYLES:
@@ -232,7 +234,7 @@ def keoh(rows: Rows, _: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def claeys(rows: Rows, _: Mapping[str, Any]) -> Figure:
+def claeys(rows: Rows, _: Mapping[str, Any], framed: Rows = ()) -> Figure:
     """Bytes and median time over those of a quiet link, by the loss of frames."""
     figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.6), layout="constrained")
     figures: Sequence[tuple[str, Callable[[Any], float | None]]] = (
@@ -244,6 +246,9 @@ def claeys(rows: Rows, _: Mapping[str, Any]) -> Figure:
             if name in rows[0]["ours"]:
                 points = [(row["loss"], value(row["ours"][name])) for row in rows]
                 line(axis, name, [(0.0, 1.0), *points])
+        for row in framed[-1:]:
+            line(axis, "framed", [(row["loss"], value(row["ours"]["coap-1.3-lean"]))])
+            axis.lines[-1].set_markersize(13)
         for who, said in (("dtls", "DTLS over UDP, published"), ("tls", "TLS over TCP, published")):
             level = rows[0]["published"][who][figure_of]
             axis.axhline(level, color="#000000", linewidth=1, dashes=(1, 2))
@@ -254,7 +259,7 @@ def claeys(rows: Rows, _: Mapping[str, Any]) -> Figure:
     highest = max(each.get_ydata().max() for each in axes[1].get_lines() if each.get_gid())
     axes[1].set(yscale="log", ylim=(0.9, 1.3 * highest))
     axes[1].set_title("Median time, over that of a quiet link", loc="left", size=10)
-    plain_ticks(axes[1], [each for each in (1, 1.5, 2, 3, 5, 10, 20) if each <= highest])
+    plain_ticks(axes[1], [each for each in (1, 1.5, 2, 3, 4, 6, 10, 20) if each <= highest])
     for axis in axes:
         name_ends(axis)
     said_below(
@@ -269,12 +274,15 @@ def claeys(rows: Rows, _: Mapping[str, Any]) -> Figure:
 PICTURES: Final = {5: table5, "keoh": keoh, "claeys": claeys}
 
 
-def main(source: Path, picture: Path) -> None:
-    """Draw what is in ``source``."""
-    said = json.loads(source.read_text(encoding="utf-8"))
-    figure = PICTURES[said["table"]](said["rows"], said.get("conditions", {}))
+def main(source: Path, picture: Path, *more: Path) -> None:
+    """Draw what is in ``source``, and in a second run."""
+    said, *others = (json.loads(path.read_text(encoding="utf-8")) for path in (source, *more))
+    draw = PICTURES[said["table"]]
+    framed = [row for other in others for row in other["rows"]]
+    figure = draw(said["rows"], said.get("conditions", {}), framed)
     figure.savefig(picture, dpi=130, bbox_inches="tight")
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:3]))
+    source, picture, *more = map(Path, sys.argv[1:])
+    main(source, picture, *more)
