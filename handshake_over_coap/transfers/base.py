@@ -52,10 +52,11 @@ class Terms:
 
     ``mtu`` is the largest UDP payload in bytes, CoAP header included; ``token_length`` the bytes of
     a client's tokens; ``largest_block`` the largest block in bytes (RFC 7959) that is ever used.
-    ``body_limit`` is the largest body in bytes that is taken, ``bodies`` how many of one endpoint
-    may be under way at a server.  ``timer`` says when to send again; ``rng`` gives so many random
-    bytes, ``draw`` a number in [0, 1).  ``probe`` is whether a client that sends without waiting
-    asks for a challenge before it does.
+    ``largest_whole`` is the largest body that goes without block options, None for any that fits a
+    datagram; ``body_limit`` the largest body in bytes that is taken, ``bodies`` how many of one
+    endpoint may be under way at a server.  ``timer`` says when to send again; ``rng`` gives so many
+    random bytes, ``draw`` a number in [0, 1).  ``probe`` is whether a client that sends without
+    waiting asks for a challenge before it does.
     """
 
     mtu: int
@@ -67,6 +68,7 @@ class Terms:
     rng: Rng = field(repr=False)
     draw: Draw = field(repr=False)
     probe: bool = True
+    largest_whole: int | None = None
 
 
 class Outgoing(NamedTuple):

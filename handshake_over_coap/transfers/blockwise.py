@@ -203,10 +203,15 @@ class BlockwiseServer:
         if isinstance(whole.place, Assembly):
             whole.place.answer = answer
         content = self._response(whole.request, answer, len(answer.payload), None)
-        size = min(self._terms.largest_block, self.block_size or BLOCK_SIZES[-1])
-        if len(answer.payload) > size or self._too_large(content, whole.request):
+        if self._wants_blocks(answer) or self._too_large(content, whole.request):
+            size = min(self._terms.largest_block, self.block_size or BLOCK_SIZES[-1])
             content = self._cut(whole.request, answer, size)
         return (Outgoing(content),)
+
+    def _wants_blocks(self, answer: Answer) -> bool:
+        """Whether a body is longer than the blocks that either side has chosen."""
+        chosen = (self._terms.largest_whole, self.block_size)
+        return any(each is not None and len(answer.payload) > each for each in chosen)
 
     def _response(
         self, request: Message, answer: Answer, length: int, block2: Block | None

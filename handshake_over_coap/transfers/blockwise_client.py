@@ -26,14 +26,16 @@ REQUEST_TAG_LENGTH = 2
 class BlockwiseClient:
     """Posts bodies block by block.
 
-    ``largest`` is the largest block in bytes that the server is known to take.  ``signalled`` is
-    whether it knows our block size by now: it is told once, before the first reply, where the
-    server may not choose the largest by itself (section 2.3).
+    ``largest`` is the largest block in bytes that the server is known to take, ``whole`` the
+    largest body that goes without blocks, None for any that fits.  ``signalled`` is whether the
+    server knows our block size by now: it is told once, before the first reply, where one was
+    chosen and the server may not take the largest by itself (section 2.3).
     """
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.largest = terms.largest_block
+        self.whole = terms.largest_whole
         self.signalled = False
 
     def post(self, upload: Upload) -> BlockwisePosting:
@@ -94,7 +96,7 @@ class BlockwisePosting:
             hint = self._hint(block, response)
             if hint is None:
                 break
-            self._side.largest = hint
+            self._side.largest = self._side.whole = hint
         if response.code == Code.REQUEST_ENTITY_INCOMPLETE:
             raise Incomplete("the server misses a part of the body (4.08)")
         return (yield from self._collect(tag, response))
@@ -124,9 +126,10 @@ class BlockwisePosting:
 
     def _first(self, body: bytes, largest: int) -> tuple[Content, Block | None, bytes | None]:
         """The body in one message, or its first block, and the Request-Tag of that."""
-        if len(body) <= largest:
+        whole = self._side.whole
+        if whole is None or len(body) <= whole:
             more: tuple[OptionValue, ...] = ()
-            if largest < BLOCK_SIZES[-1] and not self._side.signalled:
+            if whole is not None and largest < BLOCK_SIZES[-1] and not self._side.signalled:
                 more = ((int(Option.BLOCK2), Block(0, False, largest).encode()),)
             content = self._request(body, *more, first=True)
             if self._fits(content):

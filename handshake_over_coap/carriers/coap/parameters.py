@@ -171,6 +171,7 @@ class CoapParameters:
             mtu=self.mtu,
             token_length=self.token_length,
             largest_block=self.largest_block,
+            largest_whole=self.block_size,
             body_limit=self.limits.body,
             bodies=self.limits.bodies_per_peer,
             timer=self.timing,

@@ -65,7 +65,9 @@ async def test_a_handshake_takes_two_exchanges_and_a_third_after_hello_retry_req
 ) -> None:
     async with exchange(scenario, location=location, address_check=address_check) as here:
         await complete(here)
-        bodies = [-(-size // 1024) for size in here.completed[0].figures.body_bytes]
+        # A body that fits its datagram goes whole, and any other in blocks of 1024 bytes.
+        sizes = here.completed[0].figures.body_bytes
+        bodies = [1 if size <= 1120 else -(-size // 1024) for size in sizes]
         answered: list[str] = ["4.01"] * address_check
         for number, (there, back) in enumerate(zip(bodies[::2], bodies[1::2], strict=True)):
             code = "2.01" if location and number == 0 else "2.04"

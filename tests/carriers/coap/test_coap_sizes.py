@@ -195,3 +195,18 @@ async def test_the_figures_count_the_flights_and_datagrams(size: int) -> None:
         challenge = 2  # flight 1's first block without an Echo, and the 4.01
         final = 1 if size == 1024 else 5  # what goes on after the server is complete
         assert len(here.network.sent) - challenge - figures.datagrams == final
+
+
+@pytest.mark.parametrize("encoding", ["plain", "compact"])
+@pytest.mark.parametrize("mtu", [102, 200, 300, 700, 1152])
+@virtual
+async def test_a_body_that_fits_goes_without_block_options(encoding: str, mtu: int) -> None:
+    chosen = {"mtu": mtu, "encoding": encoding}
+    async with exchange(RPK, **chosen) as here:
+        await here.client().handshake()
+        messages = [Message.decode(sent.data) for sent in here.network.sent]
+    sizes = here.completed[0].figures.body_bytes
+    bare = [each for each in messages if not (each.get(BLOCK1) or each.get(BLOCK2))]
+    assert (sizes[0] in {len(each.payload) for each in bare}) is (sizes[0] + 40 < mtu)
+    # Once a body needs blocks, their size is asked for, and holds for what follows.
+    assert (len(bare) == len(messages)) is (max(sizes) + 60 < mtu)
