@@ -21,7 +21,7 @@ from handshake_over_coap.records.dtls12 import EXPLICIT_NONCE_LENGTH, SealedReco
 from handshake_over_coap.records.dtls13 import CiphertextRecord
 from handshake_over_coap.tls.alerts import AlertError
 from handshake_over_coap.tls.codepoints import ContentType, HandshakeType
-from handshake_over_coap.tls.derived import derived_random
+from handshake_over_coap.tls.derived import SEED_SIZE, derived_random, is_seeded
 from handshake_over_coap.tls.extensions import (
     ConnectionId,
     Extensions,
@@ -168,7 +168,9 @@ class Floor:
         yield from _connection_id(hello.extensions)
 
     def _random(self, random: bytes, keys: tuple[bytes, ...]) -> _Parts:
-        """A random counts nothing where it follows from the share."""
+        """A random counts nothing where it follows from the share, and half where it has a seed."""
+        if not keys and is_seeded(random):
+            random = random[:SEED_SIZE]
         if len(keys) != 1 or random != derived_random(_coordinate(keys[0])):
             yield from self._new(Kind.RANDOM, random)
 

@@ -181,6 +181,12 @@ class Choices(Deriving):
         "leaves it out; an experiment, each side's own choice",
         **_OF_1_3,
     )
+    seeded_random: bool = option(
+        False,
+        "DTLS 1.3, psk_ke alone: half of the hello's random follows from a seed of 16 bytes, which "
+        "encoding compact sends in its place; an experiment, each side's own choice",
+        **_OF_1_3,
+    )
     early: bool = option(
         False,
         "DTLS 1.3: a client sends as soon as its last flight is on its way, without waiting for "

@@ -39,6 +39,7 @@ class OptionValues(TypedDict, total=False):
     cid: str | None
     tickets: bool
     derived_random: bool
+    seeded_random: bool
     early: bool
     mtu: int
     timer: str | TimerPolicy | None

@@ -98,7 +98,8 @@ class ClientConfig:
     send more.  ``connection_id`` is what the server shall put on its records (RFC 9146): empty
     for none while one of the server's is welcome.  ``record_size_limit`` is the longest plaintext
     that is taken, 64 to 16,385 bytes (RFC 8449).  ``derived_random``: the random follows from the
-    one share, if there is one (:mod:`.derived`).
+    one share, if there is one; ``seeded_random``: with psk_ke half of it follows from the other
+    (:mod:`.derived`).
 
     Raises ConfigurationError where no suite is left of any version.
     """
@@ -114,6 +115,7 @@ class ClientConfig:
     ticket: Ticket | None = field(default=None, repr=False)
     ask_for_tickets: bool = True
     derived_random: bool = False
+    seeded_random: bool = False
     connection_id: bytes | None = None
     record_size_limit: int | None = None
     psk: PSK | None = None
@@ -214,7 +216,7 @@ class ServerConfig:
     them (0 to 8) after its handshake, good for ``ticket_lifetime`` seconds and sealed with
     ``ticket_key`` (32 bytes, from ``rng`` unless given), so that nothing is kept for them.
     ``connection_id`` and ``record_size_limit`` as in :class:`ClientConfig`; each client should get
-    another ID, so that a function can be given; ``derived_random`` too.
+    another ID, so that a function can be given; ``derived_random`` and ``seeded_random`` too.
 
     Raises ConfigurationError where no handshake could complete.
     """
@@ -228,6 +230,7 @@ class ServerConfig:
     psk_modes: tuple[PskKeyExchangeMode, ...] = PSK_MODES
     tickets: int = 1
     derived_random: bool = False
+    seeded_random: bool = False
     ticket_lifetime: int = 86_400
     ticket_key: bytes = field(default=b"", repr=False)
     connection_id: ConnectionIdSource | None = None

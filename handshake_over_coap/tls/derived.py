@@ -16,6 +16,10 @@ from typing import Final
 from .codepoints import NamedGroup
 
 _LABEL: Final = b"handshake-over-coap derived random"
+_SEED_LABEL: Final = b"handshake-over-coap seeded random"
+SEED_SIZE: Final = 16
+"""Bytes of a seed."""
+
 _X: Final = slice(1, 33)
 _UNCOMPRESSED: Final = 4
 
@@ -30,3 +34,13 @@ def random_of(group: int, share: bytes) -> bytes | None:
     if group == NamedGroup.secp256r1 and share[:1] == bytes((_UNCOMPRESSED,)):
         return derived_random(share[_X])
     return derived_random(share) if group == NamedGroup.x25519 else None
+
+
+def seeded_random(seed: bytes) -> bytes:
+    """A random of 32 bytes from a seed of 16: the seed, and as much of a hash of it."""
+    return seed + sha256(_SEED_LABEL + seed).digest()[:SEED_SIZE]
+
+
+def is_seeded(random: bytes) -> bool:
+    """Whether the second half of a random follows from the first."""
+    return random == seeded_random(random[:SEED_SIZE])

@@ -39,8 +39,9 @@ class DerivedKeys(TrafficKeys):
     RFC 9147 section 4.2.3), so that their lengths are those of ``aead``.
     """
 
-    __slots__ = ("_make",)
+    __slots__ = ("_made", "_make")
     _make: Callable[[bytes, int], bytes]
+    _made: dict[bytes, bytes]
 
     def __init__(
         self, epoch: int, aead: AeadAlgorithm, make: Callable[[bytes, int], bytes], derive: Derive
@@ -50,21 +51,28 @@ class DerivedKeys(TrafficKeys):
         keep(self, "aead", aead)
         keep(self, "derive", derive)
         keep(self, "_make", make)
+        keep(self, "_made", {})
+
+    def _of(self, label: bytes, length: int) -> bytes:
+        made = self._made.get(label)
+        if made is None:
+            made = self._made[label] = self._make(label, length)
+        return made
 
     @property
     def key(self) -> bytes:
         """The AEAD key."""
-        return self._make(b"key", self.aead.key_length)
+        return self._of(b"key", self.aead.key_length)
 
     @property
     def iv(self) -> bytes:
         """write_iv."""
-        return self._make(b"iv", NONCE_LENGTH)
+        return self._of(b"iv", NONCE_LENGTH)
 
     @property
     def sn_key(self) -> bytes:
         """The key of record numbers."""
-        return self._make(b"sn", self.aead.key_length)
+        return self._of(b"sn", self.aead.key_length)
 
     def __eq__(self, other: object) -> bool:
         """Whether they are the same keys, derived or not."""

@@ -12,10 +12,10 @@ from handshake_over_coap.carriers.conversation import begin_client
 from handshake_over_coap.encodings.alert import CONTENT_FORMAT as ALERT
 from handshake_over_coap.encodings.compact import COMPACT, sealed13, sealing
 from handshake_over_coap.encodings.compact.proof import REFERENCE, Known, read
-from handshake_over_coap.encodings.items import FlightItem
+from handshake_over_coap.encodings.items import FlightItem, Unsealed
 from handshake_over_coap.tls.alerts import AlertError, BadRecordMac, DecodeError
 from handshake_over_coap.tls.codepoints import AlertDescription
-from handshake_over_coap.tls.flight import HandshakeMessage
+from handshake_over_coap.tls.flight import HandshakeMessage, split_messages
 from handshake_over_coap.tls.wire import Reader
 from tests.support.compact_flights import POINTS, RAW_KEYS, a_talk
 from tests.support.exchange import CONTENT_FORMAT, ECHO, RESOURCE, exchange, uint, virtual
@@ -90,15 +90,21 @@ def a_flight(kind: str) -> tuple[tuple[FlightItem, ...], GlassContext]:
         answers = [each for each in talk.flights[1] if isinstance(each, HandshakeMessage)]
         newer = b"\x00\x2b\x00\x02\xfe\xfc" in answers[0].body
         if newer is is_1_3:
-            before = _before(talk.flights[:place])
-            seq = sum(1 for each in before if (each.type == 1) is (place % 2 == 0))
+            said = [_messages(each) for each in talk.flights[:place]]
+            seq = sum(len(each) for each in said[place % 2 :: 2])
+            before = tuple(each for flight in said for each in flight)
             return talk.flights[place], GlassContext(place % 2 == 0, before, frozenset(), seq)
     raise AssertionError
 
 
-def _before(flights: tuple[tuple[FlightItem, ...], ...]) -> tuple[HandshakeMessage, ...]:
-    every = (each for flight in flights for each in flight)
-    return tuple(each for each in every if isinstance(each, HandshakeMessage))
+def _messages(flight: tuple[FlightItem, ...]) -> tuple[HandshakeMessage, ...]:
+    found: list[HandshakeMessage] = []
+    for each in flight:
+        if isinstance(each, HandshakeMessage):
+            found.append(each)
+        elif isinstance(each, Unsealed) and each.content_type == 22:
+            found += split_messages(each.plaintext, each.epoch)
+    return tuple(found)
 
 
 @pytest.mark.parametrize("name", CBOR)

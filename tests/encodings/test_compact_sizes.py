@@ -71,6 +71,7 @@ _CLIENT = _NEWER | {"ask_for_tickets": False}
 _SERVER = _NEWER | {"tickets": 0}
 _OLDER: dict[str, Any] = {"versions": (DTLS_1_2,), "groups": (P256,)}
 _DERIVED: dict[str, Any] = {"derived_random": True}
+_SEEDED: dict[str, Any] = {"seeded_random": True}
 _KEY_OF = {"psk": KEY}
 _KEYS_OF = {"psk": psk_lookup(KEY, SECRET), "tickets": 0}
 _KE_ONLY = {"psk_modes": (KE,)}
@@ -84,6 +85,14 @@ def _older(name: str, plain: int, floor: int, most: int, *, suite: Any, keys: in
 
 ROWS = (
     Row("1.3 PSK", 316, 185, 190, _NEWER | _KEY_OF | _KE_ONLY, _NEWER | _KEYS_OF),
+    Row(
+        "1.3 PSK, seeded random",
+        316,
+        153,
+        158,
+        _NEWER | _KEY_OF | _KE_ONLY | _SEEDED,
+        _NEWER | _KEYS_OF | _SEEDED,
+    ),
     Row("1.3 ECDHE-PSK", 472, 249, 253, _NEWER | _KEY_OF, _NEWER | _KEYS_OF),
     Row("1.3 RPK", 631, 312, 321, _CLIENT, _SERVER, 1),
     Row("1.3 RPK mutual", 865, 408, 420, _CLIENT, _SERVER, 2),

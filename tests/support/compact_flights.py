@@ -20,7 +20,7 @@ from handshake_over_coap.encodings.compact.shapes import SHAPES
 from handshake_over_coap.encodings.items import FlightItem, Unsealed
 from handshake_over_coap.records.ack import Ack
 from handshake_over_coap.records.dtls13 import RecordNumber
-from handshake_over_coap.tls.derived import derived_random
+from handshake_over_coap.tls.derived import derived_random, seeded_random
 from handshake_over_coap.tls.flight import ChangeCipherSpec, HandshakeMessage
 from handshake_over_coap.tls.messages.hello13 import HELLO_RETRY_RANDOM
 from handshake_over_coap.tls.wire import join_u16, u16, u32, vec8, vec16, vec24
@@ -132,13 +132,14 @@ def _random(draws: Random, key: bytes) -> bytes:
     """The random of a hello; sometimes one that follows from its share."""
     if one_in(draws, 2) and len(key) in (32, 65):
         return derived_random(key[1:33] if len(key) == 65 else key)
-    return draws.randbytes(32)
+    return seeded_random(draws.randbytes(16)) if one_in(draws, 3) else draws.randbytes(32)
 
 
 def a_server_hello(draws: Random, hello: bytes, *, retry: bool) -> bytes:
     """A ServerHello of 1.3 or a HelloRetryRequest."""
     extensions: Parts = [(43, b"\xfe\xfc")]
-    random, (group, key) = draws.randbytes(32), a_key(draws)
+    group, key = a_key(draws)
+    random = _random(draws, b"")
     if retry:
         random = HELLO_RETRY_RANDOM
         extensions.append((51, some(draws) if one_in(draws, 4) else draws.randbytes(2)))

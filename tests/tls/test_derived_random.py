@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from handshake_over_coap.encodings.compact import COMPACT
 from handshake_over_coap.encodings.plain import PLAIN
-from handshake_over_coap.tls.derived import derived_random, random_of
+from handshake_over_coap.tls.derived import derived_random, is_seeded, random_of
 from handshake_over_coap.tls.flight import HandshakeMessage
 from tests.support.bodies import turns
 from tests.support.parties13 import CCM, HYBRID, P256, X25519, Scenario13
@@ -41,3 +42,24 @@ def test_there_is_none_without_a_share_or_for_other_groups() -> None:
 def test_the_random_of_a_second_hello_stays() -> None:
     first, retry, second, _ = randoms(Scenario13(CCM, X25519, retry=True), derived_random=True)
     assert first == second != retry
+
+
+def test_with_psk_ke_half_of_a_random_follows_from_a_seed() -> None:
+    seeded = randoms(Scenario13(CCM, None), seeded_random=True)
+    assert len(set(seeded)) == 2
+    assert all(map(is_seeded, seeded))
+    assert [each[:16] for each in seeded] == [each[:16] for each in randoms(Scenario13(CCM, None))]
+
+
+def test_a_seed_is_for_hellos_without_a_share() -> None:
+    for group in (P256, X25519):
+        scenario = Scenario13(CCM, group)
+        assert randoms(scenario, seeded_random=True) == randoms(scenario)
+
+
+def test_each_side_chooses_its_own_random() -> None:
+    scenario = Scenario13(CCM, None)
+    made = turns(scenario.client(), scenario.server(seeded_random=True), COMPACT)
+    hellos = [turn.said[0] for turn in made[:2]]
+    assert [isinstance(each, HandshakeMessage) and is_seeded(each.body[2:34])
+            for each in hellos] == [False, True]  # fmt: skip

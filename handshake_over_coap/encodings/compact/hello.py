@@ -2,14 +2,15 @@
 
 ::
 
-    head [flags] [lists] [extras] random(32|0) [share] [psk]
+    head [flags] [lists] [extras] random(32|16|0) [share] [psk]
 
 The head names a shape (:mod:`.shapes`).  Flags tell how many bytes of a digest name a raw public
 key that the client knows, and what follows: the numbers of lists (:mod:`.lists`), and extras: a
 byte of which there are, then each of them.  A share of X25519 has 32 bytes, one of P-256 the 32 of
 its x, and any other key_share stands with its length.  pre_shared_key comes last: binder (32), then
 the identity up to the end; where there is an age, several identities or another binder, extras say
-so.  A random that follows from the share is left out (:mod:`~.tls.derived`).
+so.  A random that follows from the share is left out, and the half of one that follows from the
+other (:mod:`~.tls.derived`).
 
 Every other hello has no short form.
 
@@ -23,13 +24,12 @@ from functools import lru_cache
 from typing import Final
 
 from handshake_over_coap.tls.alerts import DecodeError
-from handshake_over_coap.tls.derived import derived_random
 from handshake_over_coap.tls.flight import HandshakeMessage
 from handshake_over_coap.tls.wire import MAX_U8, Reader, u8, u32, vec8, vec16
 
 from . import points
 from .lists import Lists
-from .opened import Extension, Opened, opened
+from .opened import Extension, Opened, follows, left_of, opened
 from .shapes import (
     EXTRAS_FOLLOW,
     GROUPS,
@@ -64,13 +64,13 @@ def write(message: HandshakeMessage, references: int) -> bytes | None:
         return None
     code, share, secret = short_share(hello.get(SHARE))
     psk_flags, psk = short_psk(hello.get(PSK))
-    follows = secret is not None and hello.random == derived_random(secret)
+    is_derived = follows(hello.random, secret, with_psk=code is None and PSK in hello.by_number)
     fixed = tuple(each if each[0] not in (SHARE, PSK) else each[0] for each in hello.extensions)
-    found = beginning(hello.suites, fixed, references, code, follows, psk_flags)
+    found = beginning(hello.suites, fixed, references, code, is_derived, psk_flags)
     if found is None:
         return None
     begun, derived = found
-    return b"".join((begun, b"" if derived else hello.random, share, psk))
+    return b"".join((begun, left_of(hello.random, code, derived), share, psk))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -79,20 +79,20 @@ def beginning(
     extensions: tuple[int | Extension, ...],
     references: int,
     code: int | None,
-    follows: bool,
+    derived: bool,
     psk_flags: int,
 ) -> tuple[bytes, bool] | None:
     """What stands before the random, and whether that is left out; None if there is no short form.
 
     ``extensions`` are the numbers alone of key_share and pre_shared_key, and all others whole.
-    ``code`` is how the share stands; ``follows`` tells that the random follows from it.
+    ``code`` is how the share stands; ``derived`` tells that the random follows (:func:`.follows`).
     """
     given = tuple((each, b"") if isinstance(each, int) else each for each in extensions)
     hello = Opened(b"", suites, given, dict(given))
     numbers = tuple(number for number, _ in given if number not in OPTIONAL)
     for shape in _SHAPES_BY_NUMBERS.get(numbers, ()):
         if _fits(shape, hello):
-            begun = _begun(shape, hello, references, Head(shape, code, follows), psk_flags)
+            begun = _begun(shape, hello, references, Head(shape, code, derived), psk_flags)
             if begun is not None:
                 return begun
     return None

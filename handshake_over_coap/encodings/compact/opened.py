@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.alerts import DecodeError
+from handshake_over_coap.tls.derived import SEED_SIZE, derived_random, is_seeded
 from handshake_over_coap.tls.wire import vec16
 
 RANDOM_SIZE: Final = 32
@@ -117,3 +118,20 @@ def answered(body: bytes) -> Answered | None:
     except DecodeError:
         return None
     return Answered(random, body[at] << 8 | body[at + 1], extensions)
+
+
+def follows(random: bytes, secret: bytes | None, *, with_psk: bool) -> bool:
+    """Whether the random of a hello follows from its share, of which ``secret`` has 32 bytes.
+
+    Or, ``with_psk`` and no share, whether its second half follows from the first.
+    """
+    if secret is not None:
+        return random == derived_random(secret)
+    return with_psk and is_seeded(random)
+
+
+def left_of(random: bytes, share: int | None, derived: bool) -> bytes:
+    """What is sent of a random: of a ``derived`` one nothing, without a share its seed."""
+    if not derived:
+        return random
+    return random[:SEED_SIZE] if share is None else b""

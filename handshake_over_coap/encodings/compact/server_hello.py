@@ -2,7 +2,7 @@
 
 ::
 
-    head [flags [suite 16] [identity 16] [cid]] random(32|0) [share]     ServerHello
+    head [flags [suite 16] [identity 16] [cid]] random(32|16|0) [share]  ServerHello
     head [flags [suite 16]] group 16                                     HelloRetryRequest
 
 The suite is the first that was offered and the pre-shared key the first, unless flags say
@@ -16,12 +16,12 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from handshake_over_coap.tls.alerts import DecodeError
-from handshake_over_coap.tls.derived import derived_random
+from handshake_over_coap.tls.derived import SEED_SIZE, derived_random, is_seeded, seeded_random
 from handshake_over_coap.tls.messages.hello13 import HELLO_RETRY_RANDOM
 from handshake_over_coap.tls.wire import MAX_U8, Reader, u8, u16, vec8, vec16
 
 from . import points
-from .opened import LEGACY_VERSION, RANDOM_SIZE, Opened, answered, joined
+from .opened import LEGACY_VERSION, RANDOM_SIZE, Opened, answered, follows, joined, left_of
 from .shapes import CID, PSK, SHARE, VERSIONS
 
 _1_3: Final = b"\xfe\xfc"
@@ -35,7 +35,7 @@ class _Head:
     """What the head byte says: a HelloRetryRequest, or whether a pre-shared key is used.
 
     ``share`` is how the share stands, None for none; ``derived`` whether the random follows from
-    it.
+    it, or, without one, its second half from the first.
     """
 
     retry: bool = False
@@ -51,7 +51,8 @@ def _heads() -> tuple[_Head, ...]:
         for psk, code, derived in product((False, True), codes, (False, True))
         if not (derived and code == points.OTHER)
     ]
-    return (_Head(psk=True), *with_share, _Head(retry=True))
+    seeded = _Head(psk=True, derived=True)
+    return (_Head(psk=True), *with_share, _Head(retry=True), seeded)
 
 
 _HEADS: Final = _heads()
@@ -135,11 +136,11 @@ def write(body: bytes, hello: Opened | None) -> bytes | None:
             return None
         flags, said = flags | _CID, said + vec8(fields.cid)
     code, share, secret = _short_share(fields.share)
-    derived = secret is not None and fields.random == derived_random(secret)
+    derived = follows(fields.random, secret, with_psk=fields.psk is not None and code is None)
     head = _Head(psk=fields.psk is not None, share=code, derived=derived)
     if head not in _NUMBERS:
         return None
-    return _begin(head, flags, said) + (b"" if derived else fields.random) + share
+    return _begin(head, flags, said) + left_of(fields.random, code, derived) + share
 
 
 def _begin(head: _Head, flags: int, said: bytes) -> bytes:
@@ -184,14 +185,18 @@ def read(reader: Reader, hello: Opened | None) -> bytes:
         raise DecodeError("the first identity written out")
     psk = identity if head.psk else None
     cid = reader.vec8() if flags & _CID else None
-    random = b"" if head.derived else reader.take(RANDOM_SIZE)
-    share: bytes | None = None
+    random, share = b"", None
+    if not head.derived:
+        random = reader.take(RANDOM_SIZE)
     if head.share is not None:
-        share, follows = _read_share(head.share, reader)
-        if head.derived:
-            random = follows
-        elif random == follows:
+        share, following = _read_share(head.share, reader)
+        if not head.derived and random == following:
             raise DecodeError("a random written out that follows from the share")
+        random = following if head.derived else random
+    elif head.derived:
+        random = seeded_random(reader.take(SEED_SIZE))
+    elif is_seeded(random):
+        raise DecodeError("a random written out that follows from a seed")
     if random == HELLO_RETRY_RANDOM:
         raise DecodeError("a HelloRetryRequest as a ServerHello")
     return _Fields(random, suite, share, psk, cid).whole()

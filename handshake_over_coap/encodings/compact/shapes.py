@@ -136,7 +136,8 @@ SHAPES: Final[tuple[Shape, ...]] = (
 class Head:
     """What a head byte says: the shape, and how the share stands, None for no share.
 
-    ``derived`` tells that the random follows from the share.
+    ``derived`` tells that the random follows from the share, or, where there is none, its second
+    half from the first.
     """
 
     shape: Shape
@@ -152,6 +153,9 @@ _DERIVING: Final = {
 }
 """Shapes that have heads for a random that follows from the share."""
 
+_SEEDED: Final = "1.3 psk_ke"
+"""The shape without a share that has a head for a random that follows from a seed."""
+
 
 def _heads() -> tuple[Head, ...]:
     found: list[Head] = []
@@ -166,6 +170,8 @@ def _heads() -> tuple[Head, ...]:
             for code, each in product(codes, derived)
             if not (each and code == points.OTHER)
         ]
+    # Added later, and so behind all others.
+    found += [Head(shape, None, derived=True) for shape in SHAPES if shape.name == _SEEDED]
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from handshake_over_coap.tls.alerts import DecodeError
-from handshake_over_coap.tls.derived import derived_random
+from handshake_over_coap.tls.derived import SEED_SIZE, derived_random, is_seeded, seeded_random
 from handshake_over_coap.tls.wire import Reader, u16, u32, vec8, vec16
 
 from . import lists, points
@@ -82,7 +82,7 @@ class Template:
 
     ``offered`` stands between random and extensions; ``before`` are the extensions up to the
     share, ``after`` those from there to the pre-shared key.  ``could_follow`` tells that a random
-    which follows from the share would have to be left out.
+    which follows from the share, or from its own first half, would have to be left out.
     """
 
     head: Head
@@ -108,6 +108,12 @@ class Template:
                 random = derived_random(secret)
             elif self.could_follow and random == derived_random(secret):
                 raise DecodeError(_NOT_THE_ONE)
+        elif head.derived:
+            random, at = seeded_random(body[at : at + SEED_SIZE]), at + SEED_SIZE
+            if at > len(body):
+                raise DecodeError("a hello that ends within its seed")
+        elif self.could_follow and is_seeded(random):
+            raise DecodeError(_NOT_THE_ONE)
         if head.shape.has_psk:
             psk = _read_psk(self.psk_flags, body, at)
         elif at != len(body):

@@ -17,7 +17,7 @@ from handshake_over_coap.tls.codepoints import (
 )
 from handshake_over_coap.tls.config import ClientConfig
 from handshake_over_coap.tls.credentials import DEFAULT_FORM, issuer_schemes
-from handshake_over_coap.tls.derived import random_of
+from handshake_over_coap.tls.derived import SEED_SIZE, random_of, seeded_random
 from handshake_over_coap.tls.extensions import (
     UNCOMPRESSED,
     ClientCertificateType,
@@ -101,7 +101,7 @@ def first_offer(config: ClientConfig, transcript: Transcript) -> Offer:
     return _offer(
         ClientHello(
             version=ProtocolVersion.DTLS_1_2,
-            random=_derived(config, shares) or random,
+            random=_derived(config, shares, random) or random,
             session_id=b"",
             cookie=b"",
             cipher_suites=_suites(config),
@@ -115,8 +115,15 @@ def first_offer(config: ClientConfig, transcript: Transcript) -> Offer:
     )
 
 
-def _derived(config: ClientConfig, shares: tuple[KeyShareOffer, ...]) -> bytes | None:
-    """The random that follows from the one share, where the configuration wants that."""
+def _derived(
+    config: ClientConfig, shares: tuple[KeyShareOffer, ...], random: bytes
+) -> bytes | None:
+    """The random that follows from the one share, or in half from itself without any.
+
+    None where the configuration wants neither.
+    """
+    if not shares and config.seeded_random:
+        return seeded_random(random[:SEED_SIZE])
     if not config.derived_random or len(shares) != 1:
         return None
     return random_of(shares[0].group, shares[0].public)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from handshake_over_coap.tls.codepoints import ProtocolVersion as Version
 from handshake_over_coap.tls.config import MAX_RECORD_LIMIT_1_3, ServerConfig
 from handshake_over_coap.tls.credentials import issuer_schemes
-from handshake_over_coap.tls.derived import random_of
+from handshake_over_coap.tls.derived import SEED_SIZE, random_of, seeded_random
 from handshake_over_coap.tls.extensions import (
     ClientCertificateType,
     ConnectionId,
@@ -110,6 +110,9 @@ def make_flight(config: ServerConfig, heard: HeardHello, *, next_seq: int) -> Se
         own_share, shared = respond(choice.group, choice.share, config.rng)
         derived = random_of(choice.group, own_share) if config.derived_random else None
         parameters = replace(parameters, server_random=derived or parameters.server_random)
+    elif config.seeded_random:
+        seed = parameters.server_random[:SEED_SIZE]
+        parameters = replace(parameters, server_random=seeded_random(seed))
     builder = FlightBuilder(heard.transcript, next_seq)
     builder.add(_server_hello(choice, parameters, own_share))
     secrets = HandshakeSecrets.of(heard.early, shared, builder.transcript)
