@@ -201,7 +201,7 @@ async def test_the_figures_count_the_flights_and_datagrams(size: int) -> None:
 @pytest.mark.parametrize("mtu", [102, 200, 300, 700, 1152])
 @virtual
 async def test_a_body_that_fits_goes_without_block_options(encoding: str, mtu: int) -> None:
-    chosen = {"mtu": mtu, "encoding": encoding}
+    chosen: dict[str, Any] = {"mtu": mtu, "encoding": encoding}
     async with exchange(RPK, **chosen) as here:
         await here.client().handshake()
         messages = [Message.decode(sent.data) for sent in here.network.sent]
