@@ -8,8 +8,7 @@ DTLS stack written by others keeps its keys to itself; what stands for it here h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.encodings.base import Encoding
@@ -22,8 +21,7 @@ from handshake_over_coap.tls.handshake import PeerIdentity
 from handshake_over_coap.trace.report import TrialFigures
 
 
-@dataclass(frozen=True, slots=True)
-class CarriedFlight:
+class CarriedFlight(NamedTuple):
     """A flight as it was carried: its items, whose it was, and when (seconds of the loop).
 
     ``key_known``: its receiver is known to have the sender's raw public key pinned.
@@ -155,8 +153,7 @@ class CarriedConversation(Protocol[_Completed_co]):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Turn(Generic[_Completed_co]):
+class Turn(NamedTuple, Generic[_Completed_co]):
     """What a flight has led to: ``after`` it, and our answer as a ``body``, empty for none.
 
     ``heard`` and ``said`` are what is in the two bodies.  A client's first turn hears nothing.

@@ -9,7 +9,7 @@ was there untouched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from handshake_over_coap.carriers.carried import Turn
 from handshake_over_coap.carriers.established import (
@@ -55,9 +55,10 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
 class Conversation(Before):
     """One side of a handshake between two flights, of either version."""
+
+    __slots__ = ()
 
     @property
     def established(self) -> AnyEstablished | None:
@@ -90,7 +91,7 @@ class Conversation(Before):
             return None
         if not self.client or self.protection is None:
             return None
-        fresh = replace(self, protection=self.protection.reopened(), confirmed=True).established
+        fresh = self._replace(protection=self.protection.reopened(), confirmed=True).established
         if not isinstance(fresh, Established13):
             return None
         # Tickets in the server's answer may be overtaken.
@@ -114,7 +115,7 @@ class Conversation(Before):
         if not early:
             return None
         fresh.forget_handshake()
-        after = replace(self, protection=fresh, confirmed=True).established
+        after = self._replace(protection=fresh, confirmed=True).established
         if not isinstance(after, Established13):
             return None
         # The tickets in the server's answer are lost with it.

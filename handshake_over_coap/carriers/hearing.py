@@ -6,9 +6,9 @@ Thrown away if it raises: nothing of the conversation has changed then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from handshake_over_coap.carriers.post_handshake import MOST_TICKETS
 from handshake_over_coap.carriers.protection import (
@@ -49,8 +49,7 @@ def digest_with(digest: bytes, body: bytes) -> bytes:
     return sha256(digest + body).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(NamedTuple):
     """What is known of one side of a handshake between two flights, of either version.
 
     ``client`` tells which side.  ``next_message_seq`` is the number that the peer's next message
@@ -71,7 +70,7 @@ class Before:
     protection: Protection | None = None
     confirmed: bool = False
     tickets: tuple[Ticket, ...] = ()
-    messages: tuple[HandshakeMessage, ...] = field(default=(), repr=False)
+    messages: tuple[HandshakeMessage, ...] = ()
     digest: bytes = NOTHING_SAID
     pins: frozenset[bytes] = frozenset()
 

@@ -8,7 +8,7 @@ a carrier may drop a flight that fails to authenticate and wait for another.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from handshake_over_coap.errors import ConfigurationError
 
@@ -59,8 +59,7 @@ class State(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What an item led to.
 
     ``flight`` is a whole flight to be sent now, or nothing while the peer's goes on; ``keys`` are

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes, hmac
 
 from handshake_over_coap.errors import ConfigurationError
 from handshake_over_coap.tls.effort import HMAC_BLOCKS, Primitive, note
-from handshake_over_coap.tls.keys import TrafficKeys
+from handshake_over_coap.tls.keys import Derive, TrafficKeys
 from handshake_over_coap.tls.suites import AeadAlgorithm
 
 MASTER_SECRET_LENGTH: Final = 48
@@ -97,18 +96,23 @@ class ConnectionKeys:
 
 
 def connection_keys(
-    master: bytes, aead: AeadAlgorithm, client_random: bytes, server_random: bytes
+    master: bytes,
+    aead: AeadAlgorithm,
+    client_random: bytes,
+    server_random: bytes,
+    further: tuple[Derive | None, Derive | None] = (None, None),
 ) -> ConnectionKeys:
     """The keys of epoch 1, cut from the key block: both keys, then both fixed IVs.
 
-    An AEAD suite takes no MAC keys (RFC 5246 section 6.3).
+    An AEAD suite takes no MAC keys (RFC 5246 section 6.3).  ``further`` is what derives further
+    keys of the client's and the server's direction.
     """
     key, iv = aead.key_length, aead.fixed_iv_length
     block = prf(master, b"key expansion", server_random + client_random, 2 * (key + iv))
     ivs = 2 * key
     return ConnectionKeys(
-        client_write=TrafficKeys(1, aead, block[:key], block[ivs : ivs + iv]),
-        server_write=TrafficKeys(1, aead, block[key:ivs], block[ivs + iv :]),
+        client_write=TrafficKeys(1, aead, block[:key], block[ivs : ivs + iv], derive=further[0]),
+        server_write=TrafficKeys(1, aead, block[key:ivs], block[ivs + iv :], derive=further[1]),
     )
 
 
@@ -130,8 +134,14 @@ def exporter(
     What they have in common is computed once, when the first is asked for.
     """
     seed = client_random + server_random
-    keyed = cache(lambda: hmac.HMAC(master, _SHA256))
-    return lambda label, length: _prf(keyed(), label + seed, length)
+    keyed: list[hmac.HMAC] = []
+
+    def exports(label: bytes, length: int) -> bytes:
+        if not keyed:
+            keyed.append(hmac.HMAC(master, _SHA256))
+        return _prf(keyed[0], label + seed, length)
+
+    return exports
 
 
 def export(

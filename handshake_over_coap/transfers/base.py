@@ -113,8 +113,7 @@ class Upload:
         return tuple(sorted(options, key=lambda option: option[0]))
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The response to a whole body, its parts joined.
 
     ``max_age`` is in seconds; ``location`` the values of the Location-Path options.
@@ -180,8 +179,7 @@ class ClientSide(Protocol):
         """A body to the server; ConfigurationError where no message can hold a part of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a server answers to a whole body, kept so that the same body gets the same answer.
 
     ``code`` is the CoAP code as a number, ``content_format`` ``None`` where the resource's default
@@ -224,8 +222,7 @@ class Contact(NamedTuple):
     limited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """A body that has come whole, and has to be answered.
 
     ``request`` is the message that completed it, ``path`` the values of its Uri-Path;
@@ -240,7 +237,7 @@ class Whole:
     content_format: int | None
     proven: bool
     attempts: int = 1
-    place: object = field(default=None, repr=False, compare=False)
+    place: object = None
 
 
 class Received(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cryptography import x509
@@ -160,7 +160,7 @@ def server_to(
         (second,) = talk.hear()
         assert isinstance(second, HandshakeMessage)
         assert ClientHello.decode(second.body).cookie == cookie
-        talk.conversation = replace(talk.conversation, next_message_seq=second.message_seq)
+        talk.conversation = talk.conversation._replace(next_message_seq=second.message_seq)
         talk.conversation, flight = talk.conversation.receive([second])
         return talk, talk.run(flight)
     return talk, talk.run()

@@ -151,7 +151,7 @@ def test_a_cookie_comes_back_in_an_otherwise_equal_hello(scenario: Scenario) -> 
     hello = ClientHello.decode(second.body)
     assert hello == replace(ClientHello.decode(first.body), cookie=b"a cookie")
     # The server has kept nothing; its carrier tells it where the numbers go on.
-    server = replace(point.server, next_message_seq=1)
+    server = point.server._replace(next_message_seq=1)
     after = Point(client, server, ((second,),)).finish()
     ours, _ = agreed(after)
     assert ours.connected.transcript.startswith(second.dtls_bytes())

@@ -14,6 +14,7 @@ from handshake_over_coap.carriers.base import HandshakeCompleted
 from handshake_over_coap.carriers.carried import (
     CarriedConversation,
     CarriedFlight,
+    Completed,
     CompletedT,
     Turn,
     floor_bytes,
@@ -260,14 +261,16 @@ class FlightAnswers:
                 handshake.end()
             answer = Answer(Code.CHANGED) if error.authenticated else alert_answer(error)
         else:
-            handshake.go_on(turn)
-            final = turn.after.established is not None
+            established = turn.after.established
+            final = established is not None
+            handshake.go_on(turn, final=final)
             answer = Answer(
                 Code.CHANGED, turn.body, _mirrored(work.whole.content_format), final=final
             )
             handshake.body_bytes += [len(work.whole.body), len(answer.payload)]
             self._keep(handshake, turn)
-            self._complete(work.peer, handshake)
+            if established is not None:
+                self._complete(work.peer, handshake, established)
         handshake.answers[work.key] = answer
         return answer
 
@@ -279,10 +282,7 @@ class FlightAnswers:
                 CarriedFlight(self._now, False, turn.said, turn.own_pinned),
             ]
 
-    def _complete(self, peer: Peer, handshake: Handshake) -> None:
-        established = handshake.conversation.established
-        if established is None:
-            return
+    def _complete(self, peer: Peer, handshake: Handshake, established: Completed) -> None:
         handshake.complete = True
         self._peers.finish(peer)
         figures = TrialFigures(

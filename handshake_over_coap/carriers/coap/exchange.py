@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.coap.codes import MessageType
@@ -37,8 +37,7 @@ class ResetByPeer(Error):
     """A reset came instead of an answer; anybody may have sent it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(NamedTuple):
     """A request that may be answered; an acknowledgement has to have its ``message_id``."""
 
     message_id: int

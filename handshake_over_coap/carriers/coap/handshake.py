@@ -73,8 +73,8 @@ class Handshake:
                 return turn
         raise refused or InternalError("a handshake without a conversation")
 
-    def go_on(self, turn: Turn[Any]) -> None:
-        """A later flight was acceptable: the conversation is now the one after it."""
+    def go_on(self, turn: Turn[Any], *, final: bool = False) -> None:
+        """A later flight was acceptable, the last one or not: the conversation goes on after it."""
         first, after, self.heard = turn.heard[0], turn.after, None
         if is_hello(first) and self.continues(first):
             if self.retried is None:
@@ -82,7 +82,7 @@ class Handshake:
             else:
                 self.rivals.append(self.conversation)
                 self.failures += 1
-        elif after.established is not None:
+        elif final:
             self._forget_hellos()
         self.conversation = after
 

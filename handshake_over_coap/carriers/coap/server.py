@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from handshake_over_coap.carriers.agenda import Agenda
 from handshake_over_coap.carriers.base import Output
@@ -230,7 +229,7 @@ class CoapServer:
         other: Whole | None = whole
         while other is not None:
             if peer.unproven and self.peers.unproven.may_compute(now):
-                other = replace(other, proven=True)
+                other = other._replace(proven=True)
             answer = self._answers.answer(peer, other, now)
             if isinstance(answer, Computing):
                 answer.waiting.append((side, other))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from handshake_over_coap.tls import steps
 from handshake_over_coap.tls.alerts import BadCertificate, DecryptError
@@ -124,14 +124,13 @@ def derive_master(parameters: Parameters, premaster: bytes, transcript: Transcri
 
 def epoch_keys(parameters: Parameters, master: bytes, *, client: bool) -> EpochKeys:
     """The keys of epoch 1 as one side uses them."""
-    keys = connection_keys(
-        master, parameters.suite.aead, parameters.client_random, parameters.server_random
-    )
-    clients, servers = keys.client_write, keys.server_write
+    randoms = parameters.client_random, parameters.server_random
+    further: tuple[Derive | None, Derive | None] = None, None
     if parameters.extended_master_secret:
-        exports = exporter(master, parameters.client_random, parameters.server_random)
-        clients = replace(clients, derive=_further(exports, b"client"))
-        servers = replace(servers, derive=_further(exports, b"server"))
+        exports = exporter(master, *randoms)
+        further = _further(exports, b"client"), _further(exports, b"server")
+    keys = connection_keys(master, parameters.suite.aead, *randoms, further)
+    clients, servers = keys.client_write, keys.server_write
     return EpochKeys(
         read=servers if client else clients,
         write=clients if client else servers,

@@ -200,7 +200,7 @@ class Connected13:
         )
         state = replace(self, ongoing=after)
         step = _say(state, _ANSWER) if asked and not later else Step(state)
-        return replace(step, keys=(keys,))
+        return step._replace(keys=(keys,))
 
     def update_keys(self, *, request: bool = False) -> Step:
         """Announce new keys for what we write; with ``request`` the peer is to do likewise.
@@ -240,7 +240,7 @@ class Connected13:
         # The update is the last: nothing may be said after it until it is acknowledged.
         due = ((ongoing.cids_due, _NO_CIDS), (ongoing.answer_due, _ANSWER))
         step = _say(replace(self, ongoing=after), *(message for is_due, message in due if is_due))
-        return replace(step, keys=(keys,))
+        return step._replace(keys=(keys,))
 
     def _give_no_connection_id(self) -> Step:
         """The only ID is the one of the handshake; none more is a legal answer (RFC 9147 9)."""
