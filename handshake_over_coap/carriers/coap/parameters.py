@@ -87,6 +87,8 @@ class CoapParameters:
     """The ways in which a server takes bodies, in the order in which they are asked."""
     timing: TimerPolicy = field(init=False, repr=False, compare=False)
     """When to send again."""
+    largest_block: int = field(init=False, repr=False, compare=False)
+    """The largest block size in bytes that is ever used; each message may have to use less."""
 
     def __post_init__(self) -> None:
         # Asked for with every datagram.
@@ -116,6 +118,8 @@ class CoapParameters:
         self._check_times()
         own = self._timing(self.max_retransmit) if self.timer is None else self.timer
         object.__setattr__(self, "timing", own)
+        largest = self.block_size or max(size for size in BLOCK_SIZES if size < self.mtu)
+        object.__setattr__(self, "largest_block", largest)
 
     def _check_sizes(self) -> None:
         path = sum(option_size(segment) for segment in self.path_segments)
@@ -192,11 +196,6 @@ class CoapParameters:
     def separate_after(self) -> float:
         """Seconds after which an answer that is not ready is sent separately."""
         return self.ack_timeout / 4 if self.empty_ack_delay is None else self.empty_ack_delay
-
-    @property
-    def largest_block(self) -> int:
-        """The largest block size in bytes that is ever used; each message may have to use less."""
-        return self.block_size or max(size for size in BLOCK_SIZES if size < self.mtu)
 
     @property
     def state_lifetime(self) -> float:
