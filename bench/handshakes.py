@@ -27,6 +27,8 @@ TITLES_13 = {
     "mutual-rpk": "raw public keys of both sides",
     "x509": "X.509",
 }
+OVER_COAP = 1.3
+"""How many times as long as over UDP a handshake of one block a flight may take over CoAP."""
 PEERS = {"pyOpenSSL": "pyopenssl", "python-mbedtls": "mbedtls"}
 
 
@@ -47,20 +49,20 @@ def main() -> None:
     for kind, title in TITLES.items():
         forms = {"x509": "X.509", "rpk": "raw public key"} if kind == "x509" else {"psk": "PSK"}
         with contextlib.ExitStack() as stack:
-            everybody = []
+            everybody, carriers = [], []
             for form, label in forms.items():
                 pair = ours.configs(form)
                 coap = stack.enter_context(contextlib.closing(ours.Coap(pair)))
-                udp = repeat(partial(ours.udp, pair))
-                everybody += [
-                    Contestant(f"ours, {label}, UDP", udp),
-                    Contestant(f"ours, {label}, CoAP", coap.run),
-                ]
+                udp = Contestant(f"ours, {label}, UDP", repeat(partial(ours.udp, pair)))
+                carriers.append((label, udp, Contestant(f"ours, {label}, CoAP", coap.run)))
+                everybody += carriers[-1][1:]
             others = {name: other(module, kind) for name, module in found.items()}
             everybody += others.values()
             measure(everybody, given.rounds, given.seconds)
             base = everybody[0]
             table(f"Handshakes, DTLS 1.2, {title}", everybody, base, absent)
+            for label, udp, over_coap in carriers:
+                verdict(f"{label} over CoAP, in times of UDP", over_coap.ratio(udp), OVER_COAP)
             if kind == "psk" and "python-mbedtls" in others:
                 ratio = base.ratio(others["python-mbedtls"])
                 verdict("a PSK handshake over UDP, in times of python-mbedtls", ratio, 2)
@@ -74,7 +76,8 @@ def dtls_13(given: argparse.Namespace, kind: str, title: str, stack: contextlib.
     coap = stack.enter_context(contextlib.closing(ours.Coap(pair)))
     base = Contestant("ours, no carrier, no records", repeat(partial(ours.speak, pair)))
     udp = Contestant("ours, UDP", repeat(partial(ours.udp, pair)))
-    everybody, absent = [base, udp, Contestant("ours, CoAP", coap.run)], []
+    over_coap = Contestant("ours, CoAP", coap.run)
+    everybody, absent = [base, udp, over_coap], []
     try:
         quic = importlib.import_module("stacks.quic")
     except ImportError as error:
@@ -84,6 +87,7 @@ def dtls_13(given: argparse.Namespace, kind: str, title: str, stack: contextlib.
             everybody.insert(1, other(quic, kind))
     measure(everybody, given.rounds, given.seconds)
     table(f"Handshakes, DTLS 1.3, {title}", everybody, base, absent)
+    verdict("CoAP, in times of UDP", over_coap.ratio(udp), OVER_COAP)
     if everybody[1] is not udp:
         verdict("messages and keys, in times of aioquic", base.ratio(everybody[1]), 1)
 

@@ -20,11 +20,9 @@ from handshake_over_coap.carriers.established import (
 )
 from handshake_over_coap.carriers.hearing import (
     HELLO_RANDOM,
-    NOTHING_SAID,
     Around,
     Before,
     Hearing,
-    digest_with,
 )
 from handshake_over_coap.carriers.post_handshake import MOST_TICKETS
 from handshake_over_coap.carriers.protection import (
@@ -129,16 +127,16 @@ class Conversation(Before):
         the same one once more would be answered with the same keys and numbers.
         """
         hearing = Hearing(self)
-        listening = Around(hearing, reading=True, digest=self.digest)
+        listening = Around(hearing, reading=True, bodies=self.bodies)
         for item in encoding.decode(body, listening):
             hearing.take(item)
-        said, digest, answer = hearing.answer(), digest_with(self.digest, body), b""
+        said, bodies, answer = hearing.answer(), (*self.bodies, body), b""
         if said:
-            speaking = Around(hearing, reading=False, digest=digest)
+            speaking = Around(hearing, reading=False, bodies=bodies)
             speaking.references = listening.references
             answer = encoding.encode(tuple(said), speaking)
-            digest = digest_with(digest, answer)
-        after = self._after(hearing, digest)
+            bodies += (answer,)
+        after = self._after(hearing, bodies)
         return Turn(
             after,
             answer,
@@ -151,15 +149,15 @@ class Conversation(Before):
     def receive(self, items: Iterable[BodyItem]) -> tuple[Conversation, tuple[BodyItem, ...]]:
         """The same for a flight in its classic form: messages, and standard records."""
         hearing = Hearing(self)
-        listening = Around(hearing, reading=True, digest=self.digest)
+        listening = Around(hearing, reading=True, bodies=self.bodies)
         for item in items:
             hearing.take(listening.open(item) if isinstance(item, StandardRecord) else item)
         said = tuple(hearing.answer())
-        speaking = Around(hearing, reading=False, digest=self.digest)
+        speaking = Around(hearing, reading=False, bodies=self.bodies)
         answer = classic_form(said, speaking)
-        return self._after(hearing, self.digest), answer
+        return self._after(hearing, self.bodies), answer
 
-    def _after(self, hearing: Hearing, digest: bytes) -> Conversation:
+    def _after(self, hearing: Hearing, bodies: tuple[bytes, ...]) -> Conversation:
         confirmed = hearing.confirmed
         if confirmed and isinstance(hearing.protection, Protection13):
             hearing.protection.forget_handshake()
@@ -172,7 +170,7 @@ class Conversation(Before):
             confirmed=confirmed,
             tickets=hearing.first_tickets(),
             messages=() if confirmed else (*hearing.messages, *hearing.own_messages),
-            digest=digest,
+            bodies=() if confirmed else bodies,
             pins=self.pins,
         )
 
@@ -202,14 +200,14 @@ def open_client(config: ClientConfig, encoding: Encoding) -> Turn[AnyEstablished
     """The same with flight 1 as a body."""
     step = start_client(config)
     nothing_said = Hearing(Before(True, step.state, pins=_pins(config.trust)))
-    body = encoding.encode(step.flight, Around(nothing_said, reading=False, digest=NOTHING_SAID))
-    after = _opened(config, step, digest_with(NOTHING_SAID, body))
+    body = encoding.encode(step.flight, Around(nothing_said, reading=False, bodies=()))
+    after = _opened(config, step, body)
     return Turn(after, body, (), step.flight)
 
 
-def _opened(config: ClientConfig, step: Step, digest: bytes = NOTHING_SAID) -> Conversation:
+def _opened(config: ClientConfig, step: Step, *bodies: bytes) -> Conversation:
     said = tuple(item for item in step.flight if isinstance(item, HandshakeMessage))
-    return Conversation(True, step.state, messages=said, digest=digest, pins=_pins(config.trust))
+    return Conversation(True, step.state, messages=said, bodies=bodies, pins=_pins(config.trust))
 
 
 def begin_server(config: ServerConfig) -> Conversation:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -59,7 +60,7 @@ class Before(NamedTuple):
     server sends only after it has verified the client's Finished.
 
     For encodings: ``messages`` are those of both sides so far, until the handshake is complete;
-    ``digest`` is the one over all bodies so far; ``pins`` are the raw public keys of peers that are
+    ``bodies`` are those of both sides as well; ``pins`` are the raw public keys of peers that are
     accepted, empty where any is.
     """
 
@@ -71,7 +72,7 @@ class Before(NamedTuple):
     confirmed: bool = False
     tickets: tuple[Ticket, ...] = ()
     messages: tuple[HandshakeMessage, ...] = ()
-    digest: bytes = NOTHING_SAID
+    bodies: tuple[bytes, ...] = ()
     pins: frozenset[bytes] = frozenset()
 
 
@@ -222,16 +223,21 @@ class Around:
     """What an encoding knows around a flight: a :class:`~..encodings.base.FlightContext`.
 
     With ``reading`` that is the peer's flight while ``hearing`` takes it, otherwise ours, which
-    answers it; ``digest`` is the one over all bodies before it.
+    answers it; ``bodies`` are all those before it.
     """
 
-    def __init__(self, hearing: Hearing, *, reading: bool, digest: bytes) -> None:
+    def __init__(self, hearing: Hearing, *, reading: bool, bodies: tuple[bytes, ...]) -> None:
         self._hearing = hearing
         self._reading = reading
-        self.digest = digest
+        self._bodies = bodies
         self.references = 0
         self.from_client = hearing.before.client is not reading
         self.pins = hearing.before.pins
+
+    @property
+    def digest(self) -> bytes:
+        """The digest over all bodies before the flight, for encodings that bind it to them."""
+        return reduce(digest_with, self._bodies, NOTHING_SAID)
 
     @property
     def messages(self) -> Sequence[HandshakeMessage]:

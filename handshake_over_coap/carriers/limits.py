@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 from handshake_over_coap.errors import ConfigurationError, Error
 
@@ -16,6 +16,8 @@ from .datagram import Address
 MOST_EVICTED = 65536
 """Digests that are kept; beyond them, no Echo value made so far is accepted any more."""
 _DIGEST_LENGTH = 16
+_MAPPED = bytes(10) + b"\xff\xff"
+"""What IPv4 addresses begin with where they are written as IPv6 addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,16 +329,13 @@ def network_of(address: Address) -> str:
 
 @lru_cache(maxsize=4096)
 def _groups(host: str) -> tuple[str, str]:
-    """What counts as one address, and the network of that; anything else than one is both."""
+    """What counts as one address, and the network of that; a name of anything else is both."""
     host = host.partition("%")[0]
     try:
-        parsed = ip_address(host)
-    except ValueError:
+        packed = inet_pton(AF_INET6 if ":" in host else AF_INET, host)
+    except OSError:
         return host, host
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is None:
-            number = int(parsed)
-            narrow, wide = number >> 64 << 64, number >> 80 << 80
-            return f"{IPv6Address(narrow)}/64", f"{IPv6Address(wide)}/48"
-        parsed = parsed.ipv4_mapped
-    return host, f"{IPv4Address(int(parsed) >> 8 << 8)}/24"
+    if len(packed) == len(_MAPPED) + 4 and not packed.startswith(_MAPPED):
+        narrow, wide = (inet_ntop(AF_INET6, packed[:size] + bytes(16 - size)) for size in (8, 6))
+        return f"{narrow}/64", f"{wide}/48"
+    return host, inet_ntop(AF_INET, packed[-4:-1] + b"\0") + "/24"
