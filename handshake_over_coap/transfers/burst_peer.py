@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from handshake_over_coap.coap.codes import Code, MessageType, is_success
 from handshake_over_coap.coap.message import Content, Message
@@ -179,7 +179,7 @@ class BurstServer:
         if not isinstance(conversation, _Conversation) or conversation.other is None:
             return None
         body, conversation.other = conversation.other, None
-        return replace(whole, body=body, proven=conversation.proven)
+        return whole._replace(body=body, proven=conversation.proven)
 
     def _forget(self, conversation: _Conversation) -> None:
         for tag, each in list(self._conversations.items()):

@@ -6,7 +6,6 @@ Our own client reads more than it has to, which hides what others cannot read.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -318,7 +317,7 @@ class Refusing:
         if isinstance(item, HandshakeMessage) and item.type == self._kind:
             raise DecryptError("a test says so")
         step = self._state.handle(item)
-        return replace(step, state=Refusing(step.state, self._kind))
+        return step._replace(state=Refusing(step.state, self._kind))
 
 
 @pytest.mark.parametrize("kind", [HandshakeType.certificate_verify, HandshakeType.finished])
