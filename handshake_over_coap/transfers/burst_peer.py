@@ -98,7 +98,7 @@ class BurstServer:
         out = self._responses(conversation, half.take(part, now), request)
         body = half.body(now)
         if body is None:
-            return Received((*out, *self._refused_again(conversation, now)))
+            return Received((*out, *self._refused_again(conversation, request, now)))
         number = request.uint(Option.CONTENT_FORMAT)
         inner = None if number is None else unwrapped(number)
         path, proven = conversation.path, conversation.proven
@@ -143,7 +143,7 @@ class BurstServer:
         if not isinstance(conversation, _Conversation):
             return ()
         if not is_success(answer.code):
-            return self._refuse(conversation, answer, now)
+            return self._refuse(conversation, whole.request, answer, now)
         conversation.path = answer.location or conversation.path
         conversation.answered, conversation.refusal = True, None
         conversation.over = answer.final
@@ -155,7 +155,7 @@ class BurstServer:
         return self._responses(conversation, out, whole.request)
 
     def _refuse(
-        self, conversation: _Conversation, answer: Answer, now: float
+        self, conversation: _Conversation, request: Message, answer: Answer, now: float
     ) -> Sequence[Outgoing]:
         """An error response; what was refused may have been forged, and another body may follow.
 
@@ -171,7 +171,7 @@ class BurstServer:
         options = tuple(options_of_answer(answer))
         conversation.refusal = Content(answer.code, options, answer.payload)
         conversation.refused_at = float("-inf")
-        return self._refused_again(conversation, now)
+        return self._refused_again(conversation, request, now)
 
     def another(self, whole: Whole, now: float) -> Whole | None:
         """What the pieces give besides what was refused."""
@@ -186,7 +186,9 @@ class BurstServer:
             if each is conversation:
                 del self._conversations[tag]
 
-    def _refused_again(self, conversation: _Conversation, now: float) -> tuple[Outgoing, ...]:
+    def _refused_again(
+        self, conversation: _Conversation, request: Message, now: float
+    ) -> tuple[Outgoing, ...]:
         """The error response to a flight that comes again, within what the address may get."""
         content, token = conversation.refusal, conversation.token
         if content is None or now - conversation.refused_at < _AGAIN:
@@ -194,7 +196,9 @@ class BurstServer:
         if not self._allowance.spend(content.size(len(token))):
             return ()
         conversation.refused_at = now
-        return (Outgoing(content, confirmable=False, token=token),)
+        # In the acknowledgement of a confirmable one, which else would never come.
+        answers = None if request.type == MessageType.CON else token
+        return (Outgoing(content, confirmable=False, token=answers),)
 
     def on_timer(self, now: float) -> Sequence[Outgoing]:
         """Messages to send now that the deadline has passed."""

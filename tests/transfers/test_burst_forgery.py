@@ -134,6 +134,34 @@ def test_a_handshake_completes_beside_forged_pieces_to_either_side(echo: bool) -
         assert set(world.completed) == {"client", "server"}
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_forged_piece_of_the_next_flight_does_not_silence_ours_for_good(k: int) -> None:
+    """The client's last flight is lost, and somebody answers it in the server's name."""
+    forged = Piece(4, k, 0, bytes(12)).encode()
+
+    def fate(number: int, _: bool) -> list[float]:
+        return [] if number == 6 else [ONE_WAY]
+
+    world = World(fate, random.Random(1), echo=False, limit=120.0)
+    world.forged = [(0.12, False, forged)]
+    world.run()
+    assert set(world.completed) == {"client", "server"}
+
+
+def test_whoever_says_again_and_again_that_he_computes_does_not_stop_repetitions() -> None:
+    """The second half of flight 1 is lost, and somebody says that all of it is there."""
+
+    def fate(number: int, _: bool) -> list[float]:
+        return [] if number == 1 else [ONE_WAY]
+
+    note = Note(Saying.WHOLE, 1).encode()
+    world = World(fate, random.Random(1), echo=False, limit=120.0)
+    world.forged = [(0.1 + 4 * turn, False, note) for turn in range(30)]
+    world.run()
+    assert set(world.completed) == {"client", "server"}
+    assert max(world.completed.values()) < 40
+
+
 def test_notes_that_quote_nothing_that_was_sent_are_ignored() -> None:
     allowance = Allowance(proven=False)
     server = _answering(allowance)

@@ -230,6 +230,17 @@ async def test_an_answer_that_all_pieces_agree_on_is_refused_at_once() -> None:
         assert asyncio.get_running_loop().time() - begin < 1.0
 
 
+@virtual
+async def test_a_confirmable_piece_is_acknowledged_whatever_it_draws() -> None:
+    async with exchange(RPK, **LEAN, **CHECKS["never"]) as here:
+        for flight, code in ((1, 0x80), (3, 0x88)):
+            piece = Piece(flight, 1, 0, b"no hello\x80", tag=bytes((flight, 0))).encode()
+            for mid in (10 * flight, 10 * flight + 1):
+                (answer,) = await here.raw().send(request(D, FORMAT, payload=piece, mid=mid))
+                assert answer[:2] == bytes((0x62, code))
+                assert answer[2:4] == mid.to_bytes(2, "big")
+
+
 @pytest.mark.parametrize(
     ("mtu", "check", "rate"), [(65, "adaptive", 13), (1152, "adaptive", 25), (65, "always", 2.5)]
 )
