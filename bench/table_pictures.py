@@ -254,6 +254,7 @@ def claeys(rows: Rows, _: Mapping[str, Any], framed: Rows = ()) -> Figure:
             axis.axhline(level, color="#000000", linewidth=1, dashes=(1, 2))
             axis.text(0.3, level * 1.01, f"{said}: {level:g}", size=8, va="bottom")
         axis.set(xlabel="frames lost (%) before the link layer repeats them", xlim=(0, 40.5))
+        axis.set_ylim(top=1.05 * axis.get_ylim()[1])
         axis.set_xticks(range(0, 41, 10))
     axes[0].set_title("Bytes, over those of a quiet link", loc="left", size=10)
     highest = max(each.get_ydata().max() for each in axes[1].get_lines() if each.get_gid())
