@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ class Disturbed:
 
     def __init__(self, after: int) -> None:
         self.after = after
-        self.disturb: Callable[[], None] = lambda: None
+        self.disturb: Callable[[], object] = lambda: None
         self.here: Place | None = None
 
     def __call__(self, sent: Sent) -> Iterable[Delivery | bytes]:
@@ -80,6 +81,28 @@ async def test_a_client_that_a_nat_moves_in_mid_handshake_completes(name: str, a
         endpoint = here.network._endpoints[Address("192.0.2.7", 40000)]
         verdict.disturb = lambda: void(here.network.rebind(endpoint, "192.0.2.8", 4444))
         await client.handshake(case.client())
+
+
+@virtual
+@pytest.mark.parametrize("moves", [False, True])
+@pytest.mark.parametrize("profile", ["standard", "lean"])
+@pytest.mark.parametrize("name", CASES)
+async def test_over_coap_too_either_may_happen_at_any_datagram(
+    name: str, profile: str, moves: bool
+) -> None:
+    case, options = CASES[name]
+    for after in range(6):
+        verdict = Disturbed(after)
+        async with place(case, verdict=verdict, profile=profile, **options) as here:
+            client = here.client()
+            if moves:
+                endpoint = here.network._endpoints[Address("192.0.2.7", 40000)]
+                verdict.disturb = partial(here.network.rebind, endpoint, "192.0.2.8", 4444)
+            else:
+                verdict.disturb = partial(restart, here)
+            began = asyncio.get_running_loop().time()
+            await client.handshake(case.client())
+            assert asyncio.get_running_loop().time() - began < 20
 
 
 @virtual
