@@ -3,7 +3,7 @@
 Each client makes one handshake after the other without a pause, which is more than clients do.
 The first one is by the profile `standard` (RFC 7252 and RFC 7959); it is alone, or beside two like
 it, or beside two by the profile `lean`.  `PYTHONPATH=. python bench/bottleneck.py` prints a table
-(a minute): the figures are means over seeds, with their range.
+(a quarter of an hour): the figures are means over seeds, with their range.
 """
 
 from __future__ import annotations
