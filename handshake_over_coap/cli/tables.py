@@ -19,7 +19,7 @@ NUMBERED: Final = ("1", "2", "4", "5")
 NAMED: Final = ("keoh", "claeys", "sizes")
 """Figures that others have published."""
 
-QUICK: Final = {"5": 20, "keoh": 80, "claeys": 80, "sizes": 10}
+QUICK: Final = {"5": 14, "keoh": 80, "claeys": 80, "sizes": 10}
 """Handshakes for each figure by default: about a minute on one core."""
 
 FULL: Final = {"5": 200, "keoh": 400, "claeys": 400, "sizes": 60}
