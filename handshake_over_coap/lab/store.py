@@ -30,8 +30,8 @@ from handshake_over_coap.net.fitting import alternatives
 if TYPE_CHECKING:
     import polars as pl
 
-ROW_GROUP: Final = 50_000
-"""Rows of a row group: fixed, so that equal rows make equal files."""
+ROW_GROUP: Final = 10_000
+"""Rows of a row group: fixed, so that equal rows make equal files, and few, as columns are many."""
 
 _METADATA: Final = "handshake_over_coap.sweep"
 _CHOSEN: Final = "handshake_over_coap.options"

@@ -174,13 +174,14 @@ def test_a_datagram_that_fits_a_frame_seldom_has_to_be_repeated_on_a_bad_link() 
 def test_a_bad_link_costs_time_and_bytes() -> None:
     *_, worst = claeys.rows(trials=30)
     assert worst.published == CLAEYS
-    for entry in worst.carriers.values():
+    for name, entry in worst.carriers.items():
         time, size, frames = (each.mean for each in (entry.time, entry.bytes, entry.frame_bytes))
         assert time is not None
         assert size is not None
         assert frames is not None
         assert time > 1
-        assert size > 1
+        # What sends a spare piece with every flight has paid for the losses on the good link, too.
+        assert size > 1 or name.endswith("-quick")
         # The link layer repeats frames that the carrier never sees.
         assert frames > size
 
