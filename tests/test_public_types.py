@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import handshake_over_coap as hoc
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +67,7 @@ hoc.connect(("::", 0), tranport="udp")  # type: ignore[call-arg]
 """
 
 
+@pytest.mark.slow
 def test_a_program_with_annotations_passes_the_strictest_checks(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(USER)
