@@ -30,7 +30,7 @@ from handshake_over_coap.tls.handshake import EpochKeys
 from .clear import Hint
 from .early import has_room
 from .fragments import CHANGE_CIPHER_SPEC
-from .turn import RIVALS, Hellos, PeersFlight
+from .turn import Hellos, PeersFlight, Rivals
 
 
 class Incoming12:
@@ -52,7 +52,6 @@ class Incoming12:
         counters: Counter[str],
         acceptable: Callable[[HandshakeMessage], bool],
     ) -> None:
-        self._acceptable = acceptable
         self._counters = counters
         self.turn = turn
         self.reassembly = reassembly
@@ -64,7 +63,7 @@ class Incoming12:
         self.forged = 0
         self.taken_back = False
         self.hellos = Hellos()
-        self._rivals = 0
+        self._rivals = Rivals(acceptable, counters)
         self._sealed: list[SealedRecord] = []
         self._tails: list[bytes] = []
 
@@ -207,14 +206,8 @@ class Incoming12:
         """Go back for a rival, if nothing has been authenticated yet, and not too often."""
         self.hellos.compare(part)
         authentic = self.opener is not None and self.opener.highest >= 0
-        if authentic or self._rivals >= RIVALS:
-            return
-        rival = self.turn.rival(part)
-        if rival is None:
-            return
-        self._rivals += 1
-        if self._acceptable(rival):
-            self._counters["messages taken back"] += 1
+        rival = None if authentic else self._rivals.find(self.turn, part)
+        if rival is not None:
             self._take_back(rival)
 
     def _take_back(self, rival: HandshakeMessage) -> None:

@@ -40,7 +40,7 @@ from handshake_over_coap.tls.schedule13 import HANDSHAKE_EPOCH
 
 from .clear import Hint
 from .early import has_room
-from .turn import RIVALS, Hellos, PeersFlight
+from .turn import Hellos, PeersFlight, Rivals
 
 _GOODBYES = (AlertDescription.close_notify, AlertDescription.user_canceled)
 """Alerts that tell of no error (RFC 8446 section 6.1)."""
@@ -65,12 +65,11 @@ class Incoming:
         counters: Counter[str],
         acceptable: Callable[[HandshakeMessage], bool],
     ) -> None:
-        self._acceptable = acceptable
         self._counters = counters
         self.turn: PeersFlight | None = None
         self.hellos = Hellos()
         self.taken_back = False
-        self._rivals = 0
+        self._rivals = Rivals(acceptable, counters)
         self.reassembly = Reassembly(first_seq, counters)
         self.receipts = Receipts()
         self.opener: Opener13 | None = None
@@ -215,14 +214,10 @@ class Incoming:
     def _look_for_rival(self, part: Fragment) -> None:
         """Go back for a rival, if nothing has been authenticated yet, and not too often."""
         self.hellos.compare(part)
-        if self.turn is None or self.authentic or self._rivals >= RIVALS:
+        if self.turn is None or self.authentic:
             return
-        rival = self.turn.rival(part)
-        if rival is None:
-            return
-        self._rivals += 1
-        if self._acceptable(rival):
-            self._counters["messages taken back"] += 1
+        rival = self._rivals.find(self.turn, part)
+        if rival is not None:
             self._take_back(rival, self.turn)
 
     def _take_back(self, rival: HandshakeMessage, turn: PeersFlight) -> None:

@@ -13,6 +13,7 @@ bounded number of times.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from handshake_over_coap.carriers.reassembly import Fragment, Placed, Reassembly
 from handshake_over_coap.tls.flight import Flight, HandshakeMessage
@@ -57,6 +58,32 @@ class PeersFlight:
     def before(self, message_seq: int) -> list[HandshakeMessage]:
         """The messages that were taken before ``message_seq``."""
         return [each for each in self.taken if each.message_seq < message_seq]
+
+
+class Rivals:
+    """Looks for messages to go back for: :data:`RIVALS` at most, in whichever flights they come.
+
+    ``acceptable`` tells whether the handshake could go on with one; ``seen`` counts them.
+    """
+
+    __slots__ = ("_acceptable", "_counters", "seen")
+
+    def __init__(
+        self, acceptable: Callable[[HandshakeMessage], bool], counters: Counter[str]
+    ) -> None:
+        self._acceptable, self._counters = acceptable, counters
+        self.seen = 0
+
+    def find(self, flight: PeersFlight, part: Fragment) -> HandshakeMessage | None:
+        """The message that ``part`` makes whole, where it is to take the place of one of these."""
+        rival = None if self.seen >= RIVALS else flight.rival(part)
+        if rival is None:
+            return None
+        self.seen += 1
+        if not self._acceptable(rival):
+            return None
+        self._counters["messages taken back"] += 1
+        return rival
 
 
 class Hellos:

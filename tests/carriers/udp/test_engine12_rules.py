@@ -247,7 +247,7 @@ def test_of_rivals_no_more_than_a_few_are_looked_at() -> None:
     counted = pair.counters["messages taken back"]
     counted += pair.counters["dropped: wrong message in the clear"]
     assert counted <= RIVALS + 4 * RIVALS
-    assert pair.server._incoming._rivals <= RIVALS
+    assert pair.server._incoming._rivals.seen <= RIVALS
 
 
 def test_a_rival_that_the_handshake_cannot_go_on_with_changes_nothing() -> None:
