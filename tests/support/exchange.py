@@ -398,3 +398,12 @@ def virtual(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         return run(test(*args, **kwargs))
 
     return wrapper
+
+
+async def complete(here: Exchange, scenario: Scenario | Scenario13) -> None:
+    """Make one handshake of either version and see that both sides agree."""
+    client = here.client()
+    if isinstance(scenario, Scenario13):
+        assert agree13(await client.handshake13(), here.completed[0].established13)
+    else:
+        assert agree(await client.handshake(), here.completed[0].established)

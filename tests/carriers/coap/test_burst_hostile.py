@@ -23,7 +23,7 @@ from handshake_over_coap.timers import Adaptive
 from handshake_over_coap.transfers.burst import Burst
 from handshake_over_coap.transfers.pieces import Note, Part, Piece, PieceError, Saying, decode
 from tests.support import parties, parties13
-from tests.support.exchange import SERVER, Exchange, agree, agree13, exchange, virtual
+from tests.support.exchange import SERVER, Exchange, complete, exchange, virtual
 from tests.support.network import Sent
 from tests.support.parties import Scenario
 from tests.support.parties13 import CCM_8, P256, Scenario13
@@ -162,14 +162,6 @@ class Attacker:
         network.inject(data, source, destination, draw.choice((0.0, 0.04, 0.06, 1.0)))
 
 
-async def _complete(here: Exchange, scenario: Scenario | Scenario13) -> None:
-    client = here.client()
-    if isinstance(scenario, Scenario13):
-        assert agree13(await client.handshake13(), here.completed[0].established13)
-    else:
-        assert agree(await client.handshake(), here.completed[0].established)
-
-
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
@@ -186,7 +178,7 @@ async def test_forged_datagrams_stop_no_handshake(
             )
             here.network.verdict = attacker.verdict
             try:
-                await _complete(here, scenario)
+                await complete(here, scenario)
             except Error as error:
                 raise AssertionError(f"seed {seed}, {attacker.added} forged") from error
             assert len(here.completed) == 1
@@ -231,6 +223,6 @@ async def test_a_flood_of_pieces_and_reports_keeps_bounded_state_and_honest_clie
             <= 3 * came[address.port - 1000]
             for address in {sent.destination for sent in here.network.sent}
         )
-        await _complete(here, RPK)
+        await complete(here, RPK)
         await asyncio.sleep(700)
         assert here.residue() == {"peers": 1}

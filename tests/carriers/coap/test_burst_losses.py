@@ -16,7 +16,7 @@ import pytest
 from handshake_over_coap.timers import Adaptive
 from handshake_over_coap.transfers.burst import Burst
 from tests.support import parties, parties13
-from tests.support.exchange import Exchange, agree, agree13, exchange, virtual
+from tests.support.exchange import complete, exchange, virtual
 from tests.support.network import Delivery, Sent, Verdict, deliver_all
 from tests.support.parties import Scenario
 from tests.support.parties13 import Scenario13
@@ -42,18 +42,10 @@ checks = pytest.mark.parametrize("check", CHECKS)
 async def _count(scenario: Scenario | Scenario13, check: str, verdict: Verdict) -> int:
     """Make one handshake, see that it is whole, and give the number of its datagrams."""
     async with exchange(scenario, verdict=verdict, mtu=MTU, **LEAN, **CHECKS[check]) as here:
-        await _complete(here, scenario)
+        await complete(here, scenario)
         assert len(here.completed) == 1
         assert here.begun == 1
         return len(here.network.sent)
-
-
-async def _complete(here: Exchange, scenario: Scenario | Scenario13) -> None:
-    client = here.client()
-    if isinstance(scenario, Scenario13):
-        assert agree13(await client.handshake13(), here.completed[0].established13)
-    else:
-        assert agree(await client.handshake(), here.completed[0].established)
 
 
 def _without(lost: Iterable[int]) -> Verdict:

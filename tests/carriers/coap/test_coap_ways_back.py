@@ -29,8 +29,7 @@ from tests.support.exchange import (
     SERVER,
     URI_PATH,
     Exchange,
-    agree,
-    agree13,
+    complete,
     exchange,
     request,
     response,
@@ -96,13 +95,9 @@ def without_abbreviations(here: Exchange, *, silent: bool = True) -> None:
     here.server.receive = old  # type: ignore[method-assign]
 
 
-async def complete(here: Exchange, scenario: Scenario | Scenario13) -> None:
+async def complete_once(here: Exchange, scenario: Scenario | Scenario13) -> None:
     """One handshake, and both sides agree."""
-    client = here.client()
-    if isinstance(scenario, Scenario13):
-        assert agree13(await client.handshake13(), here.completed[0].established13)
-    else:
-        assert agree(await client.handshake(), here.completed[0].established)
+    await complete(here, scenario)
     assert len(here.completed) == 1
 
 
@@ -123,7 +118,7 @@ async def test_a_server_from_before_bursts_gets_blocks(
     parameters = LEAN | CHECKS[check] | {"location": location}
     async with exchange(scenario, **parameters) as here:
         without_pieces(here)
-        await complete(here, scenario)
+        await complete_once(here, scenario)
         assert "4.15" in here.codes(source=SERVER)
         assert max(len(sent.data) for sent in here.network.sent) <= 65
 
@@ -134,12 +129,12 @@ async def test_any_two_datagrams_may_be_lost_on_the_way_back_to_blocks(check: st
     scenario = ONE_OF_EACH[0]
     async with exchange(scenario, **LEAN, **CHECKS[check]) as here:
         without_pieces(here)
-        await complete(here, scenario)
+        await complete_once(here, scenario)
         first = min(12, len(here.network.sent))
     for lost in combinations(range(first), 2):
         async with exchange(scenario, verdict=dropping(*lost), **LEAN, **CHECKS[check]) as here:
             without_pieces(here)
-            await complete(here, scenario)
+            await complete_once(here, scenario)
 
 
 @checks
@@ -149,7 +144,7 @@ async def test_a_number_stands_for_the_path_where_both_sides_know_it(
     scenario: Scenario | Scenario13, check: str
 ) -> None:
     async with exchange(scenario, **LEAN, **CHECKS[check]) as here:
-        await complete(here, scenario)
+        await complete_once(here, scenario)
         assert _paths(here) == {(True, 2)}
         assert not any(b".well-known" in sent.data for sent in here.network.sent)
 
@@ -166,7 +161,7 @@ async def test_a_server_that_does_not_know_the_number_gets_the_path(
         if not pieces:
             without_pieces(here)
         without_abbreviations(here, silent=silent)
-        await complete(here, scenario)
+        await complete_once(here, scenario)
         assert here.network.between(None, SERVER)[-1].time < 10
         assert max(len(sent.data) for sent in here.network.sent) <= 65
 
@@ -182,7 +177,7 @@ async def test_blocks_of_both_kinds_abbreviate_the_path_and_spell_it_out_after_4
     async with exchange(scenario, **parameters) as here:
         if not known:
             without_abbreviations(here)
-        await complete(here, scenario)
+        await complete_once(here, scenario)
         refused = [code for code in here.codes(source=SERVER) if code == "4.02"]
         assert len(refused) == (0 if known else 1)
         used = {Message.decode(s.data).get(Option.Q_BLOCK1) for s in here.network.sent}
@@ -204,7 +199,7 @@ async def test_heavy_loss_on_the_way_back_is_survived() -> None:
             if draw.random() < 0.5:
                 without_pieces(here)
             without_abbreviations(here, silent=draw.random() < 0.5)
-            await complete(here, scenario)
+            await complete_once(here, scenario)
 
 
 @pytest.mark.parametrize("kind", [MessageType.CON, MessageType.NON])
