@@ -15,7 +15,6 @@ from handshake_over_coap.carriers.datagram import Address
 from handshake_over_coap.cli.arguments import NAMES_OF_SUITES, add_handshake_options
 from handshake_over_coap.cli.describe import (
     Application,
-    bodies_text,
     error_json,
     failed_report,
     figures_text,
@@ -32,7 +31,7 @@ from handshake_over_coap.net.options import OptionValues
 from handshake_over_coap.net.server import serve
 from handshake_over_coap.net.session import Session
 from handshake_over_coap.trace.ladder import ladder
-from handshake_over_coap.trace.report import HandshakeReport
+from handshake_over_coap.trace.report import HandshakeReport, bodies_text
 from handshake_over_coap.trace.tap import Direction, Recorder
 
 if TYPE_CHECKING:

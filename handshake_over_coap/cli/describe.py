@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from handshake_over_coap.cli.lines import as_line
@@ -41,11 +40,6 @@ def figures_text(report: HandshakeReport) -> str:
         f"{report.duration_s.mean or 0:.4f} s, "
         f"{retransmissions} retransmission{'' if retransmissions == 1 else 's'}"
     )
-
-
-def bodies_text(bodies: Sequence[float]) -> str:
-    """Sizes of the encoded flights, in their order."""
-    return " + ".join(f"{size:g}" for size in bodies) + " bytes"
 
 
 def failed_report(arguments: Namespace, transport: str | None = None) -> HandshakeReport:

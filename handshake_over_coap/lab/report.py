@@ -14,7 +14,7 @@ from handshake_over_coap.lab.metrics import Trial
 from handshake_over_coap.lab.scenario import Scenario
 from handshake_over_coap.lab.statistics import wilson
 from handshake_over_coap.net.effects import without_effect
-from handshake_over_coap.trace.report import HandshakeReport, Summary
+from handshake_over_coap.trace.report import HandshakeReport, Summary, bodies_text
 
 _HEADING: Final = f"{'':<22}{'mean':>10}{'+-':>10}{'median':>10}{'p95':>9}{'min':>9}{'max':>9}"
 _HEADING_OF_TIMES: Final = (
@@ -146,7 +146,7 @@ def _text(report: SimulationReport) -> str:
         lines += ["", _HEADING_OF_TIMES]
         lines += [_line_of_time(title, getattr(report, name)) for name, title in _TIMES]
     if report.body_bytes:
-        lines.append(_bodies(report))
+        lines.append(f"bodies: {bodies_text(report.body_bytes)}")
     return "\n".join(lines)
 
 
@@ -194,10 +194,6 @@ def _head(report: SimulationReport) -> tuple[str, str]:
     )
 
 
-def _bodies(report: SimulationReport) -> str:
-    return f"bodies: {' + '.join(f'{size:g}' for size in report.body_bytes)} bytes"
-
-
 def _html(report: SimulationReport) -> str:
     """The same figures as an HTML fragment."""
     parts = [f"<p>{escape(text)}</p>" for text in _head(report)]
@@ -208,7 +204,7 @@ def _html(report: SimulationReport) -> str:
         rows = "".join(_html_rows(report))
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
     if report.body_bytes:
-        parts.append(f"<p>{escape(_bodies(report))}</p>")
+        parts.append(f"<p>bodies: {bodies_text(report.body_bytes)}</p>")
     return "".join(parts)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from handshake_over_coap.encodings.floor import Kind
 from handshake_over_coap.lab.byte_map import KINDS
+from handshake_over_coap.lab.markdown import as_markdown
 from handshake_over_coap.lab.size_maps import UDP, Carried, Row
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
@@ -95,12 +96,6 @@ def map_page(row: Row) -> str:
     found = [line for name, way in row.ways.items() for line in map_lines(name, way)]
     head, *lines = _without_empty([MAPS, *found])
     return as_markdown(head, lines)
-
-
-def as_markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table of the page."""
-    every = [tuple(head), ("---",) * len(head), *lines]
-    return "\n".join("| " + " | ".join(line) + " |" for line in every) + "\n"
 
 
 def _columns(lines: Sequence[Sequence[str]]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from handshake_over_coap.lab.markdown import as_markdown
 from handshake_over_coap.lab.published_sizes import CONTENT_TYPE, SEALED, Place
 from handshake_over_coap.lab.sizes import ACK, checked, records, rows
 
@@ -41,7 +42,7 @@ REASONS: Final[Mapping[Place, str]] = MappingProxyType(
 def sizes_table() -> str:
     """Bytes of each flight: the draft's, ours over UDP, our bodies and payloads over CoAP."""
     head = ("handshake", "", "#1", "#2", "#3", "#4", "flights of the draft", "everything")
-    return _table(head, _size_lines())
+    return as_markdown(head, _size_lines())
 
 
 def _size_lines() -> Iterator[tuple[object, ...]]:
@@ -71,7 +72,7 @@ def budget_table() -> str:
         where = "record with an ACK" if place.where == ACK else ", ".join(place)
         bytes_ = ", ".join(f"{each:+} ({count})" for each, count in sorted(counts.items()))
         lines.append((f"#{number}", where, bytes_, REASONS[place]))
-    return _table(("flight", "where", "bytes (handshakes)", "why"), lines)
+    return as_markdown(("flight", "where", "bytes (handshakes)", "why"), lines)
 
 
 def checked_table() -> str:
@@ -80,7 +81,7 @@ def checked_table() -> str:
     for row in checked():
         for name, sizes in (("UDP", row.udp), ("CoAP", row.coap)):
             lines.append((row.name, name, *sizes, sum(sizes)))
-    return _table(("handshake", "", "1", "2", "3", "4", "5", "6", "all"), lines)
+    return as_markdown(("handshake", "", "1", "2", "3", "4", "5", "6", "all"), lines)
 
 
 def records_table() -> str:
@@ -89,12 +90,7 @@ def records_table() -> str:
         (f"DTLS {row.version}", row.cid.hex() or "none", row.published, row.ours)
         for row in records()
     ]
-    return _table(("", "connection ID", "draft", "ours"), lines)
-
-
-def _table(head: Sequence[object], lines: Iterable[tuple[object, ...]]) -> str:
-    every = [tuple(head), ("---",) * len(head), *lines]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in every) + "\n"
+    return as_markdown(("", "connection ID", "draft", "ours"), lines)
 
 
 TABLES: Final = (sizes_table, budget_table, checked_table, records_table)

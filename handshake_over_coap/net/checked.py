@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any, NoReturn, TypeVar
 
 from handshake_over_coap.encodings import Encoding, FlightContext, FlightItem
@@ -69,8 +70,6 @@ class _CheckedWait(_Watched):
         return float(wait)
 
     def __copy__(self) -> _CheckedWait:
-        from copy import copy
-
         return _CheckedWait(copy(self._part), self._name)
 
 

@@ -293,6 +293,11 @@ class HandshakeReport:
         }
 
 
+def bodies_text(bodies: Sequence[float]) -> str:
+    """Sizes of the encoded flights, in their order."""
+    return " + ".join(f"{size:g}" for size in bodies) + " bytes"
+
+
 def _number(value: float | None) -> str:
     return "no" if value is None else f"{value:.4g}" if value < 1000 else f"{value:.0f}"
 
